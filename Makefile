@@ -1,0 +1,93 @@
+# emqttd: everything is run from here. `make` alone lists the targets. Needs npm and make; Bun and Deno are pinned npm packages.
+
+BIN := node_modules/.bin
+BUN := $(BIN)/bun
+DENO := $(BIN)/deno
+VITEST_OPTIONS := run --config test/vitest.config.ts --root . --reporter=default --reporter=./test/tally.ts
+READY := node_modules/.package-lock.json
+CONFORMANCE := $(firstword $(wildcard scripts/conformance.ts scripts/conformance/main.ts))
+
+# Extra arguments: `make run ARGS="--port 1884"`, `make test ARGS=test/mqtt`.
+ARGS ?=
+SUITE ?=
+
+CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
+
+.DEFAULT_GOAL := help
+.PHONY: help run run-deno test test-deno check $(CHECKS) bench profile interop fmt clean
+
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'examples:'
+	@echo '  make run ARGS="--port 1884 --log-level debug"'
+	@echo '  make test ARGS=test/router'
+	@echo '  RUNS=1 ONLY=qos0,fanout make bench'
+	@echo '  make profile ARGS="qos1"'
+	@echo '  make interop SUITE=../paho.mqtt.testing'
+
+run: $(READY) ## start the broker on Bun; ARGS="--port 1884" is passed on
+	@exec $(BUN) src/main.ts $(ARGS)
+
+run-deno: $(READY) ## start the broker on Deno
+	@exec $(DENO) run -A src/main.ts $(ARGS)
+
+test: $(READY) ## all tests on Bun; ARGS=test/router narrows them down
+	@$(BUN) --bun node_modules/vitest/vitest.mjs $(VITEST_OPTIONS) $(ARGS)
+
+test-deno: $(READY) ## the same tests on Deno
+	@$(DENO) run -A npm:vitest $(VITEST_OPTIONS) $(ARGS)
+
+check: $(READY) ## types, lint, Effect diagnostics, format, architecture, conformance table
+	@passed=0; failed=0; \
+	for step in $(CHECKS); do \
+	  if $(MAKE) --no-print-directory $$step; then passed=$$((passed + 1)); echo "ok      $$step"; \
+	  else failed=$$((failed + 1)); echo "FAILED  $$step (alone: make $$step)"; fi; \
+	done; \
+	echo "$$passed passed, $$failed failed"; \
+	test $$failed -eq 0
+
+check-types: $(READY)
+	@$(BIN)/tsc -p tsconfig.json
+
+check-lint: $(READY)
+	@$(BIN)/oxlint --deny-warnings src test scripts
+
+check-effect: $(READY)
+	@$(BIN)/effect-tsgo diagnostics --strict --project tsconfig.json --format text
+
+check-format: $(READY)
+	@$(DENO) fmt --check --quiet
+
+check-architecture: $(READY)
+	@$(BUN) --bun node_modules/vitest/vitest.mjs run --config test/vitest.config.ts --root . --reporter=dot test/architecture.test.ts
+
+check-conformance: $(READY)
+	@$(if $(CONFORMANCE),$(BUN) $(CONFORMANCE) --check,echo 'no script builds docs/conformance.md yet'; exit 1)
+
+bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
+	@$(BUN) scripts/bench/bench.ts $(ARGS)
+
+profile: $(READY) ## CPU profile of the broker under a scenario: make profile ARGS=qos1
+	@$(BUN) scripts/bench/profile.ts $(ARGS)
+
+interop: $(READY) ## the Eclipse Paho suite: make interop SUITE=<clone of eclipse/paho.mqtt.testing>
+	@test -n "$(SUITE)" || { \
+	  echo 'interop: say where the suite is: make interop SUITE=<folder>, a clone of https://github.com/eclipse/paho.mqtt.testing' >&2; exit 2; }
+	@$(BUN) scripts/interop/interop.ts "$(SUITE)"
+
+fmt: $(READY) ## format the sources
+	@$(DENO) fmt --quiet
+
+clean: ## remove what was installed, built and measured (not data/)
+	rm -rf node_modules dist coverage
+
+# Installed anew only when the lockfile is newer. Where npm is told to ignore install scripts, Bun's has to be run by hand.
+$(READY): package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or later, which brings it' >&2; exit 1; }
+	@npm ci --prefer-offline --no-audit --no-fund
+	@$(BUN) --version >/dev/null 2>&1 || (cd node_modules/bun && node install.js) || { \
+	  echo 'Bun could not be set up: node_modules/bun/install.js failed, see above' >&2; exit 1; }
+	@touch $@
