@@ -1,0 +1,76 @@
+/**
+ * TCP as the broker sees it, whatever the runtime: a listener calls plain functions, a socket takes every byte it is given. Two
+ * implementations (TcpBun, TcpNode) keep one contract (test/platform/Tcp.test.ts). Invariant: `open` once, then any number of `data`
+ * and `drain`, then `close` once, for every connection accepted; nothing after `close`.
+ */
+import { Data } from "effect"
+import type { Effect, Scope } from "effect"
+
+export interface TcpSocket {
+  /** "" when the connection is gone. Slow the first time on Bun (0.3 ms), so ask only when there is need. */
+  readonly remoteAddress: string
+  readonly remotePort: number
+  /**
+   * Takes all bytes of the range: what the kernel does not take is copied, so the caller may reuse its buffer at once. False: bytes are
+   * held back here, `drain` will come once they have gone. Ignored after the end.
+   */
+  write(buffer: Buffer, start: number, end: number): boolean
+  /** What was taken by `write` and not yet by the kernel. */
+  readonly bufferedBytes: number
+  /** Closes once what is buffered has gone. */
+  end(): void
+  /** Closes at once; what is buffered is lost. */
+  destroy(): void
+  /** Stops reading: the kernel's buffer fills and the peer has to wait. */
+  pause(): void
+  resume(): void
+}
+
+/** One object for all connections of a listener; `S` is what `open` makes of a connection. */
+export interface TcpHandlers<S> {
+  open(socket: TcpSocket): S
+  /** The chunk is fresh: it may be kept. */
+  data(state: S, chunk: Buffer): void
+  drain(state: S): void
+  /** `error` is undefined when either side closed in order, and for a reset by the peer its message. */
+  close(state: S, error: string | undefined): void
+}
+
+export interface TcpListenOptions {
+  readonly address: string
+  /** 0: any free port; see TcpListener.port. */
+  readonly port: number
+  /** How many connections may wait to be accepted; the kernel caps it at net.core.somaxconn. */
+  readonly backlog: number
+}
+
+export interface TcpListener {
+  readonly address: string
+  readonly port: number
+  /** Accepts no more; the connections there are live on. The scope's end does the same. */
+  readonly stop: Effect.Effect<void>
+}
+
+export type ListenFailure = "AddressInUse" | "PermissionDenied" | "AddressNotAvailable" | "Other"
+
+export class ListenFailed extends Data.TaggedError("ListenFailed")<{
+  readonly reason: ListenFailure
+  readonly address: string
+  readonly port: number
+  readonly detail: string
+}> {
+  override get message() {
+    return `cannot listen on ${hostPort(this.address, this.port)}: ${this.detail}`
+  }
+}
+
+export interface Tcp {
+  readonly listen: <S>(
+    options: TcpListenOptions,
+    handlers: TcpHandlers<S>
+  ) => Effect.Effect<TcpListener, ListenFailed, Scope.Scope>
+}
+
+/** 127.0.0.1:1883, [::1]:1883 */
+export const hostPort = (address: string, port: number): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
