@@ -5,7 +5,7 @@ BUN := $(BIN)/bun
 DENO := $(BIN)/deno
 VITEST_OPTIONS := run --config test/vitest.config.ts --root . --reporter=default --reporter=./test/tally.ts
 READY := node_modules/.package-lock.json
-CONFORMANCE := $(firstword $(wildcard scripts/conformance.ts scripts/conformance/main.ts))
+CONFORMANCE := $(wildcard scripts/conformance/build.ts)
 
 # Extra arguments: `make run ARGS="--port 1884"`, `make test ARGS=test/mqtt`.
 ARGS ?=

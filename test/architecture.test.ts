@@ -114,7 +114,10 @@ describe("the building", () => {
       /(?:from|import)\s*\(?\s*["'](?:effect|@effect\/|node:(?!buffer["']))/.test(textOf(file))
     )
     assert.deepStrictEqual(impure, [])
-    assert.deepStrictEqual(linesWith(/\bDate\.now\(|\bsetTimeout\(|\bsetImmediate\(/, (file) => pure.includes(file)), [])
+    assert.deepStrictEqual(
+      linesWith(/\bDate\.now\(|\bsetTimeout\(|\bsetImmediate\(/, (file) => pure.includes(file)),
+      []
+    )
   })
 
   it("no name that explains nothing", () => {

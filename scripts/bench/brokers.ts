@@ -1,0 +1,199 @@
+// Starts and stops the brokers under test: each alone, on loopback, on a free port, with a configuration written for the run.
+// A broker is a fresh process for each measurement, so that memory figures are its own; stop() waits until it has gone.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+
+export const projectRoot = path.resolve(import.meta.dirname, "../..")
+
+export interface RunningBroker {
+  readonly pid: number
+  readonly port: number
+  readonly stop: () => Promise<void>
+}
+
+export interface Broker {
+  readonly id: "mosquitto" | "emqttd" | "flashmq"
+  readonly title: string
+  readonly start: () => Promise<RunningBroker>
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1")
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", () => resolve(false))
+  })
+
+const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
+
+const lastLines = (text: string): string => text.trim().split("\n").slice(-12).join("\n")
+
+const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
+
+/** Runs a broker's command until its port answers; fails with what it printed when it ends before or takes 15 seconds. */
+export const startProcess = async (
+  command: ReadonlyArray<string>,
+  port: number,
+  folder: string
+): Promise<RunningBroker> => {
+  const [program = "", ...args] = command
+  const child = spawn(program, args, { cwd: projectRoot, stdio: ["ignore", "pipe", "pipe"] })
+  let printed = ""
+  let failure: string | undefined
+  const keep = (chunk: Buffer) => {
+    printed = (printed + chunk.toString()).slice(-8192)
+  }
+  child.stdout.on("data", keep)
+  child.stderr.on("data", keep)
+  child.on("error", (error) => {
+    failure = error.message
+  })
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+  const deadline = Date.now() + 15_000
+  while (!(await answers(port))) {
+    if (failure !== undefined || hasEnded(child) || Date.now() > deadline) {
+      child.kill("SIGKILL")
+      throw new Error(
+        `${command.join(" ")}: ${failure ?? "did not listen on port " + port}\n${lastLines(printed)}`.trimEnd()
+      )
+    }
+    await pause(20)
+  }
+  const stop = async () => {
+    if (!hasEnded(child)) {
+      child.kill("SIGTERM")
+      const killer = setTimeout(() => child.kill("SIGKILL"), 15_000)
+      await ended
+      clearTimeout(killer)
+    }
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
+  return { pid: child.pid ?? 0, port, stop }
+}
+
+const scratchFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-bench-"))
+
+const written = (folder: string, name: string, lines: ReadonlyArray<string>): string => {
+  const file = path.join(folder, name)
+  fs.writeFileSync(file, lines.join("\n") + "\n")
+  return file
+}
+
+const firstMatch = (command: string, args: ReadonlyArray<string>, pattern: RegExp): string | undefined => {
+  const done = spawnSync(command, [...args], { encoding: "utf8" })
+  return pattern.exec(`${done.stdout ?? ""}${done.stderr ?? ""}`)?.[1]
+}
+
+const mosquitto = (): Broker => {
+  const named = process.env["MOSQUITTO"]
+  const candidates = named ? [named] : ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+  for (const program of candidates) {
+    const version = firstMatch(program, ["-h"], /mosquitto version (\S+)/)
+    if (version === undefined) continue
+    return {
+      id: "mosquitto",
+      title: `Mosquitto ${version}`,
+      start: async () => {
+        const port = await freePort()
+        const folder = scratchFolder()
+        const file = written(folder, "mosquitto.conf", [
+          `listener ${port} 127.0.0.1`,
+          "allow_anonymous true",
+          "persistence false",
+          "log_dest none",
+          // its default of 1,000 drops messages where the load generator keeps more of them on their way
+          "max_queued_messages 1000000"
+        ])
+        fs.chmodSync(folder, 0o755) // it gives root away before it reads nothing more
+        return startProcess([program, "-c", file], port, folder)
+      }
+    }
+  }
+  throw new Error(
+    `${candidates.join(", ")}: not found; apt-get install mosquitto, or MOSQUITTO=path, or BROKERS=emqttd`
+  )
+}
+
+/** Runs src/main.ts on this Bun; EMQTTD="node_modules/.bin/deno run -A src/main.ts" measures something else. */
+export const emqttdCommand = (runtimeOptions: ReadonlyArray<string> = []): ReadonlyArray<string> =>
+  process.env["EMQTTD"]?.split(" ") ?? [process.execPath, ...runtimeOptions, path.join(projectRoot, "src/main.ts")]
+
+export const startEmqttd = async (runtimeOptions: ReadonlyArray<string> = []): Promise<RunningBroker> => {
+  const port = await freePort()
+  const folder = scratchFolder()
+  const file = written(folder, "emqttd.toml", [
+    "[node]",
+    `data_dir = ${JSON.stringify(path.join(folder, "data"))}`,
+    "[log]",
+    'level = "warning"',
+    "[listeners.tcp]",
+    'address = "127.0.0.1"',
+    `port = ${port}`,
+    "[queue]",
+    "capacity = 1000000"
+  ])
+  return startProcess([...emqttdCommand(runtimeOptions), "--config", file], port, folder)
+}
+
+const emqttd = (): Broker => {
+  const { version } = JSON.parse(fs.readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }
+  return { id: "emqttd", title: `emqttd ${version}`, start: () => startEmqttd() }
+}
+
+const flashmq = (program: string): Broker => {
+  const version = firstMatch(program, ["--version"], /FlashMQ v?(\S+)/i) ?? "of unknown version"
+  return {
+    id: "flashmq",
+    title: `FlashMQ ${version}`,
+    start: async () => {
+      const port = await freePort()
+      const folder = scratchFolder()
+      const file = written(folder, "flashmq.conf", [
+        "listen {",
+        "  protocol mqtt",
+        `  port ${port}`,
+        "  inet_protocol ip4",
+        "  inet4_bind_address 127.0.0.1",
+        "}",
+        "allow_anonymous true",
+        "quiet true",
+        `log_file ${path.join(folder, "flashmq.log")}`
+      ])
+      return startProcess([program, "--config-file", file], port, folder)
+    }
+  }
+}
+
+/** BROKERS=mosquitto,emqttd (the default); FLASHMQ=path adds FlashMQ. */
+export const chosenBrokers = (): ReadonlyArray<Broker> => {
+  const flashmqProgram = process.env["FLASHMQ"]
+  const wanted = (process.env["BROKERS"] ?? `mosquitto,emqttd${flashmqProgram ? ",flashmq" : ""}`).split(",")
+  return wanted.map((name) => {
+    switch (name) {
+      case "mosquitto":
+        return mosquitto()
+      case "emqttd":
+        return emqttd()
+      case "flashmq":
+        return flashmq(flashmqProgram ?? "flashmq")
+      default:
+        throw new Error(`BROKERS: no broker "${name}"; there are mosquitto, emqttd, flashmq`)
+    }
+  })
+}

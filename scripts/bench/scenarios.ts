@@ -1,0 +1,213 @@
+// What is measured: each scenario is one run of the load generator (or of subscribeProbe.ts) and the figures read from its result.
+// The bars are the project's own promises; the marks are FlashMQ 1.26.2's figures, measured elsewhere with the same load generator.
+
+export type Bar =
+  | { readonly kind: "times"; readonly least: number } // of Mosquitto's figure in the same run
+  | { readonly kind: "at least"; readonly least: number }
+  | { readonly kind: "at most"; readonly most: number }
+  | { readonly kind: "no worse" } // than Mosquitto's
+
+export interface Figure {
+  readonly key: string
+  readonly title: string
+  readonly better: "higher" | "lower"
+  readonly unit: "" | "µs" | "ms" | "bytes"
+  readonly bar?: Bar
+  readonly flashmq?: number
+}
+
+export interface Scenario {
+  readonly id: string
+  readonly title: string
+  /** Arguments of the load generator; none: the scenario is the subscribe probe. */
+  readonly load: ReadonlyArray<string> | undefined
+  readonly timed: boolean // takes --secs
+  readonly figures: ReadonlyArray<Figure>
+}
+
+const perCpu = (bar?: Bar, flashmq?: number): ReadonlyArray<Figure> => [
+  {
+    key: "msgs_per_broker_cpu_s",
+    title: "messages per broker-CPU-second",
+    better: "higher",
+    unit: "",
+    ...(bar && { bar }),
+    ...(flashmq && { flashmq })
+  },
+  { key: "delivered_per_s", title: "messages per second", better: "higher", unit: "" }
+]
+
+const pubsub = (
+  id: string,
+  title: string,
+  options: string,
+  bar: Bar | undefined,
+  flashmq: number | undefined
+): Scenario => ({ id, title, load: ["pubsub", ...options.split(" ")], timed: true, figures: perCpu(bar, flashmq) })
+
+const times = (least: number): Bar => ({ kind: "times", least })
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  pubsub("qos0", "100 pairs, QoS 0", "--pubs 100 --subs 100 --qos 0 --outstanding 20", times(5), 957_000),
+  pubsub(
+    "qos0-1k",
+    "100 pairs, QoS 0, 1 KiB",
+    "--pubs 100 --subs 100 --qos 0 --outstanding 20 --size 1024",
+    undefined,
+    601_000
+  ),
+  pubsub("qos1", "100 pairs, QoS 1", "--pubs 100 --subs 100 --qos 1 --window 20 --outstanding 20", times(4), 449_000),
+  pubsub("qos2", "100 pairs, QoS 2", "--pubs 100 --subs 100 --qos 2 --window 20 --outstanding 20", times(5), 276_000),
+  pubsub(
+    "fanout",
+    "fan-out, 1 to 1,000, QoS 0",
+    "--layout fanout --pubs 1 --subs 1000 --outstanding 20",
+    times(8),
+    542_000
+  ),
+  pubsub(
+    "fanout-qos1",
+    "fan-out, 1 to 1,000, QoS 1",
+    "--layout fanout --pubs 1 --subs 1000 --outstanding 20 --qos 1 --window 20",
+    undefined,
+    404_000
+  ),
+  pubsub(
+    "fanin",
+    "fan-in, 1,000 to 1, QoS 0",
+    "--layout fanin --pubs 1000 --subs 1",
+    times(1.5),
+    365_000
+  ),
+  pubsub(
+    "shared",
+    "fan-in, 1,000 to a shared subscription of 4, QoS 0",
+    "--layout shared --pubs 1000 --subs 4",
+    undefined,
+    263_000
+  ),
+  pubsub(
+    "wildcard",
+    "1,000 subscribers with wildcards, QoS 0",
+    "--layout wild --pubs 10 --subs 1000",
+    times(2),
+    262_000
+  ),
+  {
+    id: "latency",
+    title: "latency at 10,000 messages a second, 100 pairs, QoS 1",
+    load: ["pubsub", "--pubs", "100", "--subs", "100", "--qos", "1", "--rate", "10000"],
+    timed: true,
+    figures: [
+      { key: "latency_p50_us", title: "p50", better: "lower", unit: "µs", bar: { kind: "no worse" }, flashmq: 183 },
+      { key: "latency_p99_us", title: "p99", better: "lower", unit: "µs", bar: { kind: "no worse" }, flashmq: 45_000 },
+      { key: "latency_p99_9_us", title: "p99.9", better: "lower", unit: "µs", flashmq: 47_000 }
+    ]
+  },
+  {
+    id: "idle",
+    title: "15,000 idle connections, each with a session and a subscription",
+    load: ["conn", "--conns", "15000", "--per-conn", "1", "--hold", "5", "--keepalive", "60"],
+    timed: false,
+    figures: [
+      {
+        key: "rss_bytes_per_conn",
+        title: "memory per connection",
+        better: "lower",
+        unit: "bytes",
+        bar: { kind: "at most", most: 6 * 1024 },
+        flashmq: 5_500
+      },
+      {
+        key: "conns_per_broker_cpu_s",
+        title: "connects per broker-CPU-second",
+        better: "higher",
+        unit: "",
+        flashmq: 32_000
+      }
+    ]
+  },
+  {
+    id: "subscribe",
+    title: "SUBSCRIBE of 500 filters beside 100,000 subscriptions",
+    load: undefined,
+    timed: false,
+    figures: [
+      {
+        key: "suback_worst_ms",
+        title: "to the SUBACK, worst of 20",
+        better: "lower",
+        unit: "ms",
+        bar: { kind: "at most", most: 50 }
+      },
+      { key: "suback_p50_ms", title: "to the SUBACK, median of 20", better: "lower", unit: "ms" },
+      { key: "subscribe_per_s", title: "subscriptions added per second", better: "higher", unit: "" }
+    ]
+  },
+  {
+    id: "retained",
+    title: "100,000 retained messages",
+    load: ["retain", "--count", "100000", "--qos", "1", "--sub-qos", "0", "--window", "100"],
+    timed: false,
+    figures: [
+      {
+        key: "replay_per_s",
+        title: "replayed per second",
+        better: "higher",
+        unit: "",
+        bar: { kind: "at least", least: 400_000 },
+        flashmq: 216_000
+      },
+      { key: "store_per_s", title: "stored per second", better: "higher", unit: "", flashmq: 394_000 }
+    ]
+  },
+  {
+    id: "churn",
+    title: "connect, subscribe, disconnect",
+    load: ["churn", "--conns", "50"],
+    timed: true,
+    figures: [
+      {
+        key: "cycles_per_broker_cpu_s",
+        title: "cycles per broker-CPU-second",
+        better: "higher",
+        unit: "",
+        bar: { kind: "at least", least: 10_000 },
+        flashmq: 19_000
+      },
+      { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
+    ]
+  },
+  {
+    id: "offline",
+    title: "1,000 persistent sessions with 100 queued messages each, QoS 1",
+    load: ["offline", "--conns", "1000", "--count", "100", "--qos", "1", "--window", "100"],
+    timed: false,
+    figures: [
+      { key: "store_per_s", title: "stored per second", better: "higher", unit: "", flashmq: 312_000 },
+      { key: "drain_per_s", title: "drained per second", better: "higher", unit: "", flashmq: 484_000 }
+    ]
+  }
+]
+
+/** Results that must be 0 in a sound run. */
+export const faultKeys: ReadonlyArray<string> = [
+  "lost",
+  "duplicates",
+  "out_of_order",
+  "given_up",
+  "conn_refused",
+  "conn_lost",
+  "sub_failures",
+  "rejected",
+  "bad_acks",
+  "failures"
+]
+
+export const scenarioNamed = (id: string): Scenario => {
+  const found = scenarios.find((scenario) => scenario.id === id)
+  if (found === undefined) {
+    throw new Error(`no scenario "${id}"; there are ${scenarios.map((scenario) => scenario.id).join(", ")}`)
+  }
+  return found
+}
