@@ -1,0 +1,24 @@
+// The environment as settings: EMQTTD_LISTENERS__TCP__PORT=1884 is listeners.tcp.port. Read by loadSettings alone.
+// Invariant: a name without `__` (EMQTTD_CONFIG) is no setting.
+import { type Assignment, assignmentSource, type SettingsSource } from "./SettingsSource.ts"
+
+export type Environment = { readonly [name: string]: string | undefined }
+
+const PREFIX = "EMQTTD_"
+
+/** Names in their order; `__` parts the levels, which are lower-cased. An empty level (`EMQTTD__X`) is left to be an unknown key. */
+export const environmentSource = (environment: Environment): SettingsSource =>
+  assignmentSource(
+    Object.entries(environment).flatMap(([name, value]): ReadonlyArray<Assignment> =>
+      value !== undefined && name.startsWith(PREFIX) && name.includes("__", PREFIX.length - 1)
+        ? [{ path: name.slice(PREFIX.length).toLowerCase().split("__"), value, origin: name }]
+        : []
+    )
+  )
+
+/** The configuration file that the environment names, if any. */
+export const environmentFile = (environment: Environment): string | undefined =>
+  environment["EMQTTD_CONFIG"] === "" ? undefined : environment["EMQTTD_CONFIG"]
+
+/** The one place where the process's environment is read. */
+export const processEnvironment = (): Environment => process.env
