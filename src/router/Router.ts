@@ -1,0 +1,222 @@
+// The actor that owns the RouteTable. Sessions ask it to subscribe and unsubscribe by message and are answered by a plain callback;
+// publishing reads the table at once, in the caller's tick, and sends nothing to the mailbox. Invariants: what a session records before
+// it asks is in the table when it is answered, also when the router crashed in between; a crash loses neither a message that waits in the
+// mailbox nor a reader, who goes on with the old table until the new one is made of the sessions' subscriptions.
+import type { SharedStrategy } from "../config/Settings.ts"
+import type { Message } from "../mqtt/Message.ts"
+import type { TopicName } from "../mqtt/TopicTable.ts"
+import { MailboxActor } from "../otp/MailboxActor.ts"
+import type { Scheduler } from "../otp/Scheduler.ts"
+import type { Matches } from "./Matches.ts"
+import { noRemoteRoutes, type RemoteRoutes } from "./RemoteRoutes.ts"
+import type { Subscriber } from "./Route.ts"
+import { RouteTable, type RouteTableOptions } from "./RouteTable.ts"
+import type { Random } from "./SharedGroup.ts"
+import type { Subscription } from "./Subscription.ts"
+
+/** For each filter, in order, whether the session had it before; undefined: the router failed on it twice, nothing is subscribed. */
+export type RouterReply = (existed: ReadonlyArray<boolean> | undefined) => void
+
+interface Subscribe {
+  readonly _tag: "Subscribe"
+  readonly subscriber: Subscriber
+  readonly subscriptions: ReadonlyArray<Subscription>
+  readonly reply: RouterReply
+}
+
+interface Unsubscribe {
+  readonly _tag: "Unsubscribe"
+  readonly subscriber: Subscriber
+  readonly topicFilters: ReadonlyArray<string>
+  readonly reply: RouterReply
+}
+
+interface Remove {
+  readonly _tag: "Remove"
+  readonly subscriber: Subscriber
+  readonly topicFilters: Iterable<string>
+}
+
+type Request = Subscribe | Unsubscribe | Remove
+
+export interface RouterOptions {
+  readonly scheduler: Scheduler
+  /** What the sessions have recorded: the source of a table after a crash. */
+  readonly subscriptionsOfSessions: () => Iterable<readonly [Subscriber, Iterable<Subscription>]>
+  readonly strategy?: SharedStrategy
+  /** `router.topic_cache` */
+  readonly topicCache?: number
+  /** `router.mailbox_capacity` */
+  readonly mailboxCapacity?: number
+  readonly remote?: RemoteRoutes
+  readonly random?: Random
+  /** A table was made anew; `failed` subscriptions could not be taken into it, the first of them with `defect`. */
+  readonly onRebuild?: (
+    report: { readonly subscriptions: number; readonly failed: number; readonly defect: unknown }
+  ) => void
+  /** For tests: a table that throws. */
+  readonly makeTable?: (options: RouteTableOptions) => RouteTable
+}
+
+export class Router extends MailboxActor<Request> {
+  private table: RouteTable
+  private readonly options: RouterOptions
+  private readonly remote: RemoteRoutes
+  /** What could not be cast because the mailbox was full; at most one for each session. */
+  private readonly departed: Array<Remove> = []
+  /** What was being handled when this life crashed. */
+  private handling: Request | undefined
+  /** Tables made anew after a crash. */
+  rebuilds = 0
+
+  constructor(options: RouterOptions) {
+    super("router", options.scheduler, options.mailboxCapacity ?? 65_536)
+    this.options = options
+    this.remote = options.remote ?? noRemoteRoutes
+    this.table = this.makeTable(this.remote)
+  }
+
+  /** Subscriptions of this node, shared ones included. */
+  get subscriptionCount(): number {
+    return this.table.size
+  }
+
+  get sharedSubscriptionCount(): number {
+    return this.table.sharedSize
+  }
+
+  /** Different filters. */
+  get filterCount(): number {
+    return this.table.filterCount
+  }
+
+  /** Who gets a message on this topic, now. Never throws: a damaged table is made anew on the spot. */
+  match(topicName: TopicName): Matches {
+    try {
+      return this.table.match(topicName)
+    } catch (defect) {
+      const damaged = this.table
+      this.crash(defect)
+      if (this.table === damaged) this.rebuild()
+      return this.table.match(topicName)
+    }
+  }
+
+  /** Delivers to all who are owed it: each session once, one member of each shared group, each peer once. Returns how many got it. */
+  publish(message: Message): number {
+    const { groups, routes } = this.match(message.topicName)
+    let receivers = 0
+    for (let route of routes) {
+      // [MQTT5-3.8.3-3] compared only where a No Local subscription is among those that match
+      if (route.forOwn !== route && route.subscriber.clientId === message.publisher) {
+        if (route.forOwn === undefined) continue
+        route = route.forOwn
+      }
+      route.subscriber.deliver(message, route)
+      receivers++
+    }
+    for (const group of groups) {
+      const route = group.pick(message)
+      if (route === undefined) continue
+      route.subscriber.deliver(message, route)
+      receivers++
+    }
+    return receivers + this.remote.publish(message)
+  }
+
+  /** Record the subscriptions first. False: the mailbox is full, nothing was done and no reply comes. */
+  subscribe(subscriber: Subscriber, subscriptions: ReadonlyArray<Subscription>, reply: RouterReply): boolean {
+    return this.cast({ _tag: "Subscribe", subscriber, subscriptions, reply })
+  }
+
+  /** Filters as the client wrote them; strike them from the record first. False: as with subscribe. */
+  unsubscribe(subscriber: Subscriber, topicFilters: ReadonlyArray<string>, reply: RouterReply): boolean {
+    return this.cast({ _tag: "Unsubscribe", subscriber, topicFilters, reply })
+  }
+
+  /** The session has ended; these are all its filters, as the client wrote them. Never refused; after all it asked for before. */
+  removeSubscriber(subscriber: Subscriber, topicFilters: Iterable<string>): void {
+    const request: Remove = { _tag: "Remove", subscriber, topicFilters }
+    if (!this.cast(request)) this.departed.push(request)
+  }
+
+  protected override receive(): void {
+    super.receive()
+    if (this.departed.length === 0) return
+    for (const request of this.departed.splice(0)) this.apply(request)
+  }
+
+  protected override handle(request: Request): void {
+    this.handling = request
+    const existed = this.apply(request)
+    this.handling = undefined
+    if (request._tag !== "Remove") request.reply(existed)
+  }
+
+  protected override restarted(): void {
+    super.restarted()
+    this.rebuild()
+    const request = this.handling
+    this.handling = undefined
+    if (request !== undefined) this.retry(request)
+  }
+
+  private apply(request: Request): ReadonlyArray<boolean> {
+    const { subscriber } = request
+    switch (request._tag) {
+      case "Subscribe":
+        return this.table.subscribe(subscriber, request.subscriptions)
+      case "Unsubscribe":
+        return this.table.unsubscribe(subscriber, request.topicFilters)
+      case "Remove":
+        return this.table.unsubscribe(subscriber, request.topicFilters)
+    }
+  }
+
+  /** The request that the last life crashed on: once more, against a sound table. If it is to blame it must not crash this life too. */
+  private retry(request: Request): void {
+    let existed: ReadonlyArray<boolean> | undefined
+    try {
+      existed = this.apply(request)
+    } catch {
+      this.rebuild()
+    }
+    if (request._tag !== "Remove") request.reply(existed)
+  }
+
+  private rebuild(): void {
+    const old = this.table
+    const table = this.makeTable(noRemoteRoutes)
+    let subscriptions = 0
+    let failed = 0
+    let firstDefect: unknown
+    for (const [subscriber, recorded] of this.options.subscriptionsOfSessions()) {
+      for (const subscription of recorded) {
+        // One that the table cannot take must not keep all others out.
+        try {
+          table.subscribe(subscriber, [subscription])
+          subscriptions++
+        } catch (defect) {
+          if (failed++ === 0) firstDefect = defect
+        }
+      }
+    }
+    table.remote = this.remote
+    this.table = table
+    this.rebuilds++
+    old.retire()
+    this.remote.replaced(table.filters())
+    this.options.onRebuild?.({ subscriptions, failed, defect: firstDefect })
+  }
+
+  private makeTable(remote: RemoteRoutes): RouteTable {
+    const { makeTable, random, strategy, topicCache } = this.options
+    const options: RouteTableOptions = {
+      remote,
+      ...(strategy === undefined ? {} : { strategy }),
+      ...(topicCache === undefined ? {} : { topicCache }),
+      ...(random === undefined ? {} : { random })
+    }
+    return makeTable === undefined ? new RouteTable(options) : makeTable(options)
+  }
+}
