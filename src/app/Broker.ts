@@ -1,0 +1,220 @@
+// The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
+// of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
+import { Clock, Data, Effect, type Scope } from "effect"
+import type { ListenerSettings, Settings } from "../config/Settings.ts"
+import { Listener } from "../listener/Listener.ts"
+import { Counters } from "../metrics/Counters.ts"
+import { EventLog, type LogFields, type LogSink } from "../metrics/EventLog.ts"
+import { Output } from "../mqtt/Output.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { TopicTable } from "../mqtt/TopicTable.ts"
+import type { ChildSpec, CrashReport, TreeNode } from "../otp/ChildSpec.ts"
+import { Scheduler } from "../otp/Scheduler.ts"
+import { Supervisor } from "../otp/Supervisor.ts"
+import { TimerWheel } from "../otp/TimerWheel.ts"
+import { openFileLimit } from "../platform/openFileLimit.ts"
+import type { ListenFailed, TcpListener } from "../platform/Tcp.ts"
+import { tcp } from "../platform/runtimeTcp.ts"
+import { Retainer } from "../retain/Retainer.ts"
+import { Router } from "../router/Router.ts"
+import { Arena } from "../session/Outlet.ts"
+import type { Services, Timed } from "../session/Services.ts"
+import { Sessions } from "../session/Sessions.ts"
+import { logSink } from "./logSink.ts"
+import { memoryGuard } from "./memoryGuard.ts"
+
+/** One line for the operator, and the code that the process ends with: 69 for an address, 74 for a disk. */
+export class BrokerStartFailed extends Data.TaggedError("BrokerStartFailed")<{
+  readonly message: string
+  readonly exitCode: number
+}> {}
+
+export interface BrokerAddress {
+  readonly name: string
+  readonly type: string
+  readonly address: string
+  readonly port: number
+}
+
+/** Deadlines are kept to this, ms: keep alive, expiries, will delays. */
+const tickMillis = 100
+const wheelSlots = 4096
+/** Files that are not client sockets: listeners, store, log, the runtime's own. */
+const filesKeptBack = 64
+
+const critical = { times: 10, withinMillis: 10_000 }
+/** Sessions look after their own crashes: one that crashes again and again is ended (Session). */
+const many = { times: 100_000, withinMillis: 10_000 }
+
+interface Open {
+  readonly listener: Listener
+  readonly bound: TcpListener
+}
+
+export class Broker {
+  readonly services: Services
+  readonly sessions: Sessions
+  readonly counters: Counters
+  private readonly settings: Settings
+  private readonly root: Supervisor
+  private readonly open: ReadonlyArray<Open>
+  private closing = false
+
+  private constructor(services: Services, sessions: Sessions, root: Supervisor, open: ReadonlyArray<Open>) {
+    this.services = services
+    this.settings = services.settings
+    this.counters = services.counters
+    this.sessions = sessions
+    this.root = root
+    this.open = open
+  }
+
+  /** Listens when it returns; the end of the scope stops all of it, last first. */
+  static readonly start = Effect.fn("Broker.start")(function* (
+    settings: Settings
+  ): Effect.fn.Return<Broker, BrokerStartFailed, Scope.Scope> {
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe()
+    const sink: LogSink = yield* logSink
+    const log = new EventLog(sink, now, settings.log.repeatIntervalMillis)
+    const counters = new Counters()
+    const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
+    const scheduler = new Scheduler({ clock: now, onDefect: (defect) => log.error("defect", { defect: String(defect) }) })
+    yield* Effect.addFinalizer(() => Effect.sync(() => scheduler.close()))
+    const wheel = new TimerWheel<Timed>(tickMillis, wheelSlots, now())
+    const topics = new TopicTable({ slots: settings.router.topicCache, maximumBytes: 256 })
+
+    const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
+    const sessionSupervisor = yield* Supervisor.make({
+      name: "sessions",
+      strategy: "one-for-one",
+      intensity: many,
+      onCrash,
+      shutdown: "together"
+    })
+    const retainer = new Retainer(scheduler, settings.retain, log)
+    const router: Router = new Router({
+      scheduler,
+      strategy: settings.shared.strategy,
+      mailboxCapacity: settings.router.mailboxCapacity,
+      subscriptionsOfSessions: () => sessions.subscriptions()
+    })
+    const output = new Output()
+    const arena = new Arena(output)
+    const services: Services = { settings, scheduler, wheel, arena, topics, router, retainer, counters, log }
+    const sessions: Sessions = new Sessions(services, sessionSupervisor)
+
+    root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services) })
+    root.startChild({ id: "router", kind: "worker", restart: "permanent", start: router })
+    root.startChild({ id: "retainer", kind: "worker", restart: "permanent", start: retainer })
+    root.startChild({ id: "registry", kind: "worker", restart: "permanent", start: sessions })
+    root.startChild(supervisorChild(sessionSupervisor))
+
+    const memory = memoryGuard(settings.node.memoryHighWatermark)
+    let broker: Broker | undefined
+    const closedBecause = () =>
+      broker?.closing === true
+        ? { reasonCode: ReasonCode.ServerShuttingDown, reason: "the server is shutting down" }
+        : memory.refusal(scheduler.now)
+    const open: Array<Open> = []
+    for (const listenerSettings of withinFileLimit(settings, log)) {
+      const supervisor = yield* Supervisor.make({
+        name: `listener ${listenerSettings.name}`,
+        strategy: "one-for-one",
+        intensity: many,
+        shutdown: "together",
+        onCrash: (report) => {
+          counters.connections_crashed_total++
+          onCrash(report)
+        }
+      })
+      root.startChild(supervisorChild(supervisor))
+      const options = { settings: listenerSettings, services, sessions, supervisor, closedBecause }
+      open.push(yield* Effect.mapError(Listener.start(tcp, options), startFailed(listenerSettings.name)))
+    }
+    broker = new Broker(services, sessions, root, open)
+    return broker
+  })
+
+  get addresses(): ReadonlyArray<BrokerAddress> {
+    return this.open.map(({ listener, bound }) => ({
+      name: listener.settings.name,
+      type: listener.settings.type,
+      address: bound.address,
+      port: bound.port
+    }))
+  }
+
+  get connections(): number {
+    return this.open.reduce((count, { listener }) => count + listener.connections.size, 0)
+  }
+
+  tree(): TreeNode {
+    return this.root.tree()
+  }
+
+  /** Fails when a part has crashed too often: the process cannot go on. */
+  get run(): Effect.Effect<never, unknown> {
+    return this.root.run
+  }
+
+  /** No new client; those that are there are sent away, MQTT 5 ones with 0x8B, and given the time to take what they are sent. */
+  get shutdown(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      this.closing = true
+      for (const { bound } of this.open) yield* bound.stop
+      for (const { listener } of this.open) {
+        listener.disconnectAll(ReasonCode.ServerShuttingDown, "the server is shutting down")
+      }
+      yield* Effect.timeoutOption(this.emptied, this.settings.node.shutdownTimeoutMillis)
+    })
+  }
+
+  private get emptied(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.connections === 0) return resume(Effect.void)
+      for (const { listener } of this.open) {
+        listener.onEmpty = () => {
+          if (this.connections === 0) resume(Effect.void)
+        }
+      }
+    })
+  }
+}
+
+/** Deadlines pass: whoever waits for one is woken. */
+const ticking = ({ scheduler, wheel }: Services): Effect.Effect<never> =>
+  Effect.forever(Effect.andThen(
+    Effect.sleep(tickMillis),
+    Effect.sync(() => wheel.advance(scheduler.refresh(), (timed) => timed.onTimer()))
+  ))
+
+const supervisorChild = (supervisor: Supervisor): ChildSpec => ({
+  id: supervisor.name,
+  kind: "supervisor",
+  restart: "permanent",
+  start: supervisor.run,
+  inspect: () => supervisor.tree().children
+})
+
+const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport): LogFields => ({
+  supervisor,
+  child,
+  action,
+  restarts,
+  cause
+})
+
+const startFailed = (name: string) => (failure: ListenFailed): BrokerStartFailed =>
+  new BrokerStartFailed({ message: `listener ${name}: ${failure.message}`, exitCode: 69 })
+
+/** A runtime that has run out of files spins or stops accepting: the listeners together stay below the system's limit. */
+const withinFileLimit = (settings: Settings, log: EventLog): ReadonlyArray<ListenerSettings> => {
+  const enabled = settings.listeners.filter((listener) => listener.enabled)
+  const room = Math.max(1, Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled.length)))
+  return enabled.map((listener) => {
+    if (listener.maxConnections <= room) return listener
+    log.debug("max_connections lowered to what the open file limit allows", { listener: listener.name, max_connections: room })
+    return { ...listener, maxConnections: room }
+  })
+}

@@ -1,0 +1,543 @@
+// One client socket: bytes in, packets checked and handed on, answers and deliveries out, keep alive. The platform pushes
+// chunks and wakes it, its session posts events; everything it does happens in its own turn.
+// Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
+import { randomUUID } from "node:crypto"
+import { decodeAcknowledgement, writeAcknowledgement } from "../mqtt/acknowledgement.ts"
+import { decodeControl } from "../mqtt/decodeControl.ts"
+import { type Connack, encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
+import { FrameReader } from "../mqtt/FrameReader.ts"
+import type { Message } from "../mqtt/Message.ts"
+import type { Connect, ControlPacket, Disconnect, ProtocolVersion } from "../mqtt/Packet.ts"
+import { ProtocolError } from "../mqtt/ProtocolError.ts"
+import { PublishDecoder } from "../mqtt/PublishDecoder.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { isValidUtf8 } from "../mqtt/utf8.ts"
+import { Actor } from "../otp/Actor.ts"
+import type { Timer } from "../otp/TimerWheel.ts"
+import type { TcpSocket } from "../platform/Tcp.ts"
+import type { ClientLink, LinkEvent } from "../session/ClientLink.ts"
+import { Outlet } from "../session/Outlet.ts"
+import { OutgoingAliases } from "../session/OutgoingAliases.ts"
+import { publish, type Services, type Timed } from "../session/Services.ts"
+import type { Session } from "../session/Session.ts"
+import type { Sessions } from "../session/Sessions.ts"
+import { acceptance, expiryOfInterval, isRefusal, judgeConnect, type Refusal, type Terms } from "./handshake.ts"
+
+const Phase = { AwaitingConnect: 0, Opening: 1, Connected: 2, Waiting: 3, Closed: 4 } as const
+type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
+const framesPerTurn = 512
+/** A client that does not take its last bytes is cut off after this time, ms. */
+const lingerMillis = 5_000
+
+const pingrespBuffer = Buffer.from(pingresp)
+
+/** How a connection ended, for its log line and its session. */
+interface Ending {
+  readonly publishWill: boolean
+  readonly expiryMillis?: number | undefined
+}
+
+export class Connection extends Actor implements ClientLink, Timed {
+  version: ProtocolVersion = 4
+  readonly outlet: Outlet
+  receiveMaximum = 65_535
+  maximumPacketSize = 268_435_460
+  aliases: OutgoingAliases | undefined = undefined
+  clientId = ""
+  private readonly socket: TcpSocket
+  private readonly services: Services
+  private readonly sessions: Sessions
+  private readonly reader: FrameReader
+  private readonly decoder: PublishDecoder
+  /** Set when the door is closed to this one: answered at its CONNECT. */
+  private readonly refusal: Refusal | undefined
+  private readonly onClosed: (connection: Connection) => void
+  private phase: Phase = Phase.AwaitingConnect
+  private session: Session | null = null
+  private connect: Connect | null = null
+  private terms: Terms | null = null
+  private ending: Ending = { publishWill: true }
+  private socketGone = false
+  private paused = false
+  private drained = false
+  /** The turn's budget ended before the frames did. */
+  private moreFrames = false
+  private lastReceivedAt: number
+  private idleMillis: number
+  private timer: Timer<Timed> | undefined
+
+  private chunks: Array<Buffer> = []
+  private events: Array<LinkEvent> = []
+
+  constructor(
+    socket: TcpSocket,
+    services: Services,
+    sessions: Sessions,
+    refusal: Refusal | undefined,
+    onClosed: (connection: Connection) => void
+  ) {
+    super("connection", services.scheduler)
+    const { connection } = services.settings
+    this.socket = socket
+    this.services = services
+    this.sessions = sessions
+    this.refusal = refusal
+    this.onClosed = onClosed
+    this.reader = new FrameReader(connection.maxPacketSize)
+    this.decoder = new PublishDecoder(services.topics, {
+      maximumTopicAlias: connection.topicAliasMaximum,
+      maximumTopicLevels: connection.maxTopicLevels,
+      maximumTopicLength: connection.maxTopicLength
+    })
+    this.outlet = new Outlet(socket, services.scheduler, services.arena, services.counters, connection.writeHighWatermarkBytes)
+    this.lastReceivedAt = services.scheduler.refresh()
+    this.idleMillis = connection.connectTimeoutMillis
+    this.timer = services.wheel.schedule(this.lastReceivedAt + this.idleMillis, this)
+  }
+
+  // --- the mailbox -------------------------------------------------------------------------------------------------
+
+  /** Bytes of the client. A full mailbox stops the reading of the socket, which stops the client. */
+  onChunk(chunk: Buffer): void {
+    this.chunks.push(chunk)
+    if (this.chunks.length >= this.services.settings.connection.mailboxCapacity && !this.paused) {
+      this.paused = true
+      this.socket.pause()
+    }
+    this.wake()
+  }
+
+  onDrain(): void {
+    this.drained = true
+    this.wake()
+  }
+
+  onSocketClosed(): void {
+    this.socketGone = true
+    this.wake()
+  }
+
+  onTimer(): void {
+    this.wake()
+  }
+
+  post(event: LinkEvent): void {
+    if (this.phase === Phase.Closed) return this.decline(event)
+    this.events.push(event)
+    this.wake()
+  }
+
+  // --- one turn ----------------------------------------------------------------------------------------------------
+
+  protected receive(): void {
+    if (this.phase === Phase.Closed) return
+    if (this.events.length > 0) this.takeEvents()
+    if (this.drained) {
+      this.drained = false
+      this.outlet.drained()
+      this.session?.wake()
+    }
+    try {
+      this.takeChunks()
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return this.onProtocolError(error)
+    }
+    // What the client sent before it went counts, a DISCONNECT above all.
+    if (this.socketGone && !this.busy && !this.moreFrames) return this.finish()
+    if (this.timer !== undefined && !this.timer.active) this.onDeadline()
+  }
+
+  /** Nothing is read on: an answer is awaited, or the connection is over. */
+  private get busy(): boolean {
+    return this.phase !== Phase.Connected && this.phase !== Phase.AwaitingConnect
+  }
+
+  private takeChunks(): void {
+    const chunks = this.chunks
+    if (chunks.length > 0) {
+      this.lastReceivedAt = this.scheduler.now
+      if (!this.busy) {
+        for (let i = 0; i < chunks.length; i++) {
+          const chunk = chunks[i]
+          if (chunk === undefined) continue
+          this.services.counters.bytes_received_total += chunk.length
+          this.reader.push(chunk)
+        }
+        chunks.length = 0
+      }
+    }
+    this.moreFrames = false
+    let budget = framesPerTurn
+    while (!this.busy && this.reader.next()) {
+      this.services.counters.packets_received_total++
+      this.onFrame()
+      if (--budget === 0) {
+        this.moreFrames = true
+        this.wake()
+        break
+      }
+    }
+    if (this.paused && this.phase === Phase.Connected && chunks.length === 0) {
+      this.paused = false
+      this.socket.resume()
+    }
+  }
+
+  private onFrame(): void {
+    const type = this.reader.header >> 4
+    if (this.phase === Phase.AwaitingConnect) {
+      // [MQTT-3.1.0-1] [MQTT5-3.1.0-1] the first packet is a CONNECT
+      if (type !== 1) throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
+      return this.onControl(decodeControl(this.reader, this.version))
+    }
+    switch (type) {
+      case 3:
+        return this.onPublish()
+      case 4:
+      case 5:
+      case 7:
+        this.session?.acknowledge(decodeAcknowledgement(this.reader, this.version) | type << 24)
+        return
+      case 6:
+        return this.onPubrel(decodeAcknowledgement(this.reader, this.version))
+      default:
+        return this.onControl(decodeControl(this.reader, this.version))
+    }
+  }
+
+  private onControl(packet: ControlPacket): void {
+    switch (packet._tag) {
+      case "Connect":
+        return this.onConnect(packet)
+      case "Subscribe":
+        this.phase = Phase.Waiting
+        return this.session?.command({ _tag: "Subscribe", link: this, packet })
+      case "Unsubscribe":
+        this.phase = Phase.Waiting
+        return this.session?.command({ _tag: "Unsubscribe", link: this, packet })
+      case "Pingreq":
+        // [MQTT-3.12.4-1] [MQTT5-3.12.4-1]
+        this.outlet.append(pingrespBuffer, 0, pingrespBuffer.length)
+        return
+      case "Disconnect":
+        return this.onDisconnect(packet)
+      case "Auth":
+        // [MQTT5-4.12.1-1] re-authentication needs the method of CONNECT, and there is none yet
+        throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-4.12.0-6", "AUTH without an authentication method in CONNECT")
+      default:
+        return packet satisfies never
+    }
+  }
+
+  // --- PUBLISH -----------------------------------------------------------------------------------------------------
+
+  private onPublish(): void {
+    const { services, decoder, session } = this
+    const message = decoder.decode(this.reader, this.version, this.clientId, this.scheduler.now)
+    const qos = message.qos
+    if (session === null) return
+    if (qos > services.settings.connection.maximumQoS) {
+      throw new ProtocolError(ReasonCode.QoSNotSupported, "MQTT5-3.2.2-11", "QoS above connection.maximum_qos")
+    }
+    if (message.retain && !services.settings.connection.retainAvailable) {
+      throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
+    }
+    if (qos === 0) {
+      services.counters.messages_received_qos0_total++
+      if (this.version !== 5 || this.refusePublish(message) === 0) publish(services, message)
+    } else if (qos === 1) {
+      services.counters.messages_received_qos1_total++
+      this.acknowledge(4, decoder.packetIdentifier, this.accept(message))
+    } else {
+      services.counters.messages_received_qos2_total++
+      this.onPublishQos2(message, decoder.packetIdentifier, session)
+    }
+  }
+
+  /** Publishes, unless it is refused; the reason code for PUBACK or PUBREC. */
+  private accept(message: Message): number {
+    const refused = this.version === 5 ? this.refusePublish(message) : 0
+    if (refused !== 0) return refused
+    return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
+  }
+
+  /** Why a well-formed PUBLISH of an MQTT 5 client is not taken; 0: it is. A refused message is neither delivered nor retained. */
+  private refusePublish(message: Message): number {
+    if (message.properties?.payloadFormatIndicator === 1) {
+      const payload = message.payload
+      if (!isValidUtf8(payload, 0, payload.length)) return ReasonCode.PayloadFormatInvalid
+    }
+    if (message.retain && message.qos > 0 && this.services.retainer.isFull(message)) {
+      this.services.counters.quota_exceeded_total++
+      return ReasonCode.QuotaExceeded
+    }
+    return 0
+  }
+
+  /** The message goes on with its first PUBLISH; until PUBREL the identifier is remembered and a second one is a duplicate. */
+  private onPublishQos2(message: Message, packetIdentifier: number, session: Session): void {
+    const { awaitingPubrel } = session
+    if (awaitingPubrel.has(packetIdentifier)) {
+      // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
+      this.services.counters.messages_duplicate_total++
+      return this.acknowledge(5, packetIdentifier, ReasonCode.Success)
+    }
+    const { connection, session: limits } = this.services.settings
+    const bound = this.version === 5 ? connection.receiveMaximum : limits.maxAwaitingPubrel
+    if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
+      const expired = awaitingPubrel.expire(this.scheduler.now - limits.awaitPubrelTimeoutMillis)
+      this.services.counters.pubrel_timed_out_total += expired
+      if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
+        // [MQTT5-3.3.4-7] more than it was allowed
+        throw new ProtocolError(ReasonCode.ReceiveMaximumExceeded, "MQTT5-3.3.4-9", "too many QoS 2 messages without PUBREL")
+      }
+    }
+    const reasonCode = this.accept(message)
+    if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, this.scheduler.now)
+    this.acknowledge(5, packetIdentifier, reasonCode)
+  }
+
+  private onPubrel(packed: number): void {
+    const packetIdentifier = packed & 0xffff
+    const known = this.session?.awaitingPubrel.release(packetIdentifier) === true
+    // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] always answered
+    this.acknowledge(7, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
+  }
+
+  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
+    const output = this.outlet.arena.output
+    output.reserve(8)
+    const start = output.position
+    writeAcknowledgement(output, type, packetIdentifier, reasonCode, this.version)
+    this.outlet.append(output.buffer, start, output.position)
+  }
+
+  // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
+
+  private onConnect(connect: Connect): void {
+    if (this.phase !== Phase.AwaitingConnect) {
+      // [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error
+      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
+    }
+    const { settings } = this.services
+    this.version = connect.protocolVersion
+    this.maximumPacketSize = connect.maximumPacketSize
+    const answer = this.refusal ??
+      judgeConnect(settings, connect, this.socket.remoteAddress, () => `emqttd-${randomUUID()}`)
+    if (isRefusal(answer)) return this.refuse(answer.reasonCode, answer.reason, connect.clientId)
+    this.clientId = answer.clientId
+    this.connect = connect
+    this.terms = answer
+    this.receiveMaximum = connect.receiveMaximum
+    const aliasMaximum = Math.min(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
+    if (aliasMaximum > 0) this.aliases = new OutgoingAliases(aliasMaximum)
+    this.phase = Phase.Opening
+    const opened = this.sessions.cast({
+      _tag: "Open",
+      clientId: answer.clientId,
+      link: this,
+      connect,
+      expiryMillis: answer.expiryMillis
+    })
+    if (!opened) this.refuse(ReasonCode.ServerBusy, "the registry of sessions is overloaded", connect.clientId)
+  }
+
+  private takeEvents(): void {
+    const events = this.events
+    this.events = []
+    for (const event of events) {
+      switch (event._tag) {
+        case "Attached":
+          this.onAttached(event.session, event.sessionPresent)
+          break
+        case "Refused":
+          this.refuse(event.reasonCode, event.reason, this.clientId)
+          break
+        case "Subscribed":
+          this.outlet.appendBytes(encodeSuback(event.packetIdentifier, event.reasonCodes, this.version))
+          this.phase = Phase.Connected
+          break
+        case "Unsubscribed":
+          this.outlet.appendBytes(encodeUnsuback(event.packetIdentifier, event.reasonCodes, this.version))
+          this.phase = Phase.Connected
+          break
+        case "Close":
+          this.disconnect(event.reasonCode, event.reason, { publishWill: true })
+          break
+        default:
+          event satisfies never
+      }
+      if (this.ended) return
+    }
+  }
+
+  private onAttached(session: Session, sessionPresent: boolean): void {
+    const { connect, terms } = this
+    if (connect === null || terms === null) return
+    this.session = session
+    this.phase = Phase.Connected
+    this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))
+    this.connect = null
+    this.services.log.debug("client connected", {
+      client_id: this.clientId,
+      peer: this.peer,
+      version: this.version,
+      session_present: sessionPresent
+    })
+    // [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never
+    this.idleMillis = terms.keepAliveSeconds * 1000 * this.services.settings.connection.keepAliveMultiplier
+    this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
+  }
+
+  private sendConnack(connack: Connack): void {
+    const bytes = encodeConnack(connack)
+    // [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] without its texts where they make it too large for the client
+    const sent = bytes.length <= this.maximumPacketSize ? bytes : encodeConnack({ ...connack, reasonString: undefined })
+    this.outlet.appendBytes(sent)
+  }
+
+  /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
+  private refuse(reasonCode: number, reason: string, clientId: string): void {
+    const { counters, log, settings } = this.services
+    counters.connections_refused_total++
+    log.warning("connection refused", { client_id: clientId, peer: this.peer, reason_code: reasonCode, reason })
+    this.sendConnack({
+      version: this.version,
+      sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
+      reasonCode,
+      reasonString: reason,
+      serverReference: reasonCode === ReasonCode.ServerBusy && settings.connection.serverReference !== ""
+        ? settings.connection.serverReference
+        : undefined
+    })
+    this.finish()
+  }
+
+  private onDisconnect(packet: Disconnect): void {
+    const interval = packet.sessionExpiryInterval
+    if (interval !== undefined && interval > 0 && this.terms?.expiryMillis === 0) {
+      // [MQTT5-3.14.2-2] a session that was to end with its connection cannot be kept now
+      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2-2", "session expiry above 0 after 0 in CONNECT")
+    }
+    this.ending = {
+      publishWill: packet.reasonCode !== ReasonCode.NormalDisconnection, // [MQTT-3.14.4-3] [MQTT5-3.14.4-3]
+      expiryMillis: interval === undefined ? undefined : expiryOfInterval(this.services.settings, interval)
+    }
+    this.finish()
+  }
+
+  private onProtocolError(error: ProtocolError): void {
+    const { counters, log } = this.services
+    counters.protocol_errors_total++
+    log.warning("protocol error", {
+      client_id: this.clientId,
+      peer: this.peer,
+      reason_code: error.reasonCode,
+      clause: error.clause,
+      reason: error.message
+    })
+    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(error.reasonCode, error.message, { publishWill: true })
+    // [MQTT-3.1.2-2] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything else is just closed
+    const version = this.versionOfBrokenConnect(error)
+    if (version !== undefined) {
+      this.version = version
+      this.sendConnack({ version, sessionPresent: false, reasonCode: error.reasonCode, reasonString: error.message })
+    }
+    this.finish()
+  }
+
+  /** The version in which a CONNECT that cannot be accepted is answered; undefined: not at all. */
+  private versionOfBrokenConnect(error: ProtocolError): ProtocolVersion | undefined {
+    const { reader } = this
+    if (reader.header >> 4 !== 1 || reader.end - reader.bodyStart < 7) return undefined
+    const nameLength = reader.buffer.readUInt16BE(reader.bodyStart)
+    const level = reader.bodyStart + 2 + nameLength < reader.end ? reader.buffer[reader.bodyStart + 2 + nameLength] : undefined
+    const name = reader.buffer.toString("latin1", reader.bodyStart + 2, reader.bodyStart + 2 + nameLength)
+    if (name !== "MQTT" && name !== "MQIsdp") return undefined
+    if (level === 5) return 5
+    return error.reasonCode === ReasonCode.UnsupportedProtocolVersion ? 4 : undefined
+  }
+
+  /** The server ends the connection: MQTT 5 clients are told why. */
+  private disconnect(reasonCode: number, reason: string, ending: Ending): void {
+    this.ending = ending
+    if (this.version === 5 && this.session !== null) {
+      const { serverReference } = this.services.settings.connection
+      const properties = {
+        reasonString: reason === "" ? undefined : reason,
+        serverReference: reasonCode === ReasonCode.ServerShuttingDown && serverReference !== "" ? serverReference : undefined
+      }
+      const bytes = encodeDisconnect(reasonCode, properties)
+      // [MQTT5-3.14.2-3] without its texts where they make it too large for the client
+      this.outlet.appendBytes(bytes.length <= this.maximumPacketSize ? bytes : encodeDisconnect(reasonCode))
+    } else if (this.phase === Phase.Opening) {
+      this.sendConnack({ version: this.version, sessionPresent: false, reasonCode, reasonString: reason })
+    }
+    this.finish()
+  }
+
+  /** What was said is written, then the socket is closed and the actor ends. */
+  private finish(): void {
+    this.phase = Phase.Closed
+    if (!this.socketGone) {
+      this.outlet.flush()
+      this.socket.end()
+      const { socket } = this
+      if (socket.bufferedBytes > 0) {
+        this.services.wheel.schedule(this.scheduler.now + lingerMillis, { onTimer: () => socket.destroy() })
+      }
+    }
+    this.stop()
+  }
+
+  /** However it ended: the session is told, nothing is left behind. */
+  protected override closed(): void {
+    const crashed = this.phase !== Phase.Closed
+    this.phase = Phase.Closed
+    this.outlet.close()
+    if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
+    if (crashed) this.socket.destroy()
+    const { publishWill, expiryMillis } = this.ending
+    const session = this.session
+    this.session = null
+    if (session !== null) session.command({ _tag: "Detach", link: this, publishWill, expiryMillis })
+    for (const event of this.events) this.decline(event)
+    this.chunks = []
+    this.events = []
+    this.services.counters.connections_closed_total++
+    this.onClosed(this)
+  }
+
+  /** The client went while its session was being opened: the session is told. */
+  private decline(event: LinkEvent): void {
+    if (event._tag !== "Attached") return
+    event.session.command({ _tag: "Detach", link: this, publishWill: true, expiryMillis: undefined })
+  }
+
+  // --- time --------------------------------------------------------------------------------------------------------
+
+  private onDeadline(): void {
+    const due = this.lastReceivedAt + this.idleMillis
+    if (this.scheduler.now < due && this.phase !== Phase.AwaitingConnect) return this.setTimer(due)
+    this.services.counters.connections_timed_out_total++
+    this.services.log.info(this.session === null ? "no CONNECT in time" : "keep alive timeout", {
+      client_id: this.clientId,
+      peer: this.peer,
+      seconds: this.idleMillis / 1000
+    })
+    this.disconnect(ReasonCode.KeepAliveTimeout, "", { publishWill: true })
+  }
+
+  private setTimer(deadline: number | undefined): void {
+    const { wheel } = this.services
+    if (this.timer !== undefined) wheel.cancel(this.timer)
+    this.timer = deadline === undefined ? undefined : wheel.schedule(deadline, this)
+  }
+
+  private get peer(): string {
+    return `${this.socket.remoteAddress}:${this.socket.remotePort}`
+  }
+}

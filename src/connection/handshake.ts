@@ -1,0 +1,109 @@
+// What a CONNECT is answered: a refusal with its reason, or the terms of the connection. Plain functions of the packet,
+// the settings and the peer; the connection does what they say.
+import { authenticate } from "../access/Access.ts"
+import type { Settings } from "../config/Settings.ts"
+import type { Connack } from "../mqtt/encodeControl.ts"
+import type { Connect } from "../mqtt/Packet.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { levelsOf } from "../mqtt/Topic.ts"
+
+/** What holds for one connection, as the client asked and the settings allow. */
+export interface Terms {
+  readonly clientId: string
+  /** The server chose the client id, and MQTT 5 clients are told [MQTT5-3.2.2-16]. */
+  readonly assigned: boolean
+  readonly expiryMillis: number
+  readonly keepAliveSeconds: number
+}
+
+export interface Refusal {
+  readonly reasonCode: number
+  readonly reason: string
+}
+
+const neverExpires = 0xffff_ffff
+
+export const isRefusal = (answer: Terms | Refusal): answer is Refusal => "reasonCode" in answer
+
+export const judgeConnect = (
+  settings: Settings,
+  connect: Connect,
+  remoteAddress: string,
+  newClientId: () => string
+): Terms | Refusal => {
+  const { access, connection } = settings
+  const { clientId, will } = connect
+  if (connect.authenticationMethod !== undefined) {
+    // [MQTT5-4.12.0-1] no enhanced authentication yet
+    return refuse(ReasonCode.BadAuthenticationMethod, `authentication method ${connect.authenticationMethod} is not supported`)
+  }
+  const decision = authenticate(access.anonymous, remoteAddress)
+  if (!decision.allowed) return refuse(decision.reasonCode, decision.reason)
+  if (Buffer.byteLength(clientId) > connection.maxClientIdLength) {
+    return refuse(ReasonCode.ClientIdentifierNotValid, "client id longer than connection.max_client_id_length")
+  }
+  if (clientId === "" && (connect.protocolVersion === 3 || (connect.protocolVersion === 4 && !connect.cleanStart))) {
+    // [MQTT-3.1.3-8] [MQTT-3.1.3-9] no name to keep a session under
+    return refuse(ReasonCode.ClientIdentifierNotValid, "empty client id")
+  }
+  if (will !== undefined) {
+    // [MQTT5-3.2.2-12] [MQTT5-3.2.2-13]
+    if (will.qos > connection.maximumQoS) return refuse(ReasonCode.QoSNotSupported, "QoS of the will above connection.maximum_qos")
+    if (will.retain && !connection.retainAvailable) return refuse(ReasonCode.RetainNotSupported, "retained will")
+    if (levelsOf(will.topic) > connection.maxTopicLevels || Buffer.byteLength(will.topic) > connection.maxTopicLength) {
+      return refuse(ReasonCode.TopicNameInvalid, "will topic too long or too deep")
+    }
+  }
+  const keepAlive = connect.keepAliveSeconds
+  const maxKeepAlive = connection.maxKeepAliveSeconds
+  return {
+    clientId: clientId === "" ? newClientId() : clientId, // [MQTT-3.1.3-6] [MQTT5-3.1.3-6]
+    assigned: clientId === "",
+    expiryMillis: sessionExpiryMillis(settings, connect),
+    keepAliveSeconds: maxKeepAlive > 0 && (keepAlive === 0 || keepAlive > maxKeepAlive) ? maxKeepAlive : keepAlive
+  }
+}
+
+/** MQTT 5 says it in seconds, the older versions by clean session alone. */
+const sessionExpiryMillis = (settings: Settings, connect: Connect): number => {
+  const { maxExpiryMillis, persistentExpiryMillis } = settings.session
+  if (connect.protocolVersion !== 5) return connect.cleanStart ? 0 : Math.min(persistentExpiryMillis, maxExpiryMillis)
+  return expiryOfInterval(settings, connect.sessionExpiryInterval ?? 0)
+}
+
+/** Seconds of MQTT 5 to ms, within the maximum; 0xFFFFFFFF is for ever. */
+export const expiryOfInterval = (settings: Settings, seconds: number): number =>
+  Math.min(seconds === neverExpires ? Infinity : seconds * 1000, settings.session.maxExpiryMillis)
+
+/** The CONNACK of an accepted connection; says what differs from what the client asked or would assume. */
+export const acceptance = (settings: Settings, connect: Connect, terms: Terms, sessionPresent: boolean): Connack => {
+  const { connection } = settings
+  const asked = expiryAsked(connect)
+  return {
+    version: connect.protocolVersion,
+    sessionPresent,
+    reasonCode: ReasonCode.Success,
+    sessionExpiryInterval: terms.expiryMillis < asked ? Math.ceil(terms.expiryMillis / 1000) : undefined,
+    receiveMaximum: connection.receiveMaximum < 65_535 ? connection.receiveMaximum : undefined,
+    maximumQoS: connection.maximumQoS < 2 ? connection.maximumQoS : undefined,
+    retainAvailable: connection.retainAvailable ? undefined : false,
+    maximumPacketSize: connection.maxPacketSize,
+    assignedClientIdentifier: terms.assigned ? terms.clientId : undefined,
+    topicAliasMaximum: connection.topicAliasMaximum > 0 ? connection.topicAliasMaximum : undefined,
+    wildcardSubscriptionAvailable: connection.wildcardAvailable ? undefined : false,
+    sharedSubscriptionAvailable: connection.sharedAvailable ? undefined : false,
+    // [MQTT5-3.2.2-21]
+    serverKeepAlive: terms.keepAliveSeconds === connect.keepAliveSeconds ? undefined : terms.keepAliveSeconds,
+    // [MQTT5-3.1.2-28] only for those who ask
+    responseInformation: connect.requestResponseInformation && connection.responseInformation !== ""
+      ? connection.responseInformation
+      : undefined
+  }
+}
+
+const expiryAsked = (connect: Connect): number => {
+  if (connect.protocolVersion !== 5 || connect.sessionExpiryInterval === undefined) return 0
+  return connect.sessionExpiryInterval === neverExpires ? Infinity : connect.sessionExpiryInterval * 1000
+}
+
+const refuse = (reasonCode: number, reason: string): Refusal => ({ reasonCode, reason })

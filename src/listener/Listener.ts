@@ -1,0 +1,106 @@
+// One address on which clients are accepted: it looks at each new socket once (limits at the door) and starts a supervised
+// connection for it. Invariant: never more connections than its limit; those above it are told why at their CONNECT.
+import { Effect, type Scope } from "effect"
+import type { ListenerSettings } from "../config/Settings.ts"
+import { Connection } from "../connection/Connection.ts"
+import type { Refusal } from "../connection/handshake.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { Supervisor } from "../otp/Supervisor.ts"
+import type { ListenFailed, Tcp, TcpHandlers, TcpListener, TcpSocket } from "../platform/Tcp.ts"
+import type { Services } from "../session/Services.ts"
+import type { Sessions } from "../session/Sessions.ts"
+
+/** Sockets above a limit that may wait to be told so at their CONNECT; those beyond are closed at once. */
+const refusalsAtATime = 256
+
+export interface ListenerOptions {
+  readonly settings: ListenerSettings
+  readonly services: Services
+  readonly sessions: Sessions
+  /** Of this listener's connections. */
+  readonly supervisor: Supervisor
+  /** Why nobody may come in at present; undefined: they may. */
+  readonly closedBecause: () => Refusal | undefined
+}
+
+export class Listener implements TcpHandlers<Connection | null> {
+  readonly settings: ListenerSettings
+  readonly connections = new Set<Connection>()
+  /** Called when the last connection has gone. */
+  onEmpty: () => void = () => {}
+  private readonly options: ListenerOptions
+  private serial = 0
+  private refusing = 0
+  private second = 0
+  private openedThisSecond = 0
+
+  private constructor(options: ListenerOptions) {
+    this.options = options
+    this.settings = options.settings
+  }
+
+  /** Listens until the scope ends. */
+  static start(
+    tcp: Tcp,
+    options: ListenerOptions
+  ): Effect.Effect<{ readonly listener: Listener; readonly bound: TcpListener }, ListenFailed, Scope.Scope> {
+    const listener = new Listener(options)
+    const { address, port, backlog } = options.settings
+    return Effect.map(tcp.listen({ address, port, backlog }, listener), (bound) => ({ listener, bound }))
+  }
+
+  open(socket: TcpSocket): Connection | null {
+    const { services, sessions, supervisor } = this.options
+    const refusal = this.judge()
+    if (refusal !== undefined && this.refusing >= refusalsAtATime) {
+      services.counters.connections_refused_total++
+      services.log.warning("connection closed unanswered: too many are being refused", { listener: this.settings.name })
+      socket.destroy()
+      return null
+    }
+    if (refusal !== undefined) this.refusing++
+    services.counters.connections_opened_total++
+    const connection = new Connection(socket, services, sessions, refusal, (closed) => {
+      this.connections.delete(closed)
+      if (refusal !== undefined) this.refusing--
+      if (this.connections.size === 0) this.onEmpty()
+    })
+    this.connections.add(connection)
+    supervisor.startChild({ id: ++this.serial, kind: "worker", restart: "temporary", start: connection })
+    return connection
+  }
+
+  data(connection: Connection | null, chunk: Buffer): void {
+    connection?.onChunk(chunk)
+  }
+
+  drain(connection: Connection | null): void {
+    connection?.onDrain()
+  }
+
+  close(connection: Connection | null): void {
+    connection?.onSocketClosed()
+  }
+
+  /** Asks every client to go, MQTT 5 clients with this reason. */
+  disconnectAll(reasonCode: number, reason: string): void {
+    for (const connection of this.connections) connection.post({ _tag: "Close", reasonCode, reason })
+  }
+
+  private judge(): Refusal | undefined {
+    const { maxConnections, maxConnectionRate, name } = this.settings
+    const second = Math.floor(this.options.services.scheduler.refresh() / 1000)
+    if (second !== this.second) {
+      this.second = second
+      this.openedThisSecond = 0
+    }
+    this.openedThisSecond++
+    if (this.connections.size - this.refusing >= maxConnections) {
+      return { reasonCode: ReasonCode.QuotaExceeded, reason: `listeners.${name}.max_connections reached` }
+    }
+    if (maxConnectionRate > 0 && this.openedThisSecond > maxConnectionRate) {
+      return { reasonCode: ReasonCode.ConnectionRateExceeded, reason: `listeners.${name}.max_connection_rate reached` }
+    }
+    return this.options.closedBecause()
+  }
+}

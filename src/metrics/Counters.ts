@@ -1,0 +1,57 @@
+// What the broker counts. Plain integers that the owners of the events add to and that somebody reads when asked:
+// a counter costs one addition on the packet path. Names are those of the metrics, without the prefix `emqttd_`.
+
+/** All totals since the start; each is a count unless its name says bytes. */
+export class Counters {
+  connections_opened_total = 0
+  connections_closed_total = 0
+  /** Refused at the door or in CONNACK. */
+  connections_refused_total = 0
+  connections_timed_out_total = 0
+  connections_crashed_total = 0
+  protocol_errors_total = 0
+
+  bytes_received_total = 0
+  bytes_sent_total = 0
+  packets_received_total = 0
+  packets_sent_total = 0
+
+  messages_received_qos0_total = 0
+  messages_received_qos1_total = 0
+  messages_received_qos2_total = 0
+  messages_sent_qos0_total = 0
+  messages_sent_qos1_total = 0
+  messages_sent_qos2_total = 0
+  messages_no_subscribers_total = 0
+  /** QoS 2 PUBLISH packets that came again and were not published again. */
+  messages_duplicate_total = 0
+
+  deliveries_dropped_queue_full_total = 0
+  /** QoS 0 for a client whose socket holds more than its high watermark. */
+  deliveries_dropped_congested_total = 0
+  /** QoS 0 for a client that is away, where the queue does not keep QoS 0. */
+  deliveries_dropped_offline_qos0_total = 0
+  deliveries_dropped_mailbox_full_total = 0
+  deliveries_dropped_too_large_total = 0
+  deliveries_dropped_expired_total = 0
+  /** Owed to a session that ended. */
+  deliveries_dropped_session_ended_total = 0
+  deliveries_resent_total = 0
+  shared_redispatched_total = 0
+  pubrel_timed_out_total = 0
+  quota_exceeded_total = 0
+
+  sessions_created_total = 0
+  sessions_resumed_total = 0
+  sessions_taken_over_total = 0
+  sessions_ended_total = 0
+  sessions_crashed_total = 0
+  sessions_refused_total = 0
+  wills_published_total = 0
+  router_restarts_total = 0
+  retainer_restarts_total = 0
+
+  snapshot(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number"))
+  }
+}

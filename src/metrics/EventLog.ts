@@ -1,0 +1,68 @@
+// The log as plain code sees it: one line per event, with fields, rate limited per kind of event so that a stranger
+// cannot fill a disk. The app gives the sink (Effect's logger); nothing here waits.
+
+export type LogLevel = "debug" | "info" | "warning" | "error"
+/** Flat, snake_case, without payloads and passwords. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+export type LogSink = (level: LogLevel, message: string, fields: LogFields) => void
+
+/** Lines of one message text in a window, beyond which they are only counted. */
+const linesPerWindow = 10
+const maximumKinds = 1_000
+
+export class EventLog {
+  private readonly sink: LogSink
+  private readonly clock: () => number
+  private readonly windowMillis: number
+  private readonly kinds = new Map<string, { since: number; lines: number; suppressed: number }>()
+
+  /** `windowMillis`: in which a message text is written ten times at most. */
+  constructor(sink: LogSink, clock: () => number, windowMillis: number) {
+    this.sink = sink
+    this.clock = clock
+    this.windowMillis = windowMillis
+  }
+
+  debug(message: string, fields: LogFields): void {
+    this.sink("debug", message, fields)
+  }
+
+  info(message: string, fields: LogFields): void {
+    this.limited("info", message, fields)
+  }
+
+  warning(message: string, fields: LogFields): void {
+    this.limited("warning", message, fields)
+  }
+
+  /** Never suppressed: an error is a fault of ours. */
+  error(message: string, fields: LogFields): void {
+    this.sink("error", message, fields)
+  }
+
+  private limited(level: LogLevel, message: string, fields: LogFields): void {
+    const now = this.clock()
+    let kind = this.kinds.get(message)
+    if (kind === undefined) {
+      if (this.kinds.size >= maximumKinds) this.kinds.clear()
+      kind = { since: now, lines: 0, suppressed: 0 }
+      this.kinds.set(message, kind)
+    }
+    if (now - kind.since >= this.windowMillis) {
+      const suppressed = kind.suppressed
+      kind.since = now
+      kind.lines = 0
+      kind.suppressed = 0
+      if (suppressed > 0) this.sink(level, message, { ...fields, suppressed_before: suppressed })
+      else this.sink(level, message, fields)
+      kind.lines++
+      return
+    }
+    if (kind.lines >= linesPerWindow) {
+      kind.suppressed++
+      return
+    }
+    kind.lines++
+    this.sink(level, message, fields)
+  }
+}

@@ -1,0 +1,45 @@
+// Packet identifiers of QoS 2 messages that came from a client, were handed on, and wait for PUBREL. It belongs to the
+// session, so that a duplicate is known as one across a reconnect; the connection that is attached reads and writes it.
+// Invariant: an identifier in here has been published exactly once [MQTT-4.3.3-2] [MQTT5-4.3.3-10].
+
+export class AwaitingPubrel {
+  readonly capacity: number
+  private readonly since = new Map<number, number>()
+
+  /** `capacity`: most exchanges that a client may leave open at a time. */
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  get size(): number {
+    return this.since.size
+  }
+
+  has(packetIdentifier: number): boolean {
+    return this.since.has(packetIdentifier)
+  }
+
+  get isFull(): boolean {
+    return this.since.size >= this.capacity
+  }
+
+  add(packetIdentifier: number, now: number): void {
+    this.since.set(packetIdentifier, now)
+  }
+
+  /** False: no such exchange is open. */
+  release(packetIdentifier: number): boolean {
+    return this.since.delete(packetIdentifier)
+  }
+
+  /** Gives up exchanges that began before `before` (ms); returns how many. Oldest first, stops at the first young one. */
+  expire(before: number): number {
+    let expired = 0
+    for (const [packetIdentifier, at] of this.since) {
+      if (at >= before) break
+      this.since.delete(packetIdentifier)
+      expired++
+    }
+    return expired
+  }
+}

@@ -1,0 +1,36 @@
+// The parts of the broker that sessions and connections use, wired once by the app and handed down at construction.
+import type { Settings } from "../config/Settings.ts"
+import type { Counters } from "../metrics/Counters.ts"
+import type { EventLog } from "../metrics/EventLog.ts"
+import type { Message } from "../mqtt/Message.ts"
+import type { TopicTable } from "../mqtt/TopicTable.ts"
+import type { Scheduler } from "../otp/Scheduler.ts"
+import type { TimerWheel } from "../otp/TimerWheel.ts"
+import type { Retainer } from "../retain/Retainer.ts"
+import type { Router } from "../router/Router.ts"
+import type { Arena } from "./Outlet.ts"
+
+/** Something that asked the wheel to be told; it only wakes its actor. */
+export interface Timed {
+  onTimer(): void
+}
+
+export interface Services {
+  readonly settings: Settings
+  readonly scheduler: Scheduler
+  readonly wheel: TimerWheel<Timed>
+  readonly arena: Arena
+  readonly topics: TopicTable
+  readonly router: Router
+  readonly retainer: Retainer
+  readonly counters: Counters
+  readonly log: EventLog
+}
+
+/** Hands a message on to everybody who is owed it; returns how many sessions got it. */
+export const publish = (services: Services, message: Message): number => {
+  if (message.retain) services.retainer.store(message)
+  const receivers = services.router.publish(message)
+  if (receivers === 0) services.counters.messages_no_subscribers_total++
+  return receivers
+}

@@ -1,0 +1,381 @@
+// One client's session: its subscriptions, what it is owed, its will and its deadline; it outlives connections. The router
+// delivers to it, the attached connection hands it acknowledgements and requests, Sessions opens and ends it.
+// Invariant: at most one connection is attached, and nobody else writes this state.
+import type { Connect, Subscribe, Unsubscribe, Will } from "../mqtt/Packet.ts"
+import type { Message } from "../mqtt/Message.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { Actor } from "../otp/Actor.ts"
+import type { Timer } from "../otp/TimerWheel.ts"
+import { Route } from "../router/Route.ts"
+import type { Subscriber, Subscription } from "../router/Subscriber.ts"
+import { AwaitingPubrel } from "./AwaitingPubrel.ts"
+import type { ClientLink } from "./ClientLink.ts"
+import { LastWill } from "./LastWill.ts"
+import { Outgoing } from "./Outgoing.ts"
+import type { Services, Timed } from "./Services.ts"
+import { judgeSubscription } from "./subscribe.ts"
+
+export type SessionCommand =
+  | {
+    readonly _tag: "Attach"
+    readonly link: ClientLink
+    readonly connect: Connect
+    readonly expiryMillis: number
+    readonly sessionPresent: boolean
+  }
+  /** The connection has ended. `expiryMillis`: changed by DISCONNECT; undefined keeps what CONNECT said. */
+  | {
+    readonly _tag: "Detach"
+    readonly link: ClientLink
+    readonly publishWill: boolean
+    readonly expiryMillis: number | undefined
+  }
+  | { readonly _tag: "Subscribe"; readonly link: ClientLink; readonly packet: Subscribe }
+  | { readonly _tag: "Unsubscribe"; readonly link: ClientLink; readonly packet: Unsubscribe }
+  /** The router has the subscriptions of this packet: retained messages may follow its SUBACK. */
+  | {
+    readonly _tag: "Subscribed"
+    readonly link: ClientLink
+    readonly packetIdentifier: number
+    readonly reasonCodes: ReadonlyArray<number>
+    readonly replays: ReadonlyArray<Subscription>
+  }
+  | {
+    readonly _tag: "Unsubscribed"
+    readonly link: ClientLink
+    readonly packetIdentifier: number
+    readonly reasonCodes: ReadonlyArray<number>
+  }
+  /** The session ends now, its connection with this reason. */
+  | { readonly _tag: "End"; readonly reasonCode: number; readonly reason: string }
+
+/** The registry, as its sessions see it. */
+export interface SessionOwner {
+  ended(session: Session): void
+  /** An Attach met a session that was over by then: open another one. */
+  reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
+}
+
+const inboxKept = 64
+const crashesAllowed = 3
+
+export class Session extends Actor implements Subscriber, Timed {
+  readonly clientId: string
+  connected = false
+  /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
+  expiryMillis = 0
+  readonly awaitingPubrel: AwaitingPubrel
+  readonly subscriptions = new Map<string, Subscription>()
+  readonly outgoing: Outgoing
+  private readonly services: Services
+  private readonly owner: SessionOwner
+  private readonly lastWill = new LastWill()
+  private link: ClientLink | null = null
+  private expiresAt = Infinity
+  private timer: Timer<Timed> | undefined
+  private over = false
+  private crashes = 0
+
+  // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
+  private messages: Array<Message> = []
+  private routes: Array<Route> = []
+  private acknowledgements: Array<number> = []
+  private commands: Array<SessionCommand> = []
+
+  constructor(clientId: string, services: Services, owner: SessionOwner) {
+    super(clientId, services.scheduler)
+    this.clientId = clientId
+    this.services = services
+    this.owner = owner
+    this.awaitingPubrel = new AwaitingPubrel(services.settings.session.maxAwaitingPubrel)
+    this.outgoing = new Outgoing(services, this)
+  }
+
+  // --- the mailbox -------------------------------------------------------------------------------------------------
+
+  /**
+   * A message from the router. At its capacity the session runs next, before any other sender gets a turn; twice that is
+   * the end: dropped and counted.
+   */
+  deliver(message: Message, route: Route): void {
+    const waiting = this.messages.length
+    const capacity = this.services.settings.session.mailboxCapacity
+    if (waiting >= capacity) {
+      if (waiting >= capacity * 2 || this.over) {
+        this.services.counters.deliveries_dropped_mailbox_full_total++
+        return
+      }
+      if (waiting === capacity) this.wakeNext()
+    }
+    this.messages.push(message)
+    this.routes.push(route)
+    if (waiting === 0) this.wake()
+  }
+
+  /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */
+  acknowledge(packed: number): void {
+    this.acknowledgements.push(packed)
+    this.wake()
+  }
+
+  command(command: SessionCommand): void {
+    if (this.over) return this.refuse(command)
+    this.commands.push(command)
+    this.wake()
+  }
+
+  onTimer(): void {
+    this.wake()
+  }
+
+  // --- one turn ----------------------------------------------------------------------------------------------------
+
+  protected receive(): void {
+    if (this.over) return
+    if (this.acknowledgements.length > 0) this.takeAcknowledgements()
+    if (this.commands.length > 0) {
+      const commands = this.commands
+      this.commands = []
+      for (let i = 0; i < commands.length; i++) {
+        const command = commands[i]
+        if (command === undefined) continue
+        try {
+          this.handle(command)
+        } catch (defect) {
+          this.commands = [...commands.slice(i + 1), ...this.commands]
+          throw defect
+        }
+        if (this.over) return commands.slice(i + 1).forEach((late) => this.refuse(late))
+      }
+    }
+    if (this.messages.length > 0) this.takeMessages()
+    if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
+    if (!this.over && this.outgoing.pump()) this.wake()
+  }
+
+  private takeMessages(): void {
+    const { messages, routes, outgoing } = this
+    const count = messages.length
+    let taken = 0
+    try {
+      while (taken < count) {
+        const message = messages[taken]
+        const route = routes[taken++]
+        if (message !== undefined && route !== undefined) outgoing.deliver(message, route)
+      }
+    } finally {
+      // After a crash what was not looked at is for the next life; a burst must not leave its array behind in an idle session.
+      if (taken < count || count > inboxKept) {
+        this.messages = messages.slice(taken)
+        this.routes = routes.slice(taken)
+      } else {
+        messages.length = 0
+        routes.length = 0
+      }
+    }
+  }
+
+  private takeAcknowledgements(): void {
+    const acknowledgements = this.acknowledgements
+    for (let i = 0; i < acknowledgements.length; i++) {
+      const packed = acknowledgements[i]
+      if (packed !== undefined) this.outgoing.acknowledge(packed >>> 24, packed & 0xffff, (packed >>> 16) & 0xff)
+    }
+    if (acknowledgements.length > inboxKept) this.acknowledgements = []
+    else acknowledgements.length = 0
+  }
+
+  private handle(command: SessionCommand): void {
+    switch (command._tag) {
+      case "Attach":
+        return this.attach(command.link, command.connect.will, command.expiryMillis, command.sessionPresent)
+      case "Detach":
+        return this.detach(command.link, command.publishWill, command.expiryMillis)
+      case "Subscribe":
+        return this.subscribe(command.link, command.packet)
+      case "Subscribed":
+        return this.subscribed(command.link, command.packetIdentifier, command.reasonCodes, command.replays)
+      case "Unsubscribe":
+        return this.unsubscribe(command.link, command.packet)
+      case "Unsubscribed":
+        return command.link.post(command)
+      case "End":
+        return this.end(command.reasonCode, command.reason)
+      default:
+        return command satisfies never
+    }
+  }
+
+  /** Too late for this session: a connection that wanted to attach gets another one, the rest has nobody to answer to. */
+  private refuse(command: SessionCommand): void {
+    if (command._tag === "Attach") this.owner.reopen(command, this.clientId)
+  }
+
+  // --- connections -------------------------------------------------------------------------------------------------
+
+  private attach(link: ClientLink, will: Will | undefined, expiryMillis: number, sessionPresent: boolean): void {
+    if (this.link !== null) {
+      // [MQTT-3.1.4-2] [MQTT5-3.1.4-3] the client that is there has to go
+      this.services.counters.sessions_taken_over_total++
+      this.link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
+      this.loseLink()
+      // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
+      this.lastWill.arm(this.services, this.clientId, this.scheduler.now, Infinity)
+    }
+    this.link = link
+    this.connected = true
+    this.expiryMillis = expiryMillis
+    this.expiresAt = Infinity
+    this.lastWill.set(will)
+    link.post({ _tag: "Attached", session: this, sessionPresent })
+    this.outgoing.attach(link)
+    this.setTimer()
+    // Runs again after the connection has written its CONNACK.
+    this.wake()
+  }
+
+  private detach(link: ClientLink, publishWill: boolean, expiryMillis: number | undefined): void {
+    if (this.link !== link) return
+    this.loseLink()
+    if (expiryMillis !== undefined) this.expiryMillis = expiryMillis
+    const now = this.scheduler.now
+    if (publishWill) this.lastWill.arm(this.services, this.clientId, now, this.expiryMillis)
+    else this.lastWill.clear()
+    if (this.expiryMillis === 0) return this.end(ReasonCode.Success, "")
+    this.expiresAt = now + this.expiryMillis
+    this.setTimer()
+  }
+
+  private loseLink(): void {
+    this.link = null
+    this.connected = false
+    this.outgoing.detach()
+  }
+
+  /** The session is over: subscriptions go, a will that waits is published [MQTT5-3.1.2-8], shared messages find another member. */
+  private end(reasonCode: number, reason: string): void {
+    if (this.link !== null) {
+      this.link.post({ _tag: "Close", reasonCode, reason })
+      this.link = null
+      this.connected = false
+    }
+    this.over = true
+    if (this.subscriptions.size > 0) {
+      this.services.router.removeSubscriber(this, [...this.subscriptions.keys()])
+      this.subscriptions.clear()
+    }
+    this.outgoing.end()
+    this.lastWill.publish(this.services, this.clientId)
+    if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
+    this.services.counters.sessions_ended_total++
+    this.owner.ended(this)
+    this.stop()
+  }
+
+  // --- subscriptions -----------------------------------------------------------------------------------------------
+
+  private subscribe(link: ClientLink, packet: Subscribe): void {
+    const { settings, router } = this.services
+    const granted: Array<Subscription> = []
+    const replays: Array<Subscription> = []
+    const reasonCodes = packet.subscriptions.map((request) => {
+      const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
+      if (typeof judged === "number") return judged
+      const existed = this.subscriptions.has(judged.topicFilter)
+      if (!existed && this.subscriptions.size >= settings.session.maxSubscriptions) {
+        this.services.counters.quota_exceeded_total++
+        this.services.log.warning("subscription refused: too many", {
+          client_id: this.clientId,
+          topic_filter: judged.topicFilter,
+          limit: "session.max_subscriptions"
+        })
+        return ReasonCode.QuotaExceeded
+      }
+      this.subscriptions.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
+      granted.push(judged)
+      // [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared subscription gets no retained messages
+      if (judged.group === undefined && (judged.retainHandling === 0 || (judged.retainHandling === 1 && !existed))) {
+        replays.push(judged)
+      }
+      return judged.qos
+    })
+    const { packetIdentifier } = packet
+    const done = { _tag: "Subscribed", link, packetIdentifier, reasonCodes, replays } as const
+    if (granted.length === 0) return this.handle(done)
+    const refused = {
+      ...done,
+      reasonCodes: reasonCodes.map((code) => code < 0x80 ? ReasonCode.ImplementationSpecificError : code),
+      replays: []
+    }
+    if (router.subscribe(this, granted, (existed) => this.command(existed === undefined ? refused : done))) return
+    for (const { topicFilter } of granted) this.subscriptions.delete(topicFilter)
+    this.handle(refused)
+  }
+
+  private subscribed(
+    link: ClientLink,
+    packetIdentifier: number,
+    reasonCodes: ReadonlyArray<number>,
+    replays: ReadonlyArray<Subscription>
+  ): void {
+    link.post({ _tag: "Subscribed", packetIdentifier, reasonCodes })
+    if (this.link !== link || replays.length === 0) return
+    for (const subscription of replays) {
+      this.outgoing.replay(this.services.retainer.cursor(subscription.filter), Route.of(this, subscription, undefined))
+    }
+    // Runs again after the connection has written its SUBACK.
+    this.wake()
+  }
+
+  private unsubscribe(link: ClientLink, packet: Unsubscribe): void {
+    const known: Array<string> = []
+    const reasonCodes = packet.topicFilters.map((topicFilter) => {
+      // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
+      if (!this.subscriptions.delete(topicFilter)) return ReasonCode.NoSubscriptionExisted
+      known.push(topicFilter)
+      return ReasonCode.Success
+    })
+    const done = { _tag: "Unsubscribed", link, packetIdentifier: packet.packetIdentifier, reasonCodes } as const
+    if (known.length === 0 || !this.services.router.unsubscribe(this, known, () => this.command(done))) this.handle(done)
+  }
+
+  // --- time --------------------------------------------------------------------------------------------------------
+
+  private onDeadline(now: number): void {
+    this.timer = undefined
+    if (this.lastWill.dueAt <= now) this.lastWill.publish(this.services, this.clientId)
+    if (this.expiresAt <= now) return this.end(ReasonCode.Success, "")
+    const retry = this.services.settings.session.retryIntervalMillis
+    if (this.retries) this.outgoing.retry(now - retry)
+    this.setTimer()
+  }
+
+  /** Only 3.1 and 3.1.1 clients are sent a message again on a live connection, and only where that is configured [MQTT5-4.4.0-1]. */
+  private get retries(): boolean {
+    return this.services.settings.session.retryIntervalMillis > 0 && this.link !== null && this.link.version !== 5
+  }
+
+  private setTimer(): void {
+    const retryAt = this.retries ? this.scheduler.now + this.services.settings.session.retryIntervalMillis : Infinity
+    const next = Math.min(this.expiresAt, this.lastWill.dueAt, retryAt)
+    if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
+    this.timer = next === Infinity ? undefined : this.services.wheel.schedule(next, this)
+  }
+
+  // --- after a crash -----------------------------------------------------------------------------------------------
+
+  /**
+   * What was being handled is gone; subscriptions, queue and exchanges are kept, and the client has to connect again. A session
+   * that crashes again and again is ended: it must not cost its neighbours their supervisor.
+   */
+  protected override restarted(): void {
+    this.services.counters.sessions_crashed_total++
+    this.crashes++
+    const reason = "its session crashed"
+    if (this.crashes > crashesAllowed) return this.end(ReasonCode.ImplementationSpecificError, reason)
+    const link = this.link
+    if (link === null) return
+    link.post({ _tag: "Close", reasonCode: ReasonCode.ImplementationSpecificError, reason })
+    this.detach(link, true, undefined)
+  }
+}

@@ -1,0 +1,111 @@
+// The registry: client id → session. Connections ask it to open one; it decides between a new one, the one that is there,
+// and its end. Invariant: a client id names at most one session that is not over [MQTT5-3.1.3-2].
+import type { Connect } from "../mqtt/Packet.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { MailboxActor } from "../otp/MailboxActor.ts"
+import type { Supervisor } from "../otp/Supervisor.ts"
+import type { Subscriber, Subscription } from "../router/Subscriber.ts"
+import type { ClientLink } from "./ClientLink.ts"
+import type { Services } from "./Services.ts"
+import { Session, type SessionCommand, type SessionOwner } from "./Session.ts"
+
+export type SessionsMessage =
+  | {
+    readonly _tag: "Open"
+    readonly clientId: string
+    readonly link: ClientLink
+    readonly connect: Connect
+    readonly expiryMillis: number
+  }
+  | { readonly _tag: "Ended"; readonly session: Session }
+  | { readonly _tag: "End"; readonly clientId: string; readonly reasonCode: number; readonly reason: string }
+
+const mailboxCapacity = 1_048_576
+
+export class Sessions extends MailboxActor<SessionsMessage> implements SessionOwner {
+  private readonly services: Services
+  private readonly supervisor: Supervisor
+  private serial = 0
+  private readonly byClientId = new Map<string, Session>()
+
+  /** `supervisor`: of the sessions, one child each. */
+  constructor(services: Services, supervisor: Supervisor) {
+    super("sessions", services.scheduler, mailboxCapacity)
+    this.services = services
+    this.supervisor = supervisor
+  }
+
+  get size(): number {
+    return this.byClientId.size
+  }
+
+  get(clientId: string): Session | undefined {
+    return this.byClientId.get(clientId)
+  }
+
+  /** For the router's rebuild: who has which subscriptions. */
+  *subscriptions(): Iterable<[Subscriber, Iterable<Subscription>]> {
+    for (const session of this.byClientId.values()) {
+      if (session.subscriptions.size > 0) yield [session, session.subscriptions.values()]
+    }
+  }
+
+  ended(session: Session): void {
+    this.cast({ _tag: "Ended", session })
+  }
+
+  reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void {
+    this.cast({ _tag: "Open", clientId, link: attach.link, connect: attach.connect, expiryMillis: attach.expiryMillis })
+  }
+
+  protected handle(message: SessionsMessage): void {
+    switch (message._tag) {
+      case "Open":
+        return this.open(message.clientId, message.link, message.connect, message.expiryMillis)
+      case "Ended":
+        if (this.byClientId.get(message.session.clientId) === message.session) {
+          this.byClientId.delete(message.session.clientId)
+        }
+        return
+      case "End":
+        this.byClientId.get(message.clientId)?.command(message)
+        return
+      default:
+        return message satisfies never
+    }
+  }
+
+  private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
+    const { counters, settings, log } = this.services
+    let session = this.byClientId.get(clientId)
+    // [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a session that was to end with its connection
+    const resume = session !== undefined && !connect.cleanStart && session.expiryMillis > 0
+    if (session !== undefined && !resume) {
+      session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
+      this.byClientId.delete(clientId)
+      session = undefined
+    }
+    if (session === undefined) {
+      if (this.byClientId.size >= settings.session.maxSessions) {
+        counters.sessions_refused_total++
+        log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
+        return link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
+      }
+      session = this.create(clientId)
+      counters.sessions_created_total++
+    } else {
+      counters.sessions_resumed_total++
+    }
+    session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume })
+  }
+
+  private create(clientId: string): Session {
+    const session = new Session(clientId, this.services, this)
+    this.byClientId.set(clientId, session)
+    // The one that had this name may still be on its way out.
+    const id = this.supervisor.has(clientId) ? `${clientId} (${++this.serial})` : clientId
+    this.supervisor.startChild({ id, kind: "worker", restart: "transient", start: session })
+    return session
+  }
+}
+
