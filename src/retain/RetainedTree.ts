@@ -90,7 +90,7 @@ export class RetainedTree {
   salvage(): RetainedTree {
     const tree = new RetainedTree(this.clock, this.sequence)
     const walk = new RetainedWalk(this.root, undefined)
-    while (!walk.done) {
+    for (let faults = 0; !walk.done && faults < 100;) {
       try {
         const node = walk.step()
         const message = node?.message
@@ -98,7 +98,7 @@ export class RetainedTree {
         // Read first: a message that cannot be read may be what did the damage.
         if (message.payloadLength > 0) tree.put(tree.grow(message.topic), message, node.expiresAt)
       } catch {
-        continue
+        faults++
       }
     }
     return tree
