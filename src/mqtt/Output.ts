@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer"
+import { copyBytes } from "./copyBytes.ts"
 
 /**
  * A byte arena that everybody who sends in one tick writes into: encoders append at `position`, sessions keep the ranges
@@ -24,18 +25,18 @@ export class Output {
     if (this.position + bytes > this.buffer.length) this.replace(bytes)
   }
 
-  /** Only when no range of this tick is in use any more: the same memory is written again from the start. */
+  /** Reserves its room itself. */
+  append(source: Buffer, start: number, end: number): void {
+    this.reserve(end - start)
+    copyBytes(source, start, end, this.buffer, this.position)
+    this.position += end - start
+  }
+
+  /** Only when no range is in use any more: the same memory is written again from the start. */
   clear(): void {
     this.position = 0
     // One huge tick must not keep its arena for ever.
     if (this.buffer.length > this.initialSize * 16) this.buffer = Buffer.allocUnsafeSlow(this.initialSize)
-  }
-
-  append(source: Uint8Array, start: number, end: number): void {
-    const length = end - start
-    this.reserve(length)
-    copyBytes(source, start, end, this.buffer, this.position)
-    this.position += length
   }
 
   private replace(bytes: number): void {
@@ -43,11 +44,4 @@ export class Output {
     this.buffer = Buffer.allocUnsafeSlow(Math.max(doubled, bytes))
     this.position = 0
   }
-}
-
-/** Short ranges byte by byte: there a native call costs more than the copy. */
-export const copyBytes = (source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void => {
-  if (end - start <= 96) {
-    for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number
-  } else target.set(source.subarray(start, end), at)
 }
