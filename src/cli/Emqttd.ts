@@ -1,0 +1,156 @@
+// The command line: which commands and flags there are, what their help says, and how bad usage ends.
+// Talks to config/ for the settings and to one file a subcommand.
+// Invariant: whatever goes wrong is told once, on stderr, and has its exit code.
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Option } from "effect"
+import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import packageJson from "../../package.json" with { type: "json" }
+import { loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
+import type { Assignment } from "../config/SettingsSource.ts"
+import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
+
+const setting = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+const base = Command.make("emqttd").pipe(
+  Command.withSharedFlags({
+    config: setting(
+      "config",
+      "FILE",
+      "Settings, TOML or YAML (else $EMQTTD_CONFIG, ./emqttd.toml, /etc/emqttd/emqttd.toml)"
+    ).pipe(Flag.withAlias("c")),
+    port: setting("port", "N", "Port of the tcp listener (listeners.tcp.port, 1883)").pipe(Flag.withAlias("p")),
+    host: setting("host", "ADDRESS", "Address of the tcp listener (listeners.tcp.address, 0.0.0.0)"),
+    data: setting("data", "DIRECTORY", "Where the node keeps its state (node.data_dir, ./data)"),
+    logLevel: setting("log-level", "LEVEL", "trace, debug, info, warning or error (log.level, info)"),
+    logFormat: setting("log-format", "FORMAT", "auto, pretty, logfmt or json (log.format, auto)"),
+    nodeName: setting("node-name", "NAME", "Name of this node (node.name, emqttd@127.0.0.1)"),
+    set: Flag.String("set").pipe(
+      Flag.withMetavar("KEY=VALUE"),
+      Flag.withDescription("Any other setting: --set session.max_inflight=64; may be repeated"),
+      Flag.atLeast(0)
+    )
+  })
+)
+
+type Flags = Effect.Success<typeof base>
+
+const shortcuts: ReadonlyArray<readonly [name: Exclude<keyof Flags, "config" | "set">, flag: string, path: string]> = [
+  ["port", "--port", "listeners.tcp.port"],
+  ["host", "--host", "listeners.tcp.address"],
+  ["data", "--data", "node.data_dir"],
+  ["logLevel", "--log-level", "log.level"],
+  ["logFormat", "--log-format", "log.format"],
+  ["nodeName", "--node-name", "node.name"]
+]
+
+/** `--set` first: a flag that has a name of its own says it more clearly. */
+const assignmentsOf = Effect.fnUntraced(function* (flags: Flags): Effect.fn.Return<Array<Assignment>, ExitWith> {
+  const assignments: Array<Assignment> = []
+  for (const text of flags.set) {
+    const [key = "", ...value] = text.split("=")
+    if (value.length === 0 || key.trim() === "") {
+      return yield* badUsage([`--set ${text}: expected KEY=VALUE, as in --set session.max_inflight=64`])
+    }
+    const path = key.trim().split(".")
+    assignments.push({ path, value: value.join("=").trim(), origin: `--set ${path.join(".")}` })
+  }
+  for (const [name, flag, path] of shortcuts) {
+    if (Option.isSome(flags[name])) assignments.push({ path: path.split("."), value: flags[name].value, origin: flag })
+  }
+  return assignments
+})
+
+const tryHelp = "Try 'emqttd --help'."
+
+const badUsage = (lines: ReadonlyArray<string>) =>
+  exitWith(ExitCode.Usage, [...lines.map((line) => `emqttd: ${line}`), tryHelp])
+
+/** Faults go to stderr, one line each. When all of them come from flags, it is the usage that is bad, not the configuration. */
+const tellFaults = ({ exitCode, faults }: SettingsInvalid) =>
+  faults.every((fault) => fault.startsWith("--")) ? badUsage(faults) : exitWith(exitCode, faults)
+
+const settings = Effect.fnUntraced(function* (flags: Flags) {
+  return yield* loadSettings({
+    file: Option.getOrUndefined(flags.config),
+    flags: yield* assignmentsOf(flags)
+  }).pipe(Effect.catchTag("SettingsInvalid", tellFaults))
+})
+
+const check = Command.make("check", {}, () =>
+  Effect.gen(function* () {
+    const loaded = yield* settings(yield* base)
+    const { check } = yield* Effect.promise(() => import("./check.ts"))
+    yield* check(loaded)
+  })).pipe(
+    Command.withDescription("Say whether the settings are good: exit 0, or every fault with its line and exit 78"),
+    Command.withExamples([{ command: "emqttd check --config /etc/emqttd/emqttd.toml" }])
+  )
+
+const dump = Command.make("dump", {
+  json: Flag.Boolean("json").pipe(Flag.withDescription("JSON instead of TOML"), Flag.withDefault(false))
+}, ({ json }) =>
+  Effect.gen(function* () {
+    const loaded = yield* settings(yield* base)
+    const { configDump } = yield* Effect.promise(() => import("./configDump.ts"))
+    yield* configDump(loaded, json)
+  })).pipe(
+    Command.withDescription("Print every setting as it would be in force: defaults, file, environment and flags"),
+    Command.withExamples([
+      { command: "emqttd config dump --config my.toml", description: "The effective settings as TOML" },
+      { command: "emqttd config dump --json", description: "The same for a program" }
+    ])
+  )
+
+const config = Command.make("config").pipe(
+  Command.withDescription("Look at the settings"),
+  Command.withSubcommands([dump])
+)
+
+const emqttd = base.pipe(
+  Command.withHandler((flags) =>
+    Effect.gen(function* () {
+      const loaded = yield* settings(flags)
+      const { start } = yield* Effect.promise(() => import("./start.ts"))
+      const { Broker } = yield* Effect.promise(() => import("../app/Broker.ts"))
+      yield* start(Broker.start, loaded, packageJson.version)
+    })
+  ),
+  Command.withDescription("An MQTT broker: 3.1, 3.1.1 and 5. Without a subcommand it starts."),
+  Command.withExamples([
+    { command: "emqttd", description: "Start with the defaults: MQTT on port 1883, data in ./data" },
+    { command: "emqttd --config /etc/emqttd/emqttd.toml", description: "Start with a configuration file" },
+    { command: "emqttd --port 1884 --data /tmp/emqttd --log-level debug", description: "Change a few settings" },
+    { command: "EMQTTD_ACCESS__ANONYMOUS=anywhere emqttd", description: "Change one by the environment" },
+    { command: "emqttd check --config my.toml", description: "Only say whether a file is good" },
+    { command: "emqttd config dump", description: "Print all settings" }
+  ]),
+  Command.withSubcommands([check, config])
+)
+
+/** Help for those who ask; for bad usage a line or two instead of a page. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.forEach(
+        [...event.errors.map(({ message }) => `emqttd: ${message}`), tryHelp],
+        (line) => Console.error(line),
+        { discard: true }
+      )
+      : CliOutput.defaultPresenter.present(event)
+}
+
+/** The whole program; its exit code stands in its error. */
+export const main: Effect.Effect<void, ExitWith> = emqttd.pipe(
+  Command.run({ version: packageJson.version }),
+  Effect.catchIf(
+    CliError.isCliError,
+    (error) => error._tag !== "ShowHelp" ? badUsage([error.message]) : exitWith(ExitCode.Usage, [])
+  ),
+  Effect.provide(NodeServices.layer),
+  Effect.provideService(CliOutput.Presenter, presenter),
+  Effect.provideService(
+    CliConfig.CliConfig,
+    CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+  )
+)

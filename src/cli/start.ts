@@ -1,0 +1,101 @@
+// `emqttd` without a subcommand: from settings to a running broker, and from a signal back to nothing.
+// Loaded only when a broker is to be started, so that `--help` and `check` do not pay for it.
+// Invariant: a signal always ends the process: in order within node.shutdown_timeout, at once on a second interrupt.
+import { Effect, type Scope } from "effect"
+import type { LoadedSettings } from "../config/loadSettings.ts"
+import type { AnonymousAccess, Settings } from "../config/Settings.ts"
+import { prepareDataDirectory } from "./dataDirectory.ts"
+import { ExitCode, exitWith } from "./Exit.ts"
+import { layerLogging } from "./logging.ts"
+
+/** What is listened on, and how to stop. */
+export interface RunningBroker {
+  readonly addresses: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    readonly address: string
+    readonly port: number
+  }>
+  /** Tells the clients, flushes; the scope's end frees the rest. */
+  readonly shutdown: Effect.Effect<void>
+  /** Fails when a part has crashed too often. */
+  readonly run: Effect.Effect<never, unknown>
+}
+
+/** One clear line, and the code to leave with. */
+export interface BrokerFailure {
+  readonly message: string
+  readonly exitCode: number
+}
+
+export type StartBroker = (settings: Settings) => Effect.Effect<RunningBroker, BrokerFailure, Scope.Scope>
+
+const anonymousClients: { readonly [Access in AnonymousAccess]: string } = {
+  loopback: "from loopback only",
+  anywhere: "from anywhere",
+  nowhere: "refused"
+}
+
+const hostPort = (address: string, port: number): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
+
+export const start = (startBroker: StartBroker, { file, settings }: LoadedSettings, version: string) =>
+  Effect.gen(function* () {
+    yield* leaveOnSecondInterrupt(settings.node.shutdownTimeoutMillis)
+    const directory = yield* prepareDataDirectory(settings.node.dataDir).pipe(
+      Effect.catch((error) => exitWith(ExitCode.InputOutput, [`emqttd: ${error.message}`]))
+    )
+    const broker = yield* startBroker(settings).pipe(
+      Effect.catch((error) => exitWith(error.exitCode, [`emqttd: ${error.message}`]))
+    )
+    yield* Effect.logInfo(`settings: ${file ?? "defaults, no file"}`)
+    yield* Effect.logInfo(`data: ${directory}`)
+    yield* Effect.logInfo(`anonymous clients: ${anonymousClients[settings.access.anonymous]} (access.anonymous)`)
+    for (const { address, name, port, type } of broker.addresses) {
+      yield* Effect.logInfo(`listening: ${type}://${hostPort(address, port)} (listeners.${name})`)
+    }
+    if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
+    yield* Effect.logInfo(`emqttd ${version} is ready`, {
+      node: settings.node.name,
+      milliseconds: Math.round(performance.now())
+    })
+    return yield* broker.run.pipe(
+      Effect.catchCause((cause) =>
+        Effect.andThen(Effect.logFatal("cannot go on", cause), exitWith(ExitCode.Crash, []))
+      ),
+      Effect.onInterrupt(() => stop(broker, settings.node.shutdownTimeoutMillis))
+    )
+  }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
+
+const stop = Effect.fnUntraced(function* (broker: RunningBroker, timeoutMillis: number) {
+  yield* Effect.logInfo("stopping: clients are told, state is flushed")
+  const done = yield* Effect.interruptible(broker.shutdown).pipe(Effect.timeoutOption(timeoutMillis))
+  if (done._tag === "None") yield* Effect.logWarning("not all was done within node.shutdown_timeout")
+  else yield* Effect.logInfo("stopped")
+})
+
+/** runMain interrupts the main fiber at the first signal; what comes later, or never ends, is dealt with here. */
+const leaveOnSecondInterrupt = (timeoutMillis: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let signals = 0
+      const onSignal = (signal: NodeJS.Signals) => {
+        signals++
+        if (signals > 1 && signal === "SIGINT") process.exit(ExitCode.Interrupted)
+        if (signals > 1) return
+        // A finalizer that never ends must not keep the process: it gets a second more than the clients.
+        setTimeout(() => {
+          console.error("emqttd: not stopped within node.shutdown_timeout, leaving all the same")
+          process.exit(1)
+        }, timeoutMillis + 1000).unref()
+      }
+      process.on("SIGINT", onSignal)
+      process.on("SIGTERM", onSignal)
+      return onSignal
+    }),
+    (onSignal) =>
+      Effect.sync(() => {
+        process.off("SIGINT", onSignal)
+        process.off("SIGTERM", onSignal)
+      })
+  )
