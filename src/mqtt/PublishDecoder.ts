@@ -78,7 +78,7 @@ export class PublishDecoder {
         at = this.walkProperties(buffer, at, end)
         if (this.expiryInterval >= 0) {
           shape |= Shape.Expiry
-          expiresAt = now + this.expiryInterval * 1000
+          expiresAt = Math.max(1, now + this.expiryInterval * 1000)
         }
         if (this.topicAlias >= 0) {
           topicName = this.aliased(buffer, topicStart, topicEnd)

@@ -1,11 +1,15 @@
+import { copyBytes } from "./copyBytes.ts"
 import type { Message } from "./Message.ts"
 import type { Output } from "./Output.ts"
 import type { ProtocolVersion, QoS } from "./Packet.ts"
-import { outgoingSize, type PublishHop, writeOutgoing } from "./publishLayout.ts"
+import { outgoingSize, type PublishHop, Shape, writeOutgoing, writePacketIdentifier } from "./publishLayout.ts"
 
 /**
  * A message as the PUBLISH that one session sends. Whatever can go out as it came in is one copy and a few bytes patched.
  */
+
+// What keeps a PUBLISH from going out as it came in.
+const needsMore = Shape.Version5 | Shape.TopicAlias | Shape.Expiry
 
 // One object for all calls: the packet path allocates nothing.
 const hop: PublishHop = {
@@ -51,6 +55,23 @@ export const writePublish = (
   omitTopic: boolean
 ): void => {
   const header = 0x30 | (qos << 1) | (dup ? 8 : 0) | (retain ? 1 : 0)
+  const shape = message.shape
+  const version5 = version === 5
+  if (
+    (shape & needsMore) === (version5 ? Shape.Version5 : 0) && ((shape & Shape.QoS) === 0) === (qos === 0) &&
+    (!version5 || (subscriptionIdentifiers === undefined && topicAlias === 0))
+  ) {
+    const { buffer, start, end } = message
+    const size = end - start
+    out.reserve(size)
+    const target = out.buffer
+    const at = out.position
+    copyBytes(buffer, start, end, target, at)
+    target[at] = header
+    if (qos !== 0) writePacketIdentifier(target, at, size, packetIdentifier)
+    out.position = at + size
+    return
+  }
   const expiry = message.expiresAt === 0 ? 0 : remainingSeconds(message.expiresAt - now)
   set(version, qos, header, packetIdentifier, subscriptionIdentifiers, expiry, topicAlias, omitTopic)
   out.reserve(outgoingSize(message, hop))

@@ -59,99 +59,107 @@ export const isSameLayout = (source: PublishBytes, hop: PublishHop): boolean => 
 /** Bytes of the whole packet that goes out; more than `noMaximumPacketSize` when no fixed header can say it. */
 export const outgoingSize = (source: PublishBytes, hop: PublishHop): number => {
   if (isSameLayout(source, hop)) return source.end - source.start
-  const remaining = remainingLength(source, hop)
-  return 1 + variableByteIntegerSize(remaining) + remaining
+  measure(source, hop)
+  return 1 + variableByteIntegerSize(measured.remaining) + measured.remaining
 }
 
 /** Writes `outgoingSize` bytes and returns the position after them. */
 export const writeOutgoing = (source: PublishBytes, hop: PublishHop, target: Buffer, at: number): number => {
-  if (isSameLayout(source, hop)) {
-    const { buffer, start, end } = source
-    copyBytes(buffer, start, end, target, at)
-    target[at] = hop.header
-    if (hop.qos !== 0) {
-      const topic = at + headerLength(end - start)
-      const identifier = topic + 2 + (((target[topic] as number) << 8) | (target[topic + 1] as number))
-      target[identifier] = hop.packetIdentifier >>> 8
-      target[identifier + 1] = hop.packetIdentifier & 0xff
-    }
-    const after = at + end - start
-    if ((source.shape & Shape.Expiry) !== 0) {
-      writeExpiry(target, at + propertiesStart(source) - start, after - source.payloadLength, hop.remainingExpiry)
-    }
-    return after
-  }
+  if (isSameLayout(source, hop)) return writeAsItCame(source, hop, target, at)
+  measure(source, hop)
   return writeAnew(source, hop, target, at)
-}
-
-/** Where the topic name's first byte is; `topicEnd` where it ends. */
-const topicStart = (source: PublishBytes): number => source.start + headerLength(source.end - source.start) + 2
-
-const topicEnd = (source: PublishBytes): number => {
-  const start = topicStart(source)
-  return start + source.buffer.readUInt16BE(start - 2)
 }
 
 /** Where the first property is: after the property length. Equal to the payload's start for a version without. */
 export const propertiesStart = (source: PublishBytes): number => {
-  if ((source.shape & Shape.Version5) === 0) return source.end - source.payloadLength
-  let at = topicEnd(source) + ((source.shape & Shape.QoS) === 0 ? 0 : 2)
-  while ((source.buffer[at++] as number) >= 0x80);
+  const { buffer, start, end, shape } = source
+  if ((shape & Shape.Version5) === 0) return end - source.payloadLength
+  const topic = start + headerLength(end - start) + 2
+  let at = topic + uint16(buffer, topic - 2) + ((shape & Shape.QoS) === 0 ? 0 : 2)
+  while ((buffer[at++] as number) >= 0x80);
   return at
 }
 
-const topicLength = (source: PublishBytes, hop: PublishHop): number => {
-  if (hop.omitTopic) return 0
-  const length = topicEnd(source) - topicStart(source)
-  return length === 0 ? Buffer.byteLength(source.topic) : length
-}
-
-const propertiesLength = (source: PublishBytes, hop: PublishHop): number => {
-  let length = source.end - source.payloadLength - propertiesStart(source)
-  if ((source.shape & Shape.TopicAlias) !== 0) length -= 3
-  if ((source.shape & Shape.Expiry) !== 0 && hop.remainingExpiry < 0) length -= 5
-  if (hop.topicAlias !== 0) length += 3
-  if (hop.subscriptionIdentifiers !== undefined) {
-    for (const identifier of hop.subscriptionIdentifiers) length += 1 + variableByteIntegerSize(identifier)
+const writeAsItCame = (source: PublishBytes, hop: PublishHop, target: Buffer, at: number): number => {
+  const { buffer, start, end } = source
+  copyBytes(buffer, start, end, target, at)
+  target[at] = hop.header
+  if (hop.qos !== 0) writePacketIdentifier(target, at, end - start, hop.packetIdentifier)
+  const after = at + end - start
+  if ((source.shape & Shape.Expiry) !== 0) {
+    writeExpiry(target, at + propertiesStart(source) - start, after - source.payloadLength, hop.remainingExpiry)
   }
-  return length
+  return after
 }
 
-const remainingLength = (source: PublishBytes, hop: PublishHop): number => {
-  const length = 2 + topicLength(source, hop) + (hop.qos === 0 ? 0 : 2) + source.payloadLength
-  if (!hop.version5) return length
-  const properties = propertiesLength(source, hop)
-  return length + variableByteIntegerSize(properties) + properties
+/** Overwrites the packet identifier of the PUBLISH with QoS 1 or 2 that is `size` bytes at `start`. */
+export const writePacketIdentifier = (target: Buffer, start: number, size: number, packetIdentifier: number): void => {
+  const topic = start + headerLength(size)
+  const at = topic + 2 + uint16(target, topic)
+  target[at] = packetIdentifier >>> 8
+  target[at + 1] = packetIdentifier & 0xff
+}
+
+// Where things are in the source and how long they get: one object for all calls, filled and used within one.
+const measured = { topicFrom: 0, topicTo: 0, topicLength: 0, propertiesFrom: 0, propertiesLength: 0, remaining: 0 }
+
+const measure = (source: PublishBytes, hop: PublishHop): void => {
+  const { buffer, start, end, payloadLength, shape } = source
+  const topicFrom = start + headerLength(end - start) + 2
+  const topicTo = topicFrom + uint16(buffer, topicFrom - 2)
+  measured.topicFrom = topicFrom
+  measured.topicTo = topicTo
+  measured.topicLength = hop.omitTopic
+    ? 0
+    : topicFrom === topicTo
+    ? Buffer.byteLength(source.topic)
+    : topicTo - topicFrom
+  let remaining = 2 + measured.topicLength + (hop.qos === 0 ? 0 : 2) + payloadLength
+  if (hop.version5) {
+    let from = end - payloadLength
+    if ((shape & Shape.Version5) !== 0) {
+      from = topicTo + ((shape & Shape.QoS) === 0 ? 0 : 2)
+      while ((buffer[from++] as number) >= 0x80);
+    }
+    let length = end - payloadLength - from
+    if ((shape & Shape.TopicAlias) !== 0) length -= 3
+    if ((shape & Shape.Expiry) !== 0 && hop.remainingExpiry < 0) length -= 5
+    if (hop.topicAlias !== 0) length += 3
+    if (hop.subscriptionIdentifiers !== undefined) {
+      for (const identifier of hop.subscriptionIdentifiers) length += 1 + variableByteIntegerSize(identifier)
+    }
+    measured.propertiesFrom = from
+    measured.propertiesLength = length
+    remaining += variableByteIntegerSize(length) + length
+  }
+  measured.remaining = remaining
 }
 
 const writeAnew = (source: PublishBytes, hop: PublishHop, target: Buffer, start: number): number => {
-  const { buffer, end } = source
+  const { buffer, end, payloadLength } = source
+  const { topicFrom, topicTo, topicLength } = measured
   target[start] = hop.header
-  let at = writeVariableByteInteger(target, start + 1, remainingLength(source, hop))
-  at = writeTopic(source, hop, target, at)
+  let at = writeVariableByteInteger(target, start + 1, measured.remaining)
+  target[at] = topicLength >>> 8
+  target[at + 1] = topicLength & 0xff
+  at += 2
+  if (topicLength !== 0) {
+    if (topicFrom === topicTo) target.write(source.topic, at, "utf8")
+    else copyBytes(buffer, topicFrom, topicTo, target, at)
+    at += topicLength
+  }
   if (hop.qos !== 0) {
-    target[at++] = hop.packetIdentifier >>> 8
-    target[at++] = hop.packetIdentifier & 0xff
+    target[at] = hop.packetIdentifier >>> 8
+    target[at + 1] = hop.packetIdentifier & 0xff
+    at += 2
   }
   if (hop.version5) at = writeProperties(source, hop, target, at)
-  copyBytes(buffer, end - source.payloadLength, end, target, at)
-  return at + source.payloadLength
-}
-
-const writeTopic = (source: PublishBytes, hop: PublishHop, target: Buffer, at: number): number => {
-  const length = topicLength(source, hop)
-  target[at] = length >>> 8
-  target[at + 1] = length & 0xff
-  if (length === 0) return at + 2
-  const from = topicStart(source)
-  const to = topicEnd(source)
-  if (from === to) target.write(source.topic, at + 2, "utf8")
-  else copyBytes(source.buffer, from, to, target, at + 2)
-  return at + 2 + length
+  copyBytes(buffer, end - payloadLength, end, target, at)
+  return at + payloadLength
 }
 
 const writeProperties = (source: PublishBytes, hop: PublishHop, target: Buffer, start: number): number => {
-  let at = writeVariableByteInteger(target, start, propertiesLength(source, hop))
+  let at = writeVariableByteInteger(target, start, measured.propertiesLength)
   if (hop.topicAlias !== 0) {
     target[at] = Property.TopicAlias
     target[at + 1] = hop.topicAlias >>> 8
@@ -165,7 +173,7 @@ const writeProperties = (source: PublishBytes, hop: PublishHop, target: Buffer, 
     }
   }
   const { buffer, shape } = source
-  const from = propertiesStart(source)
+  const from = measured.propertiesFrom
   const to = source.end - source.payloadLength
   if ((shape & (Shape.TopicAlias | Shape.Expiry)) === 0) {
     copyBytes(buffer, from, to, target, at)
@@ -194,3 +202,5 @@ const writeExpiry = (target: Buffer, from: number, to: number, seconds: number):
     }
   }
 }
+
+const uint16 = (buffer: Buffer, at: number): number => ((buffer[at] as number) << 8) | (buffer[at + 1] as number)
