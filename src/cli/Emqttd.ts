@@ -3,14 +3,19 @@
 // Invariant: whatever goes wrong is told once, on stderr, and has its exit code.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Option } from "effect"
-import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, type HelpDoc } from "effect/cli"
 import packageJson from "../../package.json" with { type: "json" }
+import { noColour } from "../config/environment.ts"
 import { loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
+import { logFormats, logLevels } from "../config/Settings.ts"
 import type { Assignment } from "../config/SettingsSource.ts"
 import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
 
 const setting = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+const choice = <const Choices extends ReadonlyArray<string>>(name: string, choices: Choices, description: string) =>
+  Flag.Literals(name, choices).pipe(Flag.withMetavar("WORD"), Flag.withDescription(description), Flag.optional)
 
 const base = Command.make("emqttd").pipe(
   Command.withSharedFlags({
@@ -22,8 +27,8 @@ const base = Command.make("emqttd").pipe(
     port: setting("port", "N", "Port of the tcp listener (listeners.tcp.port, 1883)").pipe(Flag.withAlias("p")),
     host: setting("host", "ADDRESS", "Address of the tcp listener (listeners.tcp.address, 0.0.0.0)"),
     data: setting("data", "DIRECTORY", "Where the node keeps its state (node.data_dir, ./data)"),
-    logLevel: setting("log-level", "LEVEL", "trace, debug, info, warning or error (log.level, info)"),
-    logFormat: setting("log-format", "FORMAT", "auto, pretty, logfmt or json (log.format, auto)"),
+    logLevel: choice("log-level", logLevels, "What is logged (log.level, info)"),
+    logFormat: choice("log-format", logFormats, "How it is logged (log.format, auto)"),
     nodeName: setting("node-name", "NAME", "Name of this node (node.name, emqttd@127.0.0.1)"),
     set: Flag.String("set").pipe(
       Flag.withMetavar("KEY=VALUE"),
@@ -128,16 +133,35 @@ const emqttd = base.pipe(
   Command.withSubcommands([check, config])
 )
 
+/** The library's help, but for two slips: a subcommand is not needed everywhere, and a blank line is missing. */
+const helpText = (doc: HelpDoc.HelpDoc): string => {
+  const usage = doc.commandPath?.length === 1 ? doc.usage.replace("<subcommand>", "[subcommand]") : doc.usage
+  return CliOutput.defaultFormatter({ colors: process.stdout.isTTY && !noColour() })
+    .formatHelpDoc({ ...doc, usage })
+    .replace(/([^\n])\n((?:\u001b\[\d+m)*EXAMPLES)/, "$1\n\n$2")
+}
+
+/** The library's messages put a suggestion on lines of its own. */
+const oneLine = (message: string): string => message.replace(/\s*Did you mean this\?\s*(\S+)\s*$/, "; did you mean $1?")
+
 /** Help for those who ask; for bad usage a line or two instead of a page. */
 const presenter: CliOutput.Presenter = {
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.forEach(
-        [...event.errors.map(({ message }) => `emqttd: ${message}`), tryHelp],
-        (line) => Console.error(line),
-        { discard: true }
-      )
-      : CliOutput.defaultPresenter.present(event)
+  present: (event) => {
+    switch (event._tag) {
+      case "Help":
+        return event.reason === "Requested"
+          ? Console.log(helpText(event.helpDoc))
+          : Console.error(helpText(event.helpDoc))
+      case "Version":
+        return Console.log(`${event.name} ${event.version}`)
+      case "InvalidInvocation":
+        return Effect.forEach(
+          [...event.errors.map(({ message }) => `emqttd: ${oneLine(message)}`), tryHelp],
+          (line) => Console.error(line),
+          { discard: true }
+        )
+    }
+  }
 }
 
 /** The whole program; its exit code stands in its error. */

@@ -1,7 +1,7 @@
 // How log lines look: one record a line to stderr, pretty for people, logfmt or JSON for machines. Provided by start.ts to everything.
 // Invariant: a line is flat (`ts level msg` and the annotations), whatever the format, and never has a second line but for a crash.
 import { Cause, Layer, Logger, type LogLevel, Predicate, References } from "effect"
-import { processEnvironment } from "../config/environment.ts"
+import { noColour } from "../config/environment.ts"
 import type { LogFormat, LogLevel as LevelSetting, LogSettings } from "../config/Settings.ts"
 
 type Field = readonly [name: string, value: unknown]
@@ -79,7 +79,7 @@ const formatter = (format: LogFormat): (record: LogRecord) => string => {
     case "auto":
       if (!isTerminal) return formatLogfmt
   }
-  const inColour = isTerminal && (processEnvironment()["NO_COLOR"] ?? "") === ""
+  const inColour = isTerminal && !noColour()
   return (record) => formatPretty(record, inColour)
 }
 

@@ -2,8 +2,10 @@
 // Units: durations are milliseconds and end in Millis, MQTT's own seconds end in Seconds, sizes are bytes. `Infinity` is "never".
 // Invariant: every key of the file (snake_case of the names here) has its default in `defaultSettings`, and nowhere else.
 
-export type LogLevel = "trace" | "debug" | "info" | "warning" | "error"
-export type LogFormat = "auto" | "pretty" | "logfmt" | "json"
+export const logLevels = ["trace", "debug", "info", "warning", "error"] as const
+export const logFormats = ["auto", "pretty", "logfmt", "json"] as const
+export type LogLevel = typeof logLevels[number]
+export type LogFormat = typeof logFormats[number]
 export type AnonymousAccess = "loopback" | "anywhere" | "nowhere"
 export type WhenQueueFull = "drop_oldest_qos0_first" | "drop_oldest" | "drop_newest"
 export type SharedStrategy = "random" | "round_robin" | "sticky" | "hash_clientid" | "hash_topic" | "local"

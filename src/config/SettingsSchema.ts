@@ -9,6 +9,8 @@ import {
   defaultListener,
   defaultSettings,
   type ListenerSettings,
+  logFormats,
+  logLevels,
   type LogSettings,
   type NodeSettings,
   type QueueSettings,
@@ -44,8 +46,8 @@ const node: Fields<NodeSettings> = {
 }
 
 const log: Fields<LogSettings> = {
-  level: ["level", choice(["trace", "debug", "info", "warning", "error"])],
-  format: ["format", choice(["auto", "pretty", "logfmt", "json"])],
+  level: ["level", choice(logLevels)],
+  format: ["format", choice(logFormats)],
   repeatIntervalMillis: ["repeat_interval", duration({ minimum: "0s", maximum: "1h" })]
 }
 

@@ -20,5 +20,8 @@ export const environmentSource = (environment: Environment): SettingsSource =>
 export const environmentFile = (environment: Environment): string | undefined =>
   environment["EMQTTD_CONFIG"] === "" ? undefined : environment["EMQTTD_CONFIG"]
 
-/** The one place where the process's environment is read. */
+/** The process's environment is read. */
 export const processEnvironment = (): Environment => process.env
+
+/** https://no-color.org: set to anything but nothing. */
+export const noColour = (): boolean => (process.env["NO_COLOR"] ?? "") !== ""
