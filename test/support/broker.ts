@@ -58,6 +58,20 @@ export class TestBroker {
     return client.connect({ clientId: this.id(), ...options })
   }
 
+  /** Resolves once so many seconds have passed on the broker's own clock: as a will with that delay, not as a sleep here. */
+  async passed(seconds: number): Promise<void> {
+    const topic = this.topic("/clock")
+    const watcher = await this.connect(5)
+    await watcher.subscribe(topic)
+    const clock = await this.connect(5, {
+      properties: { sessionExpiryInterval: seconds + 60 },
+      will: { topic, payload: "now", qos: 0, retain: false, properties: { willDelayInterval: seconds } }
+    })
+    clock.drop()
+    await watcher.receive("publish", { topic })
+    await watcher.disconnect()
+  }
+
   /** A client id that no other test has; at most 23 characters of the set that every server must allow. */
   id(): string {
     return `c${process.pid.toString(36)}x${(++counter).toString(36)}`
