@@ -50,7 +50,10 @@ export interface RouterOptions {
   readonly mailboxCapacity?: number
   readonly remote?: RemoteRoutes
   readonly random?: Random
-  /** A table was made anew; `failed` subscriptions could not be taken into it, the first of them with `defect`. */
+  /**
+   * A table was made anew; `failed` subscriptions could not be taken into it. `defect`: why, where no supervisor has heard of it (the
+   * old table threw at a reader), or else what the first that failed was thrown.
+   */
   readonly onRebuild?: (
     report: { readonly subscriptions: number; readonly failed: number; readonly defect: unknown }
   ) => void
@@ -58,15 +61,21 @@ export interface RouterOptions {
   readonly makeTable?: (options: RouteTableOptions) => RouteTable
 }
 
+const repairPauseMillis = 10_000
+
 export class Router extends MailboxActor<Request> {
   private table: RouteTable
   private readonly options: RouterOptions
   private readonly remote: RemoteRoutes
-  /** What could not be cast because the mailbox was full; at most one for each session. */
-  private readonly departed: Array<Remove> = []
+  /**
+   * Requests to take something away that met a full mailbox, oldest first: refused, they would leave routes behind for ever. Bounded by
+   * the subscriptions there are.
+   */
+  private readonly overflow: Array<Unsubscribe | Remove> = []
   /** What was being handled when this life crashed. */
   private handling: Request | undefined
-  /** Tables made anew after a crash. */
+  private noRepairBefore = 0
+  /** Tables made anew so far. */
   rebuilds = 0
 
   constructor(options: RouterOptions) {
@@ -90,14 +99,18 @@ export class Router extends MailboxActor<Request> {
     return this.table.filterCount
   }
 
-  /** Who gets a message on this topic, now. Never throws: a damaged table is made anew on the spot. */
+  /**
+   * Who gets a message on this topic, now. A table that throws is made anew on the spot; throws only when the new one does too, or when
+   * that was tried a short while ago: a topic that no table can answer must cost its own publisher and nobody else.
+   */
   match(topicName: TopicName): Matches {
     try {
       return this.table.match(topicName)
     } catch (defect) {
-      const damaged = this.table
-      this.crash(defect)
-      if (this.table === damaged) this.rebuild()
+      const now = this.scheduler.now
+      if (now < this.noRepairBefore) throw defect
+      this.noRepairBefore = now + repairPauseMillis
+      this.rebuild(defect)
       return this.table.match(topicName)
     }
   }
@@ -126,24 +139,31 @@ export class Router extends MailboxActor<Request> {
 
   /** Record the subscriptions first. False: the mailbox is full, nothing was done and no reply comes. */
   subscribe(subscriber: Subscriber, subscriptions: ReadonlyArray<Subscription>, reply: RouterReply): boolean {
-    return this.cast({ _tag: "Subscribe", subscriber, subscriptions, reply })
+    return this.overflow.length === 0 && this.cast({ _tag: "Subscribe", subscriber, subscriptions, reply })
   }
 
-  /** Filters as the client wrote them; strike them from the record first. False: as with subscribe. */
+  /** Filters as the client wrote them; strike them from the record first. Never refused: always true. */
   unsubscribe(subscriber: Subscriber, topicFilters: ReadonlyArray<string>, reply: RouterReply): boolean {
-    return this.cast({ _tag: "Unsubscribe", subscriber, topicFilters, reply })
+    return this.take({ _tag: "Unsubscribe", subscriber, topicFilters, reply })
   }
 
-  /** The session has ended; these are all its filters, as the client wrote them. Never refused; after all it asked for before. */
+  /** The session has ended; these are all its filters, as the client wrote them. Never refused; done after all it asked for before. */
   removeSubscriber(subscriber: Subscriber, topicFilters: Iterable<string>): void {
-    const request: Remove = { _tag: "Remove", subscriber, topicFilters }
-    if (!this.cast(request)) this.departed.push(request)
+    this.take({ _tag: "Remove", subscriber, topicFilters })
   }
 
   protected override receive(): void {
     super.receive()
-    if (this.departed.length === 0) return
-    for (const request of this.departed.splice(0)) this.apply(request)
+    const overflow = this.overflow
+    let taken = 0
+    try {
+      while (taken < overflow.length && !this.ended) {
+        const request = overflow[taken++]
+        if (request !== undefined) this.handle(request)
+      }
+    } finally {
+      overflow.splice(0, taken)
+    }
   }
 
   protected override handle(request: Request): void {
@@ -155,10 +175,16 @@ export class Router extends MailboxActor<Request> {
 
   protected override restarted(): void {
     super.restarted()
-    this.rebuild()
+    this.rebuild(undefined)
     const request = this.handling
     this.handling = undefined
     if (request !== undefined) this.retry(request)
+  }
+
+  private take(request: Unsubscribe | Remove): true {
+    // What is waiting in the overflow is older.
+    if (this.overflow.length > 0 || !this.cast(request)) this.overflow.push(request)
+    return true
   }
 
   private apply(request: Request): ReadonlyArray<boolean> {
@@ -178,18 +204,18 @@ export class Router extends MailboxActor<Request> {
     let existed: ReadonlyArray<boolean> | undefined
     try {
       existed = this.apply(request)
-    } catch {
-      this.rebuild()
+    } catch (defect) {
+      this.rebuild(defect)
     }
     if (request._tag !== "Remove") request.reply(existed)
   }
 
-  private rebuild(): void {
+  private rebuild(cause: unknown): void {
     const old = this.table
     const table = this.makeTable(noRemoteRoutes)
     let subscriptions = 0
     let failed = 0
-    let firstDefect: unknown
+    let firstDefect = cause
     for (const [subscriber, recorded] of this.options.subscriptionsOfSessions()) {
       for (const subscription of recorded) {
         // One that the table cannot take must not keep all others out.
@@ -197,7 +223,7 @@ export class Router extends MailboxActor<Request> {
           table.subscribe(subscriber, [subscription])
           subscriptions++
         } catch (defect) {
-          if (failed++ === 0) firstDefect = defect
+          if (failed++ === 0) firstDefect ??= defect
         }
       }
     }
