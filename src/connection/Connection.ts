@@ -11,7 +11,7 @@ import type { Connect, ControlPacket, Disconnect, ProtocolVersion } from "../mqt
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { PublishDecoder } from "../mqtt/PublishDecoder.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
-import { isValidUtf8 } from "../mqtt/utf8.ts"
+import { illFormed, scanUtf8 } from "../mqtt/scanUtf8.ts"
 import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
@@ -268,7 +268,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private refusePublish(message: Message): number {
     if (message.properties?.payloadFormatIndicator === 1) {
       const payload = message.payload
-      if (!isValidUtf8(payload, 0, payload.length)) return ReasonCode.PayloadFormatInvalid
+      if (scanUtf8(payload, 0, payload.length) === illFormed) return ReasonCode.PayloadFormatInvalid
     }
     if (message.retain && message.qos > 0 && this.services.retainer.isFull(message)) {
       this.services.counters.quota_exceeded_total++
@@ -498,7 +498,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const crashed = this.phase !== Phase.Closed
     this.phase = Phase.Closed
     this.outlet.close()
-    if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
+    this.setTimer(undefined)
     if (crashed) this.socket.destroy()
     const { publishWill, expiryMillis } = this.ending
     const session = this.session

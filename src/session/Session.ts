@@ -51,7 +51,7 @@ export type SessionCommand =
 
 /** The registry, as its sessions see it. */
 export interface SessionOwner {
-  ended(session: Session): void
+  sessionEnded(session: Session): void
   /** An Attach met a session that was over by then: open another one. */
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
 }
@@ -73,7 +73,7 @@ export class Session extends Actor implements Subscriber, Timed {
   private link: ClientLink | null = null
   private expiresAt = Infinity
   private timer: Timer<Timed> | undefined
-  private over = false
+  private finished = false
   private crashes = 0
 
   // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
@@ -101,7 +101,7 @@ export class Session extends Actor implements Subscriber, Timed {
     const waiting = this.messages.length
     const capacity = this.services.settings.session.mailboxCapacity
     if (waiting >= capacity) {
-      if (waiting >= capacity * 2 || this.over) {
+      if (waiting >= capacity * 2 || this.finished) {
         this.services.counters.deliveries_dropped_mailbox_full_total++
         return
       }
@@ -119,7 +119,7 @@ export class Session extends Actor implements Subscriber, Timed {
   }
 
   command(command: SessionCommand): void {
-    if (this.over) return this.refuse(command)
+    if (this.finished) return this.refuse(command)
     this.commands.push(command)
     this.wake()
   }
@@ -131,7 +131,7 @@ export class Session extends Actor implements Subscriber, Timed {
   // --- one turn ----------------------------------------------------------------------------------------------------
 
   protected receive(): void {
-    if (this.over) return
+    if (this.finished) return
     if (this.acknowledgements.length > 0) this.takeAcknowledgements()
     if (this.commands.length > 0) {
       const commands = this.commands
@@ -145,12 +145,12 @@ export class Session extends Actor implements Subscriber, Timed {
           this.commands = [...commands.slice(i + 1), ...this.commands]
           throw defect
         }
-        if (this.over) return commands.slice(i + 1).forEach((late) => this.refuse(late))
+        if (this.finished) return commands.slice(i + 1).forEach((late) => this.refuse(late))
       }
     }
     if (this.messages.length > 0) this.takeMessages()
     if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
-    if (!this.over && this.outgoing.pump()) this.wake()
+    if (!this.finished && this.outgoing.pump()) this.wake()
   }
 
   private takeMessages(): void {
@@ -200,7 +200,7 @@ export class Session extends Actor implements Subscriber, Timed {
       case "Unsubscribed":
         return command.link.post(command)
       case "End":
-        return this.end(command.reasonCode, command.reason)
+        return this.terminate(command.reasonCode, command.reason)
       default:
         return command satisfies never
     }
@@ -241,7 +241,7 @@ export class Session extends Actor implements Subscriber, Timed {
     const now = this.scheduler.now
     if (publishWill) this.lastWill.arm(this.services, this.clientId, now, this.expiryMillis)
     else this.lastWill.clear()
-    if (this.expiryMillis === 0) return this.end(ReasonCode.Success, "")
+    if (this.expiryMillis === 0) return this.terminate(ReasonCode.Success, "")
     this.expiresAt = now + this.expiryMillis
     this.setTimer()
   }
@@ -253,13 +253,13 @@ export class Session extends Actor implements Subscriber, Timed {
   }
 
   /** The session is over: subscriptions go, a will that waits is published [MQTT5-3.1.2-8], shared messages find another member. */
-  private end(reasonCode: number, reason: string): void {
+  private terminate(reasonCode: number, reason: string): void {
     if (this.link !== null) {
       this.link.post({ _tag: "Close", reasonCode, reason })
       this.link = null
       this.connected = false
     }
-    this.over = true
+    this.finished = true
     if (this.subscriptions.size > 0) {
       this.services.router.removeSubscriber(this, [...this.subscriptions.keys()])
       this.subscriptions.clear()
@@ -267,8 +267,9 @@ export class Session extends Actor implements Subscriber, Timed {
     this.outgoing.end()
     this.lastWill.publish(this.services, this.clientId)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
+    this.timer = undefined
     this.services.counters.sessions_ended_total++
-    this.owner.ended(this)
+    this.owner.sessionEnded(this)
     this.stop()
   }
 
@@ -344,7 +345,7 @@ export class Session extends Actor implements Subscriber, Timed {
   private onDeadline(now: number): void {
     this.timer = undefined
     if (this.lastWill.dueAt <= now) this.lastWill.publish(this.services, this.clientId)
-    if (this.expiresAt <= now) return this.end(ReasonCode.Success, "")
+    if (this.expiresAt <= now) return this.terminate(ReasonCode.Success, "")
     const retry = this.services.settings.session.retryIntervalMillis
     if (this.retries) this.outgoing.retry(now - retry)
     this.setTimer()
@@ -372,7 +373,7 @@ export class Session extends Actor implements Subscriber, Timed {
     this.services.counters.sessions_crashed_total++
     this.crashes++
     const reason = "its session crashed"
-    if (this.crashes > crashesAllowed) return this.end(ReasonCode.ImplementationSpecificError, reason)
+    if (this.crashes > crashesAllowed) return this.terminate(ReasonCode.ImplementationSpecificError, reason)
     const link = this.link
     if (link === null) return
     link.post({ _tag: "Close", reasonCode: ReasonCode.ImplementationSpecificError, reason })

@@ -50,7 +50,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
   }
 
-  ended(session: Session): void {
+  sessionEnded(session: Session): void {
     this.cast({ _tag: "Ended", session })
   }
 
