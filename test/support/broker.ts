@@ -2,6 +2,7 @@
 // runs there (to try the tests against another one). One broker a file; client ids and topics are made unique, so tests do not meet.
 
 import { Effect, Exit, Scope } from "effect"
+import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -17,6 +18,8 @@ const externalPort = process.env["EMQTTD_TEST_PORT"]
 /** The suite runs against a broker that is not ours: tests of our own settings are skipped. */
 export const isExternal = externalPort !== undefined
 
+/** Two files that run at once against one broker do not meet either. */
+const file = randomBytes(4).toString("hex")
 let counter = 0
 
 export class TestBroker {
@@ -74,7 +77,7 @@ export class TestBroker {
 
   /** A client id that no other test has; at most 23 characters of the set that every server must allow. */
   id(): string {
-    return `c${process.pid.toString(36)}x${(++counter).toString(36)}`
+    return `c${file}x${(++counter).toString(36)}`
   }
 
   /** A topic that no other test has. */
