@@ -136,7 +136,7 @@ export interface RouterSettings {
 }
 
 export interface RetainSettings {
-  /** 0 to 100,000,000. Full: a message for a new topic is delivered but not retained: PUBACK, PUBREC 0x97; QoS 0 is counted. */
+  /** 0 to 100,000,000. Full: a message for a new topic is refused whole with PUBACK, PUBREC 0x97; QoS 0 and 3.x: delivered, not retained, counted. */
   readonly maxMessages: number
   /** Bytes of one payload, 0 to 256 MiB. Larger: as maxMessages. */
   readonly maxPayloadBytes: number

@@ -42,6 +42,7 @@ interface Ending {
 export class Connection extends Actor implements ClientLink, Timed {
   version: ProtocolVersion = 4
   readonly outlet: Outlet
+  accepting = false
   receiveMaximum = 65_535
   maximumPacketSize = 268_435_460
   aliases: OutgoingAliases | undefined = undefined
@@ -62,6 +63,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private socketGone = false
   private paused = false
   private drained = false
+  private pings = 0
   /** The turn's budget ended before the frames did. */
   private moreFrames = false
   private lastReceivedAt: number
@@ -134,6 +136,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   protected receive(): void {
     if (this.phase === Phase.Closed) return
     if (this.events.length > 0) this.takeEvents()
+    for (; this.pings > 0; this.pings--) this.outlet.append(pingrespBuffer, 0, pingrespBuffer.length)
     if (this.drained) {
       this.drained = false
       this.outlet.drained()
@@ -164,6 +167,7 @@ export class Connection extends Actor implements ClientLink, Timed {
           const chunk = chunks[i]
           if (chunk === undefined) continue
           this.services.counters.bytes_received_total += chunk.length
+          if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) this.judgeFirstByte(chunk)
           this.reader.push(chunk)
         }
         chunks.length = 0
@@ -186,11 +190,14 @@ export class Connection extends Actor implements ClientLink, Timed {
     }
   }
 
+  /** What does not begin as a CONNECT is not waited for: an HTTP request, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
+  private judgeFirstByte(chunk: Buffer): void {
+    if (chunk[0] === undefined || chunk[0] >> 4 !== 1) throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
+  }
+
   private onFrame(): void {
     const type = this.reader.header >> 4
     if (this.phase === Phase.AwaitingConnect) {
-      // [MQTT-3.1.0-1] [MQTT5-3.1.0-1] the first packet is a CONNECT
-      if (type !== 1) throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
       return this.onControl(decodeControl(this.reader, this.version))
     }
     switch (type) {
@@ -219,9 +226,9 @@ export class Connection extends Actor implements ClientLink, Timed {
         this.phase = Phase.Waiting
         return this.session?.command({ _tag: "Unsubscribe", link: this, packet })
       case "Pingreq":
-        // [MQTT-3.12.4-1] [MQTT5-3.12.4-1]
-        this.outlet.append(pingrespBuffer, 0, pingrespBuffer.length)
-        return
+        // [MQTT-3.12.4-1] [MQTT5-3.12.4-1] answered after what earlier packets have caused: sessions that they woke run first
+        this.pings++
+        return this.wake()
       case "Disconnect":
         return this.onDisconnect(packet)
       case "Auth":
@@ -380,6 +387,8 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.session = session
     this.phase = Phase.Connected
     this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))
+    this.accepting = true
+    session.wake()
     this.connect = null
     this.services.log.debug("client connected", {
       client_id: this.clientId,

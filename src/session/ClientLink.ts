@@ -16,6 +16,8 @@ export type LinkEvent =
 export interface ClientLink {
   readonly version: ProtocolVersion
   readonly outlet: Outlet
+  /** False until CONNACK has been written. */
+  readonly accepting: boolean
   /** Unacknowledged QoS 1 and 2 that the client takes at a time. */
   readonly receiveMaximum: number
   /** Bytes of a whole packet; a larger one is not sent [MQTT5-3.1.2-24]. */

@@ -75,6 +75,7 @@ export class Session extends Actor implements Subscriber, Timed {
   private timer: Timer<Timed> | undefined
   private finished = false
   private crashes = 0
+  private answering = false
 
   // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
   private messages: Array<Message> = []
@@ -148,9 +149,14 @@ export class Session extends Actor implements Subscriber, Timed {
         if (this.finished) return commands.slice(i + 1).forEach((late) => this.refuse(late))
       }
     }
+    // [MQTT-3.2.0-1] [MQTT5-3.2.0-1] nothing goes out before CONNACK: the connection wakes its session after it
+    if (this.link !== null && !this.link.accepting) return
     if (this.messages.length > 0) this.takeMessages()
     if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
-    if (!this.finished && this.outgoing.pump()) this.wake()
+    if (this.finished) return
+    if (this.answering) this.answering = false
+    else if (!this.outgoing.pump()) return
+    this.wake()
   }
 
   private takeMessages(): void {
@@ -230,8 +236,6 @@ export class Session extends Actor implements Subscriber, Timed {
     link.post({ _tag: "Attached", session: this, sessionPresent })
     this.outgoing.attach(link)
     this.setTimer()
-    // Runs again after the connection has written its CONNACK.
-    this.wake()
   }
 
   private detach(link: ClientLink, publishWill: boolean, expiryMillis: number | undefined): void {
@@ -324,8 +328,8 @@ export class Session extends Actor implements Subscriber, Timed {
     for (const subscription of replays) {
       this.outgoing.replay(this.services.retainer.cursor(subscription.filter), Route.of(this, subscription, undefined))
     }
-    // Runs again after the connection has written its SUBACK.
-    this.wake()
+    // Retained messages go in the next turn of this session, after the connection has written its SUBACK.
+    this.answering = true
   }
 
   private unsubscribe(link: ClientLink, packet: Unsubscribe): void {
