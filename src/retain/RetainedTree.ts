@@ -12,6 +12,8 @@ export class RetainedTree {
   payloadBytes = 0
   /** Messages that expire some day. */
   expiring = 0
+  /** Nodes below the root. */
+  nodes = 0
   private readonly root = new RetainedNode("")
   private readonly clock: () => number
   /** Numbers the messages as they are set; goes on in a tree that is made of another one. */
@@ -47,6 +49,7 @@ export class RetainedTree {
       const child = path[depth]
       if (child === undefined || !child.isEmpty) break
       path[depth - 1]?.remove(child)
+      this.nodes--
     }
     return message
   }
@@ -145,6 +148,7 @@ export class RetainedTree {
       if (child === undefined) {
         child = new RetainedNode(level)
         node.add(child)
+        this.nodes++
       }
       if (slash < 0) return child
       node = child

@@ -20,8 +20,8 @@ interface Named {
 }
 
 describe("TopicTrie against the plain statement of section 4.7", () => {
-  it("[MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.2-1] finds what matches and nothing else, through inserts and removals (2,000 runs)", () => {
-    for (let seed = 1; seed <= 2_000; seed++) {
+  it("[MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.2-1] finds what matches and nothing else, through inserts and removals (1,000 runs)", () => {
+    for (let seed = 1; seed <= 1_000; seed++) {
       const random = randomOf(seed)
       const trie = new TopicTrie<Named>()
       const model = new Map<string, Named>()
@@ -47,7 +47,10 @@ describe("TopicTrie against the plain statement of section 4.7", () => {
           expected.map((value) => value.filter).sort(),
           `seed ${seed}: ${topic}`
         )
-        assert.isTrue(found.every((value) => model.get(value.filter) === value), `seed ${seed}: a value that was replaced`)
+        assert.isTrue(
+          found.every((value) => model.get(value.filter) === value),
+          `seed ${seed}: a value that was replaced`
+        )
       }
       assert.deepStrictEqual([...trie.filters()].sort(), [...model.keys()].sort(), `seed ${seed}`)
       for (const filter of model.keys()) assert.isTrue(trie.delete(filter), `seed ${seed}: ${filter}`)
