@@ -29,7 +29,7 @@ const parseYaml = (file: string, text: string): Result.Result<SettingsSource, Se
   const tree = parsed.success ?? {} // an empty file says nothing, and that is fine
   return isTree(tree)
     ? Result.succeed(fileSource(file, withoutEmptyTables(tree), () => yamlPositions(text)))
-    : Result.fail(syntaxFault(file, 1, `expected tables of settings, got ${describeValue(tree)}`))
+    : Result.fail({ origin: `${file}:1`, path: "", message: `expected tables of settings, got ${describeValue(tree)}` })
 }
 
 /** A YAML table with all its keys commented out is null: it says nothing, like an empty one in TOML. */

@@ -112,7 +112,7 @@ class Scanner {
       case "{":
         return this.#collection(path, "}")
       default:
-        return this.#skipWhile(/[^\s,#\]}]/)
+        return this.#skipWhile(/[^\n,#\]}]/) // a date may have a space in it
     }
   }
 
