@@ -1,10 +1,6 @@
-// The door: runs the command line and turns how it ended into an exit code.
+// The door: runs the command line.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Exit, Runtime } from "effect"
 import { main } from "./cli/Emqttd.ts"
-
-// A signal interrupts: that is an orderly end, and 130 would be a failure to systemd and Docker.
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+import { teardown } from "./cli/teardown.ts"
 
 NodeRuntime.runMain(main, { teardown })

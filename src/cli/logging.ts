@@ -37,17 +37,21 @@ const recordOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unkn
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : typeof value === "object" ? JSON.stringify(value) : String(value)
 
-const quoted = (text: string): string => /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)
+/** Control characters as escapes: what a client chose must neither begin a line nor steer a terminal. */
+const escaped = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+const inQuotes = (text: string): string => escaped(JSON.stringify(text))
+const quoted = (text: string): string => /^[^\s"=\p{Cc}]+$/u.test(text) ? text : inQuotes(text)
 
 export const formatLogfmt = ({ at, fields, level, message }: LogRecord): string =>
-  `ts=${at} level=${level} msg=${JSON.stringify(message)}` +
+  `ts=${at} level=${level} msg=${inQuotes(message)}` +
   fields.map(([name, value]) => ` ${name}=${quoted(textOf(value))}`).join("")
 
 export const formatJson = ({ at, fields, level, message }: LogRecord): string =>
-  JSON.stringify(
+  escaped(JSON.stringify(
     { ts: at, level, msg: message, ...Object.fromEntries(fields) },
     (_, value) => typeof value === "bigint" ? String(value) : value
-  )
+  ))
 
 const colours: ReadonlyMap<string, string> = new Map([["warning", "33"], ["error", "31"], ["fatal", "31"], [
   "debug",
@@ -60,7 +64,7 @@ export const formatPretty = ({ at, fields, level, message }: LogRecord, inColour
   const line = [
     paint("2", at.slice(11, 23)),
     paint(colours.get(level), level.padEnd(7)),
-    message,
+    escaped(message),
     ...fields.filter(([name]) => name !== "error").map(([name, value]) =>
       paint("2", `${name}=${quoted(textOf(value))}`)
     )

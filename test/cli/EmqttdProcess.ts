@@ -1,0 +1,78 @@
+// The real program as a child process, on the runtime that runs the tests. Waits on output and on the exit, never on time.
+import { type ChildProcess, spawn } from "node:child_process"
+import * as path from "node:path"
+
+const root = path.resolve(import.meta.dirname, "../..")
+const onDeno = process.versions["deno"] !== undefined
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface SpawnOptions {
+  readonly environment?: { readonly [name: string]: string }
+  readonly cwd?: string
+  /** Another program than the broker's door, from the project's root. */
+  readonly program?: string
+}
+
+export class EmqttdProcess {
+  readonly ended: Promise<Ended>
+  stdout = ""
+  stderr = ""
+  readonly #child: ChildProcess
+  #watch: () => void = () => {}
+  #isOver = false
+
+  constructor(args: ReadonlyArray<string>, { cwd, environment = {}, program = "src/main.ts" }: SpawnOptions = {}) {
+    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("EMQTTD_") && name !== "NO_COLOR")
+    const run = onDeno ? ["run", "-A", "--config", path.join(root, "deno.json")] : []
+    this.#child = spawn(process.execPath, [...run, path.join(root, program), ...args], {
+      cwd: cwd ?? root,
+      env: { ...Object.fromEntries(own), ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.stdout += text
+      this.#watch()
+    })
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.stderr += text
+      this.#watch()
+    })
+    this.ended = new Promise((resolve) =>
+      this.#child.on("close", (code) => {
+        this.#isOver = true
+        this.#watch()
+        resolve({ code, stdout: this.stdout, stderr: this.stderr })
+      })
+    )
+  }
+
+  /** The first match in what it has written to stderr, as soon as it is there. */
+  told(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      this.#watch = () => {
+        const found = pattern.exec(this.stderr)
+        if (found !== null) resolve(found)
+        else if (this.#isOver) reject(new Error(`ended without ${pattern}:\n${this.stderr}${this.stdout}`))
+      }
+      this.#watch()
+    })
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** For finally: nothing stays behind. */
+  kill(): void {
+    if (!this.#isOver) this.#child.kill("SIGKILL")
+  }
+}
+
+/** Runs to its end. */
+export const run = (args: ReadonlyArray<string>, options?: SpawnOptions): Promise<Ended> =>
+  new EmqttdProcess(args, options).ended
