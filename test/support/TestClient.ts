@@ -15,7 +15,7 @@ export type ConnectOptions = Partial<Omit<IConnectPacket, "cmd" | "protocolVersi
 const lenient = process.env["EMQTTD_TEST_PORT"] !== undefined
 
 /** The generous bound of every wait; a test that hits it fails with what the client has seen. */
-const patience = lenient ? 3_000 : 6_000
+const patience = lenient ? 4_500 : 6_000
 
 interface Waiter {
   readonly resolve: () => void

@@ -26,6 +26,7 @@ export class TestBroker {
   readonly #clients: Array<TestClient> = []
   #scope: Scope.Closeable | undefined
   #dataDir: string | undefined
+  #shutdown: Effect.Effect<void> = Effect.void
   port = 0
 
   async start(overrides: Overrides): Promise<void> {
@@ -40,6 +41,12 @@ export class TestBroker {
       Broker.start(settingsWith(overrides, this.#dataDir)).pipe(Effect.provideService(Scope.Scope, this.#scope))
     )
     this.port = broker.addresses[0]?.port ?? 0
+    this.#shutdown = broker.shutdown
+  }
+
+  /** As SIGTERM does: clients are told, then the connections end. */
+  shutdown(): Promise<void> {
+    return Effect.runPromise(this.#shutdown)
   }
 
   async stop(): Promise<void> {
