@@ -92,16 +92,41 @@ export class Broker {
       onCrash,
       shutdown: "together"
     })
-    const retainer = new Retainer(scheduler, settings.retain, log)
+    const retainer = new Retainer({
+      scheduler,
+      settings: settings.retain,
+      wheel,
+      warnMillis: settings.log.repeatIntervalMillis,
+      onLimit: (limit, rejected, message) =>
+        log.warning("not retained", { limit: `retain.${limit}`, rejected, topic: message.topic, client_id: message.publisher })
+    })
     const router: Router = new Router({
       scheduler,
       strategy: settings.shared.strategy,
+      topicCache: settings.router.topicCache,
       mailboxCapacity: settings.router.mailboxCapacity,
+      onRebuild: ({ subscriptions, failed }) => log.error("router rebuilt its table", { subscriptions, failed }),
       subscriptionsOfSessions: () => sessions.subscriptions()
     })
     const output = new Output()
     const arena = new Arena(output)
-    const services: Services = { settings, scheduler, wheel, arena, topics, router, retainer, counters, log }
+    const publishLimits = {
+      maximumTopicAlias: settings.connection.topicAliasMaximum,
+      maximumTopicLevels: settings.connection.maxTopicLevels,
+      maximumTopicLength: settings.connection.maxTopicLength
+    }
+    const services: Services = {
+      settings,
+      scheduler,
+      wheel,
+      arena,
+      topics,
+      publishLimits,
+      router,
+      retainer,
+      counters,
+      log
+    }
     const sessions: Sessions = new Sessions(services, sessionSupervisor)
 
     root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services) })

@@ -31,6 +31,10 @@ const framesPerTurn = 512
 /** A client that does not take its last bytes is cut off after this time, ms. */
 const lingerMillis = 5_000
 
+/** Never pushed to: what an empty lane stands on. */
+const noChunks: Array<Buffer> = []
+const noEvents: Array<LinkEvent> = []
+
 const pingrespBuffer = Buffer.from(pingresp)
 
 /** How a connection ended, for its log line and its session. */
@@ -38,6 +42,8 @@ interface Ending {
   readonly publishWill: boolean
   readonly expiryMillis?: number | undefined
 }
+
+const withoutDisconnect: Ending = { publishWill: true }
 
 export class Connection extends Actor implements ClientLink, Timed {
   version: ProtocolVersion = 4
@@ -51,7 +57,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   private readonly services: Services
   private readonly sessions: Sessions
   private readonly reader: FrameReader
-  private readonly decoder: PublishDecoder
+  /** Made by the first PUBLISH: most connections of a large broker only listen. */
+  private decoder: PublishDecoder | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
   private readonly refusal: Refusal | undefined
   private readonly onClosed: (connection: Connection) => void
@@ -59,7 +66,9 @@ export class Connection extends Actor implements ClientLink, Timed {
   private session: Session | null = null
   private connect: Connect | null = null
   private terms: Terms | null = null
-  private ending: Ending = { publishWill: true }
+  /** The session was to end with this connection [MQTT5-3.14.2-2]. */
+  private endsWithSession = false
+  private ending: Ending = withoutDisconnect
   private socketGone = false
   private paused = false
   private drained = false
@@ -70,8 +79,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   private idleMillis: number
   private timer: Timer<Timed> | undefined
 
-  private chunks: Array<Buffer> = []
-  private events: Array<LinkEvent> = []
+  private chunks: Array<Buffer> = noChunks
+  private events: Array<LinkEvent> = noEvents
 
   constructor(
     socket: TcpSocket,
@@ -88,11 +97,6 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.refusal = refusal
     this.onClosed = onClosed
     this.reader = new FrameReader(connection.maxPacketSize)
-    this.decoder = new PublishDecoder(services.topics, {
-      maximumTopicAlias: connection.topicAliasMaximum,
-      maximumTopicLevels: connection.maxTopicLevels,
-      maximumTopicLength: connection.maxTopicLength
-    })
     this.outlet = new Outlet(socket, services.scheduler, services.arena, services.counters, connection.writeHighWatermarkBytes)
     this.lastReceivedAt = services.scheduler.refresh()
     this.idleMillis = connection.connectTimeoutMillis
@@ -103,7 +107,8 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   /** Bytes of the client. A full mailbox stops the reading of the socket, which stops the client. */
   onChunk(chunk: Buffer): void {
-    this.chunks.push(chunk)
+    if (this.chunks === noChunks) this.chunks = [chunk]
+    else this.chunks.push(chunk)
     if (this.chunks.length >= this.services.settings.connection.mailboxCapacity && !this.paused) {
       this.paused = true
       this.socket.pause()
@@ -127,7 +132,8 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   post(event: LinkEvent): void {
     if (this.phase === Phase.Closed) return this.decline(event)
-    this.events.push(event)
+    if (this.events === noEvents) this.events = [event]
+    else this.events.push(event)
     this.wake()
   }
 
@@ -170,7 +176,9 @@ export class Connection extends Actor implements ClientLink, Timed {
           if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) this.judgeFirstByte(chunk)
           this.reader.push(chunk)
         }
-        chunks.length = 0
+        // The busy keep their array, the others have none.
+        if (chunks.length > 1) chunks.length = 0
+        else this.chunks = noChunks
       }
     }
     this.moreFrames = false
@@ -184,7 +192,7 @@ export class Connection extends Actor implements ClientLink, Timed {
         break
       }
     }
-    if (this.paused && this.phase === Phase.Connected && chunks.length === 0) {
+    if (this.paused && this.phase === Phase.Connected && this.chunks.length === 0) {
       this.paused = false
       this.socket.resume()
     }
@@ -242,7 +250,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   // --- PUBLISH -----------------------------------------------------------------------------------------------------
 
   private onPublish(): void {
-    const { services, decoder, session } = this
+    const { services, session } = this
+    const decoder = this.decoder ??= new PublishDecoder(services.topics, services.publishLimits)
     const message = decoder.decode(this.reader, this.version, this.clientId, this.scheduler.now)
     const qos = message.qos
     if (session === null) return
@@ -354,7 +363,7 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private takeEvents(): void {
     const events = this.events
-    this.events = []
+    this.events = noEvents
     for (const event of events) {
       switch (event._tag) {
         case "Attached":
@@ -372,7 +381,7 @@ export class Connection extends Actor implements ClientLink, Timed {
           this.phase = Phase.Connected
           break
         case "Close":
-          this.disconnect(event.reasonCode, event.reason, { publishWill: true })
+          this.disconnect(event.reasonCode, event.reason, withoutDisconnect)
           break
         default:
           event satisfies never
@@ -389,7 +398,9 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))
     this.accepting = true
     session.wake()
+    this.endsWithSession = terms.expiryMillis === 0
     this.connect = null
+    this.terms = null
     this.services.log.debug("client connected", {
       client_id: this.clientId,
       peer: this.peer,
@@ -427,7 +438,7 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private onDisconnect(packet: Disconnect): void {
     const interval = packet.sessionExpiryInterval
-    if (interval !== undefined && interval > 0 && this.terms?.expiryMillis === 0) {
+    if (interval !== undefined && interval > 0 && this.endsWithSession) {
       // [MQTT5-3.14.2-2] a session that was to end with its connection cannot be kept now
       throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2-2", "session expiry above 0 after 0 in CONNECT")
     }
@@ -448,7 +459,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       clause: error.clause,
       reason: error.message
     })
-    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(error.reasonCode, error.message, { publishWill: true })
+    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(error.reasonCode, error.message, withoutDisconnect)
     // [MQTT-3.1.2-2] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything else is just closed
     const version = this.versionOfBrokenConnect(error)
     if (version !== undefined) {
@@ -514,8 +525,8 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.session = null
     if (session !== null) session.command({ _tag: "Detach", link: this, publishWill, expiryMillis })
     for (const event of this.events) this.decline(event)
-    this.chunks = []
-    this.events = []
+    this.chunks = noChunks
+    this.events = noEvents
     this.services.counters.connections_closed_total++
     this.onClosed(this)
   }
@@ -537,7 +548,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       peer: this.peer,
       seconds: this.idleMillis / 1000
     })
-    this.disconnect(ReasonCode.KeepAliveTimeout, "", { publishWill: true })
+    this.disconnect(ReasonCode.KeepAliveTimeout, "", withoutDisconnect)
   }
 
   private setTimer(deadline: number | undefined): void {

@@ -4,7 +4,8 @@
 
 export class AwaitingPubrel {
   readonly capacity: number
-  private readonly since = new Map<number, number>()
+  /** Packet identifier → when it came, ms; made by the first one. */
+  private since: Map<number, number> | undefined
 
   /** `capacity`: most exchanges that a client may leave open at a time. */
   constructor(capacity: number) {
@@ -12,29 +13,31 @@ export class AwaitingPubrel {
   }
 
   get size(): number {
-    return this.since.size
+    return this.since?.size ?? 0
   }
 
   has(packetIdentifier: number): boolean {
-    return this.since.has(packetIdentifier)
+    return this.since?.has(packetIdentifier) === true
   }
 
   get isFull(): boolean {
-    return this.since.size >= this.capacity
+    return this.size >= this.capacity
   }
 
   add(packetIdentifier: number, now: number): void {
+    this.since ??= new Map()
     this.since.set(packetIdentifier, now)
   }
 
   /** False: no such exchange is open. */
   release(packetIdentifier: number): boolean {
-    return this.since.delete(packetIdentifier)
+    return this.since?.delete(packetIdentifier) === true
   }
 
   /** Gives up exchanges that began before `before` (ms); returns how many. Oldest first, stops at the first young one. */
   expire(before: number): number {
     let expired = 0
+    if (this.since === undefined) return expired
     for (const [packetIdentifier, at] of this.since) {
       if (at >= before) break
       this.since.delete(packetIdentifier)

@@ -25,6 +25,8 @@ export class InflightEntry {
 }
 
 const initialSlots = 8
+/** Never written to: what a window without exchanges stands on. */
+const noSlots: Array<InflightEntry> = []
 
 /**
  * Entries live in a table indexed by the low bits of their identifier, so that lookup is one array read; an
@@ -40,7 +42,7 @@ export class InflightWindow {
 
   constructor(capacity: number) {
     this.capacity = Math.max(1, Math.min(capacity, 65_535))
-    this.slots = []
+    this.slots = noSlots
   }
 
   get isFull(): boolean {

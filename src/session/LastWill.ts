@@ -6,19 +6,13 @@ import type { Will } from "../mqtt/Packet.ts"
 import { publish, type Services } from "./Services.ts"
 
 export class LastWill {
+  /** Undefined once it was published. */
   private will: Will | undefined
   /** ms; Infinity: nothing is due. */
   dueAt = Infinity
 
-  /** [MQTT-3.1.2-8] [MQTT5-3.1.2-7] stored with the connection; also cancels a delayed one of an earlier connection [MQTT5-3.1.3-9] */
-  set(will: Will | undefined): void {
+  constructor(will: Will) {
     this.will = will
-    this.dueAt = Infinity
-  }
-
-  /** [MQTT-3.1.2-10] [MQTT5-3.1.2-10] gone after DISCONNECT 0x00 */
-  clear(): void {
-    this.set(undefined)
   }
 
   /** The connection has ended without DISCONNECT 0x00; `expiryMillis`: how long its session lives on; 0 publishes at once. */
@@ -32,7 +26,8 @@ export class LastWill {
   publish(services: Services, clientId: string): void {
     const will = this.will
     if (will === undefined) return
-    this.clear()
+    this.will = undefined
+    this.dueAt = Infinity
     services.counters.wills_published_total++
     publish(
       services,

@@ -30,6 +30,9 @@ interface Replay {
   readonly route: Route
 }
 
+const noEntries: ReadonlyArray<InflightEntry> = []
+const noReplays: ReadonlyArray<Replay> = []
+
 export class Outgoing {
   readonly inflight: InflightWindow
   readonly queue: OutgoingQueue
@@ -38,8 +41,8 @@ export class Outgoing {
   private readonly subscriber: Subscriber
   private link: ClientLink | null = null
   /** Exchanges of an earlier connection that this one has not seen yet, oldest first. */
-  private resend: Array<InflightEntry> = []
-  private replays: Array<Replay> = []
+  private resend: ReadonlyArray<InflightEntry> = noEntries
+  private replays: ReadonlyArray<Replay> = noReplays
   /** A message that a replay has given and that found no room: it goes before the others. */
   private held: { message: Message; route: Route } | null = null
   /** Exchanges that count against the window of this connection. */
@@ -88,7 +91,7 @@ export class Outgoing {
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
   replay(cursor: RetainedCursor, route: Route): void {
-    this.replays.push({ cursor, route })
+    this.replays = [...this.replays, { cursor, route }]
   }
 
   // --- acknowledgements in -----------------------------------------------------------------------------------------
@@ -134,16 +137,16 @@ export class Outgoing {
     this.link = link
     this.window = Math.min(link.receiveMaximum, this.inflight.capacity)
     this.outstanding = 0
-    this.resend = this.inflight.size === 0 ? [] : this.inflight.inOrder()
+    this.resend = this.inflight.size === 0 ? noEntries : this.inflight.inOrder()
     for (const entry of this.resend) entry.sent = false
   }
 
   /** The connection has gone. Shared messages that it had not acknowledged go to another member that is connected. */
   detach(): void {
     this.link = null
-    this.replays = []
+    this.replays = noReplays
     this.held = null
-    this.resend = []
+    this.resend = noEntries
     this.outstanding = 0
     this.handOver(false)
   }
@@ -214,16 +217,12 @@ export class Outgoing {
       const entry = this.resend[i]
       if (entry === undefined || entry.state === ExchangeState.Free || entry.sent) continue
       if (entry.state !== ExchangeState.AwaitingPubcomp && !this.canSend(link)) break
-      if (entry.message !== null && entry.message.isExpired(this.services.scheduler.now)) {
-        this.services.counters.deliveries_dropped_expired_total++
-        this.inflight.close(entry)
-        continue
-      }
+      // [MQTT5-4.3.3-7] what was sent once does not expire
       entry.sent = true
       this.outstanding++
       this.sendAgain(link, entry)
     }
-    this.resend = this.resend.slice(i)
+    this.resend = i === this.resend.length ? noEntries : this.resend.slice(i)
     return this.resend.length === 0
   }
 
@@ -256,7 +255,7 @@ export class Outgoing {
         this.held = null
         this.send(link, message, replay.route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-8] RETAIN is 1 for a new subscription
       }
-      this.replays.shift()
+      this.replays = this.replays.length === 1 ? noReplays : this.replays.slice(1)
     }
     return false
   }

@@ -17,10 +17,13 @@ export interface Delivery {
   readonly route: Route
 }
 
+/** Never written to: what a queue that was never used stands on. */
+const noItems: Array<Delivery | undefined> = []
+
 export class OutgoingQueue {
   readonly capacity: number
   readonly whenFull: WhenFull
-  private items: Array<Delivery | undefined> = []
+  private items: Array<Delivery | undefined> = noItems
   private head = 0
   private qos0 = 0
   private live = 0
@@ -47,7 +50,8 @@ export class OutgoingQueue {
       if (this.whenFull === "drop_newest" || this.capacity === 0) return delivery
       dropped = this.whenFull === "drop_oldest_qos0_first" && this.qos0 > 0 ? this.takeOldestQos0() : this.shift()
     }
-    this.items.push(delivery)
+    if (this.items === noItems) this.items = [delivery]
+    else this.items.push(delivery)
     this.live++
     if (effectiveQos(delivery) === 0) this.qos0++
     return dropped

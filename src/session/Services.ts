@@ -3,6 +3,7 @@ import type { Settings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import type { Message } from "../mqtt/Message.ts"
+import type { PublishLimits } from "../mqtt/PublishDecoder.ts"
 import type { TopicTable } from "../mqtt/TopicTable.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { TimerWheel } from "../otp/TimerWheel.ts"
@@ -21,6 +22,7 @@ export interface Services {
   readonly wheel: TimerWheel<Timed>
   readonly arena: Arena
   readonly topics: TopicTable
+  readonly publishLimits: PublishLimits
   readonly router: Router
   readonly retainer: Retainer
   readonly counters: Counters

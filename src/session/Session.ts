@@ -56,6 +56,10 @@ export interface SessionOwner {
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
 }
 
+/** Never pushed to: what a lane without an array stands on. */
+const noRoutes: Array<Route> = []
+const noSubscriptions: ReadonlyMap<string, Subscription> = new Map()
+
 const inboxKept = 64
 const crashesAllowed = 3
 
@@ -65,11 +69,11 @@ export class Session extends Actor implements Subscriber, Timed {
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
   expiryMillis = 0
   readonly awaitingPubrel: AwaitingPubrel
-  readonly subscriptions = new Map<string, Subscription>()
+  subscriptions: ReadonlyMap<string, Subscription> = noSubscriptions
   readonly outgoing: Outgoing
   private readonly services: Services
   private readonly owner: SessionOwner
-  private readonly lastWill = new LastWill()
+  private lastWill: LastWill | null = null
   private link: ClientLink | null = null
   private expiresAt = Infinity
   private timer: Timer<Timed> | undefined
@@ -78,10 +82,11 @@ export class Session extends Actor implements Subscriber, Timed {
   private answering = false
 
   // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
-  private messages: Array<Message> = []
-  private routes: Array<Route> = []
-  private acknowledgements: Array<number> = []
-  private commands: Array<SessionCommand> = []
+  // A lane that has never had anything, or had a burst, has no array: most sessions of a large broker are idle.
+  private messages: Array<Message> | null = null
+  private routes: Array<Route> = noRoutes
+  private acknowledgements: Array<number> | null = null
+  private commands: Array<SessionCommand> | null = null
 
   constructor(clientId: string, services: Services, owner: SessionOwner) {
     super(clientId, services.scheduler)
@@ -99,6 +104,10 @@ export class Session extends Actor implements Subscriber, Timed {
    * the end: dropped and counted.
    */
   deliver(message: Message, route: Route): void {
+    if (this.messages === null) {
+      this.messages = []
+      this.routes = []
+    }
     const waiting = this.messages.length
     const capacity = this.services.settings.session.mailboxCapacity
     if (waiting >= capacity) {
@@ -115,13 +124,15 @@ export class Session extends Actor implements Subscriber, Timed {
 
   /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */
   acknowledge(packed: number): void {
-    this.acknowledgements.push(packed)
+    if (this.acknowledgements === null) this.acknowledgements = [packed]
+    else this.acknowledgements.push(packed)
     this.wake()
   }
 
   command(command: SessionCommand): void {
     if (this.finished) return this.refuse(command)
-    this.commands.push(command)
+    if (this.commands === null) this.commands = [command]
+    else this.commands.push(command)
     this.wake()
   }
 
@@ -133,17 +144,17 @@ export class Session extends Actor implements Subscriber, Timed {
 
   protected receive(): void {
     if (this.finished) return
-    if (this.acknowledgements.length > 0) this.takeAcknowledgements()
-    if (this.commands.length > 0) {
+    if (this.acknowledgements !== null) this.takeAcknowledgements(this.acknowledgements)
+    if (this.commands !== null) {
       const commands = this.commands
-      this.commands = []
+      this.commands = null
       for (let i = 0; i < commands.length; i++) {
         const command = commands[i]
         if (command === undefined) continue
         try {
           this.handle(command)
         } catch (defect) {
-          this.commands = [...commands.slice(i + 1), ...this.commands]
+          this.commands = [...commands.slice(i + 1), ...(this.commands ?? [])]
           throw defect
         }
         if (this.finished) return commands.slice(i + 1).forEach((late) => this.refuse(late))
@@ -151,7 +162,7 @@ export class Session extends Actor implements Subscriber, Timed {
     }
     // [MQTT-3.2.0-1] [MQTT5-3.2.0-1] nothing goes out before CONNACK: the connection wakes its session after it
     if (this.link !== null && !this.link.accepting) return
-    if (this.messages.length > 0) this.takeMessages()
+    if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
     if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
     if (this.finished) return
     if (this.answering) this.answering = false
@@ -159,8 +170,8 @@ export class Session extends Actor implements Subscriber, Timed {
     this.wake()
   }
 
-  private takeMessages(): void {
-    const { messages, routes, outgoing } = this
+  private takeMessages(messages: Array<Message>, routes: Array<Route>): void {
+    const { outgoing } = this
     const count = messages.length
     let taken = 0
     try {
@@ -171,9 +182,12 @@ export class Session extends Actor implements Subscriber, Timed {
       }
     } finally {
       // After a crash what was not looked at is for the next life; a burst must not leave its array behind in an idle session.
-      if (taken < count || count > inboxKept) {
+      if (taken < count) {
         this.messages = messages.slice(taken)
         this.routes = routes.slice(taken)
+      } else if (count > inboxKept) {
+        this.messages = null
+        this.routes = noRoutes
       } else {
         messages.length = 0
         routes.length = 0
@@ -181,13 +195,12 @@ export class Session extends Actor implements Subscriber, Timed {
     }
   }
 
-  private takeAcknowledgements(): void {
-    const acknowledgements = this.acknowledgements
+  private takeAcknowledgements(acknowledgements: Array<number>): void {
     for (let i = 0; i < acknowledgements.length; i++) {
       const packed = acknowledgements[i]
       if (packed !== undefined) this.outgoing.acknowledge(packed >>> 24, packed & 0xffff, (packed >>> 16) & 0xff)
     }
-    if (acknowledgements.length > inboxKept) this.acknowledgements = []
+    if (acknowledgements.length > inboxKept) this.acknowledgements = null
     else acknowledgements.length = 0
   }
 
@@ -226,13 +239,13 @@ export class Session extends Actor implements Subscriber, Timed {
       this.link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
       this.loseLink()
       // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
-      this.lastWill.arm(this.services, this.clientId, this.scheduler.now, Infinity)
+      this.lastWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
     }
     this.link = link
     this.connected = true
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
-    this.lastWill.set(will)
+    this.lastWill = will === undefined ? null : new LastWill(will) // [MQTT-3.1.2-8] [MQTT5-3.1.2-7]
     link.post({ _tag: "Attached", session: this, sessionPresent })
     this.outgoing.attach(link)
     this.setTimer()
@@ -243,8 +256,8 @@ export class Session extends Actor implements Subscriber, Timed {
     this.loseLink()
     if (expiryMillis !== undefined) this.expiryMillis = expiryMillis
     const now = this.scheduler.now
-    if (publishWill) this.lastWill.arm(this.services, this.clientId, now, this.expiryMillis)
-    else this.lastWill.clear()
+    if (publishWill) this.lastWill?.arm(this.services, this.clientId, now, this.expiryMillis)
+    else this.lastWill = null // [MQTT-3.1.2-10] [MQTT5-3.1.2-10] gone after DISCONNECT 0x00
     if (this.expiryMillis === 0) return this.terminate(ReasonCode.Success, "")
     this.expiresAt = now + this.expiryMillis
     this.setTimer()
@@ -266,10 +279,10 @@ export class Session extends Actor implements Subscriber, Timed {
     this.finished = true
     if (this.subscriptions.size > 0) {
       this.services.router.removeSubscriber(this, [...this.subscriptions.keys()])
-      this.subscriptions.clear()
+      this.subscriptions = noSubscriptions
     }
     this.outgoing.end()
-    this.lastWill.publish(this.services, this.clientId)
+    this.lastWill?.publish(this.services, this.clientId)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
     this.timer = undefined
     this.services.counters.sessions_ended_total++
@@ -278,6 +291,15 @@ export class Session extends Actor implements Subscriber, Timed {
   }
 
   // --- subscriptions -----------------------------------------------------------------------------------------------
+
+  /** The subscriptions, to be changed: the first one makes the map. */
+  private get recorded(): Map<string, Subscription> {
+    const { subscriptions } = this
+    if (subscriptions !== noSubscriptions && subscriptions instanceof Map) return subscriptions
+    const made = new Map<string, Subscription>()
+    this.subscriptions = made
+    return made
+  }
 
   private subscribe(link: ClientLink, packet: Subscribe): void {
     const { settings, router } = this.services
@@ -296,7 +318,7 @@ export class Session extends Actor implements Subscriber, Timed {
         })
         return ReasonCode.QuotaExceeded
       }
-      this.subscriptions.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
+      this.recorded.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
       granted.push(judged)
       // [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared subscription gets no retained messages
       if (judged.group === undefined && (judged.retainHandling === 0 || (judged.retainHandling === 1 && !existed))) {
@@ -313,7 +335,7 @@ export class Session extends Actor implements Subscriber, Timed {
       replays: []
     }
     if (router.subscribe(this, granted, (existed) => this.command(existed === undefined ? refused : done))) return
-    for (const { topicFilter } of granted) this.subscriptions.delete(topicFilter)
+    for (const { topicFilter } of granted) this.recorded.delete(topicFilter)
     this.handle(refused)
   }
 
@@ -336,7 +358,7 @@ export class Session extends Actor implements Subscriber, Timed {
     const known: Array<string> = []
     const reasonCodes = packet.topicFilters.map((topicFilter) => {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
-      if (!this.subscriptions.delete(topicFilter)) return ReasonCode.NoSubscriptionExisted
+      if (!this.recorded.delete(topicFilter)) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
       return ReasonCode.Success
     })
@@ -348,7 +370,7 @@ export class Session extends Actor implements Subscriber, Timed {
 
   private onDeadline(now: number): void {
     this.timer = undefined
-    if (this.lastWill.dueAt <= now) this.lastWill.publish(this.services, this.clientId)
+    if (this.lastWill !== null && this.lastWill.dueAt <= now) this.lastWill.publish(this.services, this.clientId)
     if (this.expiresAt <= now) return this.terminate(ReasonCode.Success, "")
     const retry = this.services.settings.session.retryIntervalMillis
     if (this.retries) this.outgoing.retry(now - retry)
@@ -362,7 +384,7 @@ export class Session extends Actor implements Subscriber, Timed {
 
   private setTimer(): void {
     const retryAt = this.retries ? this.scheduler.now + this.services.settings.session.retryIntervalMillis : Infinity
-    const next = Math.min(this.expiresAt, this.lastWill.dueAt, retryAt)
+    const next = Math.min(this.expiresAt, this.lastWill?.dueAt ?? Infinity, retryAt)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
     this.timer = next === Infinity ? undefined : this.services.wheel.schedule(next, this)
   }
