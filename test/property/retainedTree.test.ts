@@ -3,7 +3,7 @@ import type { Message } from "../../src/mqtt/Message.ts"
 import { matches } from "../../src/mqtt/Topic.ts"
 import type { RetainedCursor } from "../../src/retain/RetainedCursor.ts"
 import { RetainedTree } from "../../src/retain/RetainedTree.ts"
-import { messageOn, randomOf } from "../router/recorder.ts"
+import { holds, messageOn, randomOf } from "../router/recorder.ts"
 
 const levels = ["", "a", "b", "c", "$d", "ä"]
 const filters = ["#", "+", "+/+", "a/#", "+/b", "a/+/c", "$d/#", "a", "a/b", "+/#", "/#", "b/+/#", "$d/+"]
@@ -21,11 +21,11 @@ const check = (open: Open, label: string): void => {
   const given = new Set(open.given)
   assert.strictEqual(given.size, open.given.length, `${label}: ${open.filter} gave one twice`)
   for (const message of given) {
-    assert.isTrue(matches(open.filter, message.topic), `${label}: ${open.filter} gave ${message.topic}`)
-    assert.strictEqual(open.atOpening.get(message.topic), message, `${label}: ${open.filter} gave a newer one`)
+    holds(matches(open.filter, message.topic), () => `${label}: ${open.filter} gave ${message.topic}`)
+    holds(open.atOpening.get(message.topic) === message, () => `${label}: ${open.filter} gave a newer one`)
   }
   for (const [topic, message] of open.throughout) {
-    if (matches(open.filter, topic)) assert.isTrue(given.has(message), `${label}: ${open.filter} left out ${topic}`)
+    holds(given.has(message) || !matches(open.filter, topic), () => `${label}: ${open.filter} left out ${topic}`)
   }
 }
 
@@ -49,7 +49,7 @@ describe("RetainedTree against a map of topics", () => {
         for (const [topic, expiresAt] of due) if (expiresAt <= now) forget(topic)
       }
       for (let step = 0; step < 120; step++) {
-        const label = `seed ${seed} step ${step}`
+        const label = () => `seed ${seed} step ${step}`
         const topic = random(3) > 0 ? topicBy() : [...model.keys()][random(model.size || 1)] ?? "a"
         switch (random(8)) {
           case 0:
@@ -62,8 +62,8 @@ describe("RetainedTree against a map of topics", () => {
               ...(seconds === undefined ? {} : { expirySeconds: seconds })
             })
             const held = tree.held(topic)
-            assert.strictEqual(tree.set(message), held, label)
-            if (model.has(topic)) assert.strictEqual(held, model.get(topic), label)
+            holds(tree.set(message) === held, label)
+            if (model.has(topic)) holds(held === model.get(topic), label)
             forget(topic)
             model.set(topic, message)
             if (message.expiresAt !== 0) due.set(topic, message.expiresAt)
@@ -72,8 +72,8 @@ describe("RetainedTree against a map of topics", () => {
           case 3: {
             const known = model.get(topic)
             const deleted = tree.delete(topic)
-            if (known !== undefined) assert.strictEqual(deleted, known, label)
-            else if (deleted !== undefined) assert.isTrue(deleted.isExpired(now), label)
+            if (known !== undefined) holds(deleted === known, label)
+            else if (deleted !== undefined) holds(deleted.isExpired(now), label)
             forget(topic)
             break
           }
@@ -86,21 +86,21 @@ describe("RetainedTree against a map of topics", () => {
           case 5:
             now += random(5) * 1_000
             expire()
-            if (random(2) === 0) tree.sweep(1 + random(30), (message) => assert.isTrue(message.isExpired(now), label))
+            if (random(2) === 0) tree.sweep(1 + random(30), (message) => holds(message.isExpired(now), label))
             break
           default:
             for (const one of open) {
               for (let n = random(4); n > 0; n--) {
                 const message = one.cursor.next(random(3) === 0 ? 1 : undefined)
                 if (message === undefined) continue
-                assert.strictEqual(model.get(message.topic), message, `${label}: not retained any more, or expired`)
+                holds(model.get(message.topic) === message, () => `${label()}: not retained any more, or expired`)
                 one.given.push(message)
               }
             }
-            for (const one of open) if (one.cursor.done) check(one, label)
+            for (const one of open) if (one.cursor.done) check(one, label())
             open = open.filter(({ cursor }) => !cursor.done)
         }
-        assert.strictEqual(tree.get(topic), model.get(topic), label)
+        holds(tree.get(topic) === model.get(topic), label)
       }
       for (const one of open) {
         for (let message = one.cursor.next(); message !== undefined; message = one.cursor.next()) {

@@ -3,7 +3,7 @@ import { matches } from "../../src/mqtt/Topic.ts"
 import { TopicName } from "../../src/mqtt/TopicTable.ts"
 import { RouteTable } from "../../src/router/RouteTable.ts"
 import type { Subscription } from "../../src/router/Subscription.ts"
-import { randomOf, Recorder, subscription } from "../router/recorder.ts"
+import { holds, randomOf, Recorder, subscription } from "../router/recorder.ts"
 
 const topics = ["a", "a/b", "a/b/c", "b", "/", "/a", "a/", "$SYS/a", "b/b/b"]
 const filters = ["a", "a/b", "a/+", "a/#", "+", "+/b", "#", "+/+/+", "$SYS/#", "b/+/b", "/+", "a/", "$SYS/a", "b"]
@@ -67,6 +67,12 @@ const expectedGroups = (
   return [...groups].map(([key, members]) => `${key.slice(key.indexOf(" ") + 1)}: ${members.sort().join()}`).sort()
 }
 
+const same = (given: ReadonlyArray<string>, expected: ReadonlyArray<string>, label: () => string): void => {
+  if (given.length !== expected.length || given.some((one, n) => one !== expected[n])) {
+    assert.deepStrictEqual(given, expected, label())
+  }
+}
+
 describe("RouteTable against a list of subscriptions", () => {
   it("[MQTT-3.3.5-1] [MQTT5-3.3.4-3] [MQTT5-3.8.3-3] [MQTT-3.8.4-3] who gets a message, and how (1,000 runs)", () => {
     for (let seed = 1; seed <= 1_000; seed++) {
@@ -89,42 +95,35 @@ describe("RouteTable against a list of subscriptions", () => {
             retainAsPublished: random(3) === 0,
             subscriptionIdentifier: random(4)
           })
-          assert.deepStrictEqual(table.subscribe(subscriber, [wanted]), [model.has(key)], `seed ${seed}: ${key}`)
+          holds(table.subscribe(subscriber, [wanted])[0] === model.has(key), () => `seed ${seed}: ${key}`)
           model.set(key, { subscriber, subscription: wanted })
         } else if (action < 9) {
-          assert.deepStrictEqual(
-            table.unsubscribe(subscriber, [topicFilter]),
-            [model.delete(key)],
-            `seed ${seed}: ${key}`
-          )
+          holds(table.unsubscribe(subscriber, [topicFilter])[0] === model.delete(key), () => `seed ${seed}: ${key}`)
         } else {
           const own = [...model].filter(([, entry]) => entry.subscriber === subscriber)
           table.removeSubscriber(subscriber, own.map(([, entry]) => entry.subscription.topicFilter))
           for (const [ownKey] of own) model.delete(ownKey)
         }
-        assert.strictEqual(table.size, model.size, `seed ${seed}`)
+        holds(table.size === model.size, () => `seed ${seed}`)
         // Sometimes under another TopicName with the same text, as after an eviction from the topic table.
         const known = pick(names)
         const name = random(4) === 0 ? new TopicName(known.text, known.levels) : known
         const publisher = pick(sessions).clientId
         const given = actualOf(table, name, publisher)
-        assert.deepStrictEqual(
+        same(
           sorted(given),
           sorted(expectedOf(model, name.text, publisher)),
-          `seed ${seed}: ${name.text} from ${publisher}`
+          () => `seed ${seed}: ${name.text} from ${publisher}`
         )
-        assert.deepStrictEqual(
-          table.match(name).groups.map(({ filter, name: group, routes }) =>
-            `${group} ${filter}: ${routes.map((route) => route.subscriber.clientId).sort().join()}`
-          ).sort(),
-          expectedGroups(model, name.text),
-          `seed ${seed}: groups of ${name.text}`
+        const groups = table.match(name).groups.map(({ filter, name: group, routes }) =>
+          `${group} ${filter}: ${routes.map((route) => route.subscriber.clientId).sort().join()}`
         )
+        same(groups.sort(), expectedGroups(model, name.text), () => `seed ${seed}: groups of ${name.text}`)
       }
       const shared = [...model.values()].filter((entry) => entry.subscription.group !== undefined).length
       assert.strictEqual(table.sharedSize, shared, `seed ${seed}`)
       for (const { subscriber, subscription: { topicFilter } } of model.values()) {
-        assert.deepStrictEqual(table.unsubscribe(subscriber, [topicFilter]), [true], `seed ${seed}: ${topicFilter}`)
+        holds(table.unsubscribe(subscriber, [topicFilter])[0] === true, () => `seed ${seed}: ${topicFilter}`)
       }
       assert.deepStrictEqual(
         [table.size, table.filterCount, table.nodeCount],

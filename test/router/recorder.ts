@@ -1,4 +1,5 @@
 // A subscriber that writes down what it gets, and makers of what the router handles.
+import { assert } from "@effect/vitest"
 import { Message } from "../../src/mqtt/Message.ts"
 import type { QoS } from "../../src/mqtt/Packet.ts"
 import { parseSharedFilter } from "../../src/mqtt/Topic.ts"
@@ -66,4 +67,9 @@ export const randomOf = (seed: number): (n: number) => number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return Math.floor((state / 2 ** 32) * n)
   }
+}
+
+/** For the inner loop of a property test, where an assertion of the library and its message cost more than what is tested. */
+export const holds = (fact: boolean, label: () => string): void => {
+  if (!fact) assert.fail(label())
 }
