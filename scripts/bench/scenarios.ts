@@ -75,23 +75,38 @@ export const scenarios: ReadonlyArray<Scenario> = [
   pubsub(
     "fanin",
     "fan-in, 1,000 to 1, QoS 0",
-    "--layout fanin --pubs 1000 --subs 1",
+    "--layout fanin --pubs 1000 --subs 1 --outstanding 2",
     times(1.5),
     365_000
   ),
   pubsub(
     "shared",
     "fan-in, 1,000 to a shared subscription of 4, QoS 0",
-    "--layout shared --pubs 1000 --subs 4",
+    "--layout shared --pubs 1000 --subs 4 --outstanding 2",
     undefined,
     263_000
   ),
   pubsub(
     "wildcard",
     "1,000 subscribers with wildcards, QoS 0",
-    "--layout wild --pubs 10 --subs 1000",
+    "--layout wild --pubs 10 --subs 1000 --outstanding 200",
     times(2),
     262_000
+  ),
+  // Publishers that nothing but TCP slows down: what a broker does when far more comes in than its subscribers can read.
+  pubsub(
+    "fanin-flood",
+    "fan-in, 1,000 to 1, QoS 0, publishers without a limit",
+    "--layout fanin --pubs 1000 --subs 1",
+    undefined,
+    undefined
+  ),
+  pubsub(
+    "wildcard-flood",
+    "1,000 subscribers with wildcards, QoS 0, publishers without a limit",
+    "--layout wild --pubs 10 --subs 1000",
+    undefined,
+    undefined
   ),
   {
     id: "latency",
@@ -191,11 +206,11 @@ export const scenarios: ReadonlyArray<Scenario> = [
 ]
 
 /** Results that must be 0 in a sound run. */
+// `given_up` is none of them: messages that took longer than half a second, lost or not.
 export const faultKeys: ReadonlyArray<string> = [
   "lost",
   "duplicates",
   "out_of_order",
-  "given_up",
   "conn_refused",
   "conn_lost",
   "sub_failures",

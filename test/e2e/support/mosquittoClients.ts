@@ -5,10 +5,10 @@ import type { Version } from "./MqttClient.ts"
 
 export type Program = "mosquitto_pub" | "mosquitto_sub"
 
-const isThere = (program: Program): boolean => spawnSync(program, ["--help"]).error === undefined
+const isThere = (program: string): boolean => spawnSync(program, ["--help"]).error === undefined
 
-/** The reason to skip, or nothing when both programs are there. */
-export const missing: string | undefined = (["mosquitto_pub", "mosquitto_sub"] as const)
+/** The reason to skip, or nothing when all programs are there. */
+export const missing: string | undefined = ["mosquitto_pub", "mosquitto_sub", "stdbuf"]
   .filter((program) => !isThere(program)).map((program) => `${program} not found`)[0]
 
 const versionOption = (version: Version): string => `mqttv${version.name.replaceAll(".", "")}`
@@ -33,7 +33,8 @@ class ClientProcess {
   private output = ""
 
   constructor(program: Program, args: ReadonlyArray<string>) {
-    const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] })
+    // into a pipe, mosquitto_sub would keep its lines for itself until there are 4 KB of them
+    const child = spawn("stdbuf", ["-oL", program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
     this.child = child
     running.add(child)
     let unfinished = ""
