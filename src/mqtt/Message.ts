@@ -109,7 +109,7 @@ export class Message implements Frame, PublishBytes {
     if (qos !== 0) at = bytes.writeUInt16BE(1, at)
     at = writePublishProperties(properties, bytes, writeVariableByteInteger(bytes, at, propertiesLength))
     bytes.set(payload, at)
-    const expiresAt = expiryInterval === undefined ? 0 : options.now + expiryInterval * 1000
+    const expiresAt = expiryInterval === undefined ? 0 : Math.max(1, options.now + expiryInterval * 1000)
     return new Message(topicName, options.publisher, bytes, 0, size, payload.length, shape, options.now, expiresAt)
   }
 

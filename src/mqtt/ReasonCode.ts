@@ -54,7 +54,7 @@ export const ReasonCode = {
 export type ReasonCode = (typeof ReasonCode)[keyof typeof ReasonCode]
 
 const spaced = (name: string): string =>
-  name.replace(/QoS(\d?)/, " QoS $1").replace(/(?<=[a-z])(?=[A-Z])(?!oS)/g, " ").replace(/ +/g, " ").trim()
+  name.replace("QoS", "Qos").replace(/(?<=[a-z])(?=[A-Z0-9])/g, " ").replace("Qos", "QoS")
 
 // The first name of a code wins, so 0x00 is "Success".
 const names = new Map<number, string>()
