@@ -170,8 +170,12 @@ export class Broker {
     }))
   }
 
+  get listeners(): ReadonlyArray<Listener> {
+    return this.open.map(({ listener }) => listener)
+  }
+
   get connections(): number {
-    return this.open.reduce((count, { listener }) => count + listener.connections.size, 0)
+    return this.listeners.reduce((count, listener) => count + listener.connections.size, 0)
   }
 
   tree(): TreeNode {

@@ -557,6 +557,11 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.timer = deadline === undefined ? undefined : wheel.schedule(deadline, this)
   }
 
+  /** What the socket could not take yet. */
+  get bufferedBytes(): number {
+    return this.socket.bufferedBytes
+  }
+
   private get peer(): string {
     return `${this.socket.remoteAddress}:${this.socket.remotePort}`
   }
