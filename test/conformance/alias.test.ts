@@ -119,6 +119,23 @@ describe("aliases that the broker sets", () => {
     }
   })
 
+  it("[MQTT5-3.3.2-7] what is sent again on a new connection names its topic", async () => {
+    const topic = broker.topic()
+    const options = { clean: false, properties: { sessionExpiryInterval: 100, topicAliasMaximum: 5 } }
+    const client = await broker.connect(5, options)
+    await client.subscribe(topic, 1)
+    const publisher = await broker.connect(5)
+    for (let i = 0; i < 2; i++) await publisher.publish(topic, `${i}`, { qos: 1 })
+    await client.receivePublishes(2)
+    client.drop()
+    const again = await broker.connect(5, {
+      clientId: client.clientId,
+      clean: false,
+      properties: { sessionExpiryInterval: 100 }
+    })
+    for (let i = 0; i < 2; i++) await again.receive("publish", { topic, payload: `${i}`, dup: true })
+  })
+
   it("[MQTT5-3.3.2-7] on a new connection the topic is named again", async () => {
     const topic = broker.topic()
     const options = { clean: false, properties: { sessionExpiryInterval: 100, topicAliasMaximum: 5 } }

@@ -101,7 +101,7 @@ describe("protocol name and level", () => {
 describe.each(both)("connect flags and payload, MQTT level %i", (version) => {
   const will = [props(version), text("w"), text("gone")]
 
-  it("[MQTT-3.1.2-3] [MQTT-3.1.4-1] [MQTT5-3.1.4-1] the reserved flag must be zero", () =>
+  it("[MQTT-3.1.2-3] [MQTT-3.1.4-1] [MQTT-3.2.2-6] [MQTT5-3.1.4-1] the reserved flag must be zero", () =>
     refusedAsMalformed(version, connectBytes(version, { flags: 0x03, clientId: broker.id() })))
 
   it("[MQTT-3.1.2-9] [MQTT-3.1.4-1] [MQTT5-3.1.4-1] a will flag without will fields in the payload is refused", () =>

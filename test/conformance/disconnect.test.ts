@@ -207,7 +207,7 @@ describe.concurrent("keep alive", () => {
   })
 })
 
-describe.concurrent.skipIf(isExternal)("timeouts and limits of connections", () => {
+describe.skipIf(isExternal)("timeouts and limits of connections", { concurrent: true }, () => {
   const strict = useBroker({
     connection: { connectTimeoutMillis: 500, maxPacketSize: 256, maxTopicLevels: 3, maxKeepAliveSeconds: 1 }
   })

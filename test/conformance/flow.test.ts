@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest"
 import { both, isExternal, useBroker } from "../support/broker.ts"
 import { bytes } from "../support/bytes.ts"
-import { publishBytes, subscribeBytes } from "../support/packets.ts"
+import { connectBytes, publishBytes, subscribeBytes } from "../support/packets.ts"
 import type { ConnectOptions, Version } from "../support/TestClient.ts"
 
 const broker = useBroker()
@@ -245,6 +245,35 @@ describe("the client's Maximum Packet Size", () => {
     await client.receive("suback", { messageId: 50 })
     await client.receive("publish", { topic: `${topic}/small` })
     await client.expectNothing()
+  })
+
+  it("[MQTT5-3.1.2-24] a SUBACK too large is not sent", async () => {
+    const client = await broker.connect(5, { properties: { maximumPacketSize: 64 } })
+    const filters = Array.from({ length: 80 }, (_, i) => `${i}`)
+    client.send({ cmd: "subscribe", messageId: 1, subscriptions: filters.map((topic) => ({ topic, qos: 0 as const })) })
+    const answer = await client.nextOrClosed()
+    if (answer !== undefined) {
+      expect(answer[0]).toBe(0xe0)
+      expect(answer.length).toBeLessThanOrEqual(64)
+    }
+    await client.expectClosed()
+  })
+
+  it("[MQTT5-3.1.2-24] an UNSUBACK too large is not sent", async () => {
+    const client = await broker.connect(5, { properties: { maximumPacketSize: 64 } })
+    client.send({ cmd: "unsubscribe", messageId: 1, unsubscriptions: Array.from({ length: 80 }, (_, i) => `${i}`) })
+    const answer = await client.nextOrClosed()
+    if (answer !== undefined) {
+      expect(answer[0]).toBe(0xe0)
+      expect(answer.length).toBeLessThanOrEqual(64)
+    }
+    await client.expectClosed()
+  })
+
+  it("[MQTT5-3.1.2-24] a client that takes not even CONNACK is closed without one", async () => {
+    const client = await broker.open(5)
+    client.send(connectBytes(5, { clientId: broker.id(), properties: ["27 00000004"] }))
+    await client.expectClosed()
   })
 })
 

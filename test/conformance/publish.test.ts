@@ -1,7 +1,7 @@
 // 3.3 PUBLISH: flags, topic names, overlapping subscriptions, the properties that go along.
 
 import { describe, expect, it } from "vitest"
-import { both, useBroker } from "../support/broker.ts"
+import { both, isExternal, useBroker } from "../support/broker.ts"
 import { bytes, text } from "../support/bytes.ts"
 import { publishBytes, subscribeBytes, userProperty } from "../support/packets.ts"
 
@@ -202,6 +202,25 @@ describe("properties that are wrong", () => {
 
   it("a Payload Format Indicator that is neither 0 nor 1 closes the connection", () =>
     refused(bytes("01 02"), 0x81, 0x82))
+})
+
+describe("payload format", () => {
+  it("text that is no UTF-8 is refused with 0x99 and delivered to nobody", async ({ skip }) => {
+    if (isExternal) skip()
+    const topic = broker.topic()
+    const watcher = await broker.connect(5)
+    await watcher.subscribe(topic)
+    const client = await broker.connect(5)
+    for (const payload of ["c3 28", "61 ff"]) {
+      client.send(publishBytes(5, 0x32, topic, { messageId: 1, properties: ["01 01"], payload: bytes(payload) }))
+      await client.receive("puback", { messageId: 1, reasonCode: 0x99 })
+      client.send(publishBytes(5, 0x34, topic, { messageId: 2, properties: ["01 01"], payload: bytes(payload) }))
+      await client.receive("pubrec", { messageId: 2, reasonCode: 0x99 })
+    }
+    await watcher.expectNothing()
+    client.send(publishBytes(5, 0x30, topic, { properties: ["01 00"], payload: bytes("c3 28") }))
+    await watcher.receive("publish", { topic })
+  })
 })
 
 describe("subscription identifiers", () => {

@@ -1,7 +1,7 @@
 // 3.4 to 3.7 and 4.3, 4.4: PUBACK, PUBREC, PUBREL, PUBCOMP, both as receiver and as sender, across a reconnect too.
 
 import { describe, expect, it } from "vitest"
-import { both, useBroker } from "../support/broker.ts"
+import { both, isExternal, useBroker } from "../support/broker.ts"
 import { bytes } from "../support/bytes.ts"
 import { connectBytes, publishBytes } from "../support/packets.ts"
 import type { ConnectOptions, Version } from "../support/TestClient.ts"
@@ -279,5 +279,50 @@ describe("reason codes of MQTT 5", () => {
     await client.receiveBytes("70 03 00 03 92")
     client.send("50 02 00 04")
     await client.receiveBytes("62 03 00 04 92")
+  })
+})
+
+describe.skipIf(isExternal)("the retry interval", () => {
+  const retrying = useBroker({ session: { retryIntervalMillis: 1000 } })
+
+  it("[MQTT-3.3.1-1] where it is set, 3.1.1 gets an unacknowledged PUBLISH and PUBREL again on a live connection, the PUBLISH with DUP", async () => {
+    const topic = retrying.topic()
+    const client = await retrying.connect(4)
+    await client.subscribe(topic, 2)
+    const publisher = await retrying.connect(4)
+    await publisher.publish(topic, "x", { qos: 2 })
+    const { messageId = 0 } = await client.receive("publish", { payload: "x", dup: false })
+    await client.receive("publish", { payload: "x", dup: true, messageId })
+    client.send({ cmd: "pubrec", messageId })
+    await client.receive("pubrel", { messageId })
+    await client.receive("pubrel", { messageId })
+    client.send({ cmd: "pubcomp", messageId })
+    await client.expectNothing()
+  })
+
+  it("[MQTT5-4.4.0-1] 5 gets nothing again, as the standard forbids it", async () => {
+    const topic = retrying.topic()
+    const client = await retrying.connect(5)
+    await client.subscribe(topic, 1)
+    const publisher = await retrying.connect(5)
+    await publisher.publish(topic, "x", { qos: 1 })
+    await client.receive("publish", { payload: "x", dup: false })
+    await retrying.passed(2)
+    await client.expectNothing()
+  })
+})
+
+describe.skipIf(isExternal)("QoS 2 without PUBREL", () => {
+  const small = useBroker({ session: { maxAwaitingPubrel: 2 } })
+
+  it("more than session.max_awaiting_pubrel closes the connection of 3.1.1", async () => {
+    const client = await small.connect(4)
+    const topic = small.topic()
+    for (const messageId of [1, 2]) {
+      client.send(publishBytes(4, 0x34, topic, { messageId }))
+      await client.receive("pubrec", { messageId })
+    }
+    client.send(publishBytes(4, 0x34, topic, { messageId: 3 }))
+    await client.expectClosed()
   })
 })

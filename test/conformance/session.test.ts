@@ -99,6 +99,18 @@ describe.each(both)("session state, MQTT level %i", (version) => {
     await client.receive("publish", { payload: "x" })
   })
 
+  it("[MQTT-3.1.2-6] [MQTT5-4.1.0-2] a session that ends with its connection is not resumed by a connection that takes its place", async () => {
+    const topic = broker.topic()
+    const client = await broker.connect(version, { clean: true })
+    await client.subscribe(topic, 1)
+    const next = await broker.connect(version, { clientId: client.clientId, ...keeping(version) })
+    expect(next.connack.sessionPresent).toBe(false)
+    await client.expectRefused(0x8e)
+    const publisher = await broker.connect(version)
+    await publisher.publish(topic, "x", { qos: 1 })
+    await next.expectNothing()
+  })
+
   it("QoS 0 messages are kept for a client that is away when the setting says so", async ({ skip }) => {
     if (isExternal) skip()
     const topic = broker.topic()
