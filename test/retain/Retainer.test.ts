@@ -179,6 +179,20 @@ describe("Retainer", () => {
       assert.strictEqual(retainer.count, 0)
     }))
 
+  it.effect("what is kept does not keep the chunk it came in, and one timer is enough for all", () =>
+    Effect.gen(function* () {
+      const { retainer, scheduler, wheel } = yield* supervised({ maxMessages: 3 })
+      const detached: Array<string> = []
+      for (const topic of ["a", "b", "c", "refused"]) {
+        const message = messageOn(topic, { expirySeconds: 60, now: 1_000 })
+        message.detach = () => detached.push(topic)
+        retainer.store(message)
+      }
+      yield* turns(scheduler)
+      assert.deepStrictEqual(detached, ["a", "b", "c"])
+      assert.strictEqual(wheel.size, 1)
+    }))
+
   it.effect("many are swept in small steps", () =>
     Effect.gen(function* () {
       const { pass, retainer, scheduler } = yield* supervised()

@@ -179,6 +179,32 @@ describe("Router", () => {
 })
 
 describe("a router that crashes", () => {
+  it.effect("lets nobody overtake what met a full mailbox before the crash", () =>
+    Effect.gen(function* () {
+      const a = new Recorder("a")
+      const taken: Array<boolean> = []
+      let again: (() => boolean) | undefined
+      const { answers, reply, router, scheduler, sessions } = yield* supervised({
+        mailboxCapacity: 2,
+        onRebuild: () => {
+          if (again !== undefined) taken.push(again())
+        }
+      })
+      router.subscribe(a, sessions.record(a, "x"), reply)
+      yield* turns(scheduler)
+      Poisoned.poison.add("poison")
+      router.subscribe(new Recorder("evil"), [subscription("poison")], reply)
+      router.subscribe(new Recorder("b"), [subscription("y")], reply)
+      sessions.recorded.clear()
+      router.unsubscribe(a, ["x"], reply)
+      again = () => router.subscribe(a, [subscription("x")], reply)
+      yield* turns(scheduler)
+      assert.isAtLeast(taken.length, 1)
+      assert.isTrue(taken.every((one) => !one))
+      assert.deepStrictEqual(answers, [[false], undefined, [false], [false]])
+      assert.strictEqual(router.publish(messageOn("x")), 0)
+    }))
+
   it.effect("is restarted with a table of all that the sessions recorded; what waited in the mailbox is handled", () =>
     Effect.gen(function* () {
       const { answers, crashes, rebuilt, reply, router, scheduler, sessions } = yield* supervised()

@@ -60,6 +60,19 @@ describe("SharedGroup", () => {
     assert.strictEqual(picked(group), third)
   })
 
+  it("sticky forgets a favourite that left, also when it comes back", () => {
+    const group = new SharedGroup("g", "x", "sticky", () => 0)
+    const members = ["m0", "m1", "m2"].map((id) => new Recorder(id))
+    for (const member of members) group.join(member, subscription("$share/g/x"))
+    assert.strictEqual(picked(group), "m0")
+    const [first] = members
+    if (first === undefined) return
+    group.leave(first)
+    group.join(first, subscription("$share/g/x"))
+    // m2 took the place that became free.
+    assert.strictEqual(picked(group), "m2")
+  })
+
   it("hash_clientid keeps a publisher, hash_topic a topic, on one member, and spreads them over all", () => {
     for (const strategy of ["hash_clientid", "hash_topic"] as const) {
       const { group, members } = groupOf(strategy, 4)
