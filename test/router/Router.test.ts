@@ -183,11 +183,11 @@ describe("a router that crashes", () => {
     Effect.gen(function* () {
       const a = new Recorder("a")
       const taken: Array<boolean> = []
-      let again: (() => boolean) | undefined
+      const attempt: { again?: () => boolean } = {}
       const { answers, reply, router, scheduler, sessions } = yield* supervised({
         mailboxCapacity: 2,
         onRebuild: () => {
-          if (again !== undefined) taken.push(again())
+          if (attempt.again !== undefined) taken.push(attempt.again())
         }
       })
       router.subscribe(a, sessions.record(a, "x"), reply)
@@ -197,7 +197,7 @@ describe("a router that crashes", () => {
       router.subscribe(new Recorder("b"), [subscription("y")], reply)
       sessions.recorded.clear()
       router.unsubscribe(a, ["x"], reply)
-      again = () => router.subscribe(a, [subscription("x")], reply)
+      attempt.again = () => router.subscribe(a, [subscription("x")], reply)
       yield* turns(scheduler)
       assert.isAtLeast(taken.length, 1)
       assert.isTrue(taken.every((one) => !one))
