@@ -191,7 +191,7 @@ export class Supervisor {
     const { start } = child.spec
     child.status = "running"
     if (child.recovery !== undefined) child.recovery.startedAt = this.clock.currentTimeMillisUnsafe()
-    const fiber = this.fork(start instanceof Actor ? start.life : Effect.scoped(start))
+    const fiber = this.fork(start instanceof Actor ? start.bareLife : Effect.scoped(start))
     child.fiber = fiber
     fiber.addObserver((exit) => {
       if (child.fiber === fiber) this.ended(child, exit)
@@ -200,7 +200,11 @@ export class Supervisor {
 
   private ended(child: Child, exit: Exit.Exit<unknown, unknown>): void {
     child.fiber = undefined
-    const cause = Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? exit.cause : undefined
+    let cause: Cause.Cause<unknown> | undefined
+    if (Exit.isFailure(exit)) {
+      if (!Cause.hasInterruptsOnly(exit.cause)) cause = exit.cause
+      else if (child.spec.start instanceof Actor) child.spec.start.interrupted()
+    }
     if (child.status === "stopping") {
       child.status = "ended"
       if (cause !== undefined) this.report(child, cause, "ended", 0)

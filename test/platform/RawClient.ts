@@ -1,0 +1,63 @@
+// A TCP client for the contract test: remembers what comes, and waits for things to become true without sleeping.
+import { connect, type Socket } from "node:net"
+
+/** Everything that happens calls `happened`; `until` looks again each time. */
+export class Happenings {
+  private waiting: Array<() => void> = []
+
+  happened(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const look of waiting) look()
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.waiting.push(resolve))
+  }
+}
+
+export class RawClient extends Happenings {
+  readonly socket: Socket
+  received: Array<Buffer> = []
+  receivedBytes = 0
+  connected = false
+  ended = false
+  closed = false
+  error: string | undefined
+
+  private constructor(socket: Socket) {
+    super()
+    this.socket = socket
+    socket.on("connect", () => {
+      this.connected = true
+      this.happened()
+    })
+    socket.on("data", (chunk: Buffer) => {
+      this.received.push(chunk)
+      this.receivedBytes += chunk.length
+      this.happened()
+    })
+    socket.on("end", () => {
+      this.ended = true
+      this.happened()
+    })
+    socket.on("error", (error) => {
+      this.error = error.message
+      this.happened()
+    })
+    socket.on("close", () => {
+      this.closed = true
+      this.happened()
+    })
+  }
+
+  static async connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
+    const client = new RawClient(connect({ port, host, noDelay: true }))
+    await client.until(() => client.connected || client.error !== undefined)
+    return client
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.received)
+  }
+}
