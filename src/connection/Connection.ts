@@ -66,7 +66,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private session: Session | null = null
   private connect: Connect | null = null
   private terms: Terms | null = null
-  /** The session was to end with this connection [MQTT5-3.14.2-2]. */
+  /** The session was to end with this connection (section 3.14.2.2.2). */
   private endsWithSession = false
   private ending: Ending = withoutDisconnect
   private socketGone = false
@@ -164,6 +164,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     return this.phase !== Phase.Connected && this.phase !== Phase.AwaitingConnect
   }
 
+  // [MQTT-7.1.1-1] [MQTT5-4.2-1] the stream of bytes, in order and whole
   private takeChunks(): void {
     const chunks = this.chunks
     if (chunks.length > 0) {
@@ -183,6 +184,8 @@ export class Connection extends Actor implements ClientLink, Timed {
     }
     this.moreFrames = false
     let budget = framesPerTurn
+    // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5]
+    // [MQTT5-3.1.4-6] none after the end
     while (!this.busy && this.reader.next()) {
       this.services.counters.packets_received_total++
       this.onFrame()
@@ -205,6 +208,7 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private onFrame(): void {
     const type = this.reader.header >> 4
+    // [MQTT5-3.1.2-30] [MQTT-7.0.0-2] a CONNECT is all it takes, and nothing else counts before it is accepted
     if (this.phase === Phase.AwaitingConnect) {
       return this.onControl(decodeControl(this.reader, this.version))
     }
@@ -214,6 +218,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       case 4:
       case 5:
       case 7:
+        // [MQTT5-3.3.4-10] [MQTT5-4.9.0-3] whatever is in flight
         this.session?.acknowledge(decodeAcknowledgement(this.reader, this.version) | type << 24)
         return
       case 6:
@@ -240,7 +245,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       case "Disconnect":
         return this.onDisconnect(packet)
       case "Auth":
-        // [MQTT5-4.12.1-1] re-authentication needs the method of CONNECT, and there is none yet
+        // [MQTT5-4.12.0-7] re-authentication needs the method of CONNECT, and there is none yet
         throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-4.12.0-6", "AUTH without an authentication method in CONNECT")
       default:
         return packet satisfies never
@@ -255,17 +260,21 @@ export class Connection extends Actor implements ClientLink, Timed {
     const message = decoder.decode(this.reader, this.version, this.clientId, this.scheduler.now)
     const qos = message.qos
     if (session === null) return
+    // [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT-3.3.5-2] what is not taken ends the connection or is acknowledged; the
+    // older versions have no other answer
     if (qos > services.settings.connection.maximumQoS) {
       throw new ProtocolError(ReasonCode.QoSNotSupported, "MQTT5-3.2.2-11", "QoS above connection.maximum_qos")
     }
     if (message.retain && !services.settings.connection.retainAvailable) {
       throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
     }
+    // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
     if (qos === 0) {
       services.counters.messages_received_qos0_total++
       if (this.version !== 5 || this.refusePublish(message) === 0) publish(services, message)
     } else if (qos === 1) {
       services.counters.messages_received_qos1_total++
+      // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
       this.acknowledge(4, decoder.packetIdentifier, this.accept(message))
     } else {
       services.counters.messages_received_qos2_total++
@@ -296,6 +305,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** The message goes on with its first PUBLISH; until PUBREL the identifier is remembered and a second one is a duplicate. */
   private onPublishQos2(message: Message, packetIdentifier: number, session: Session): void {
     const { awaitingPubrel } = session
+    // [MQTT5-4.3.3-8]
     if (awaitingPubrel.has(packetIdentifier)) {
       // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
       this.services.counters.messages_duplicate_total++
@@ -312,6 +322,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       }
     }
     const reasonCode = this.accept(message)
+    // [MQTT5-4.3.3-9] a refused one leaves its identifier free
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, this.scheduler.now)
     this.acknowledge(5, packetIdentifier, reasonCode)
   }
@@ -319,7 +330,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   private onPubrel(packed: number): void {
     const packetIdentifier = packed & 0xffff
     const known = this.session?.awaitingPubrel.release(packetIdentifier) === true
-    // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] always answered
+    // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] [MQTT5-4.3.3-12] [MQTT5-4.3.3-13] always answered; the identifier is new from
+    // here on
     this.acknowledge(7, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
   }
 
@@ -395,6 +407,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     if (connect === null || terms === null) return
     this.session = session
     this.phase = Phase.Connected
+    // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
     this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))
     this.accepting = true
     session.wake()
@@ -427,6 +440,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.sendConnack({
       version: this.version,
       sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
+      // [MQTT5-3.2.2-8] one of section 3.2.2.2
       reasonCode,
       reasonString: reason,
       serverReference: reasonCode === ReasonCode.ServerBusy && settings.connection.serverReference !== ""
@@ -439,7 +453,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private onDisconnect(packet: Disconnect): void {
     const interval = packet.sessionExpiryInterval
     if (interval !== undefined && interval > 0 && this.endsWithSession) {
-      // [MQTT5-3.14.2-2] a session that was to end with its connection cannot be kept now
+      // Section 3.14.2.2.2: a session that was to end with its connection cannot be kept now
       throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2-2", "session expiry above 0 after 0 in CONNECT")
     }
     this.ending = {
@@ -460,7 +474,8 @@ export class Connection extends Actor implements ClientLink, Timed {
       reason: error.message
     })
     if (this.phase !== Phase.AwaitingConnect) return this.disconnect(error.reasonCode, error.message, withoutDisconnect)
-    // [MQTT-3.1.2-2] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything else is just closed
+    // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything
+    // else is just closed
     const version = this.versionOfBrokenConnect(error)
     if (version !== undefined) {
       this.version = version
@@ -490,8 +505,9 @@ export class Connection extends Actor implements ClientLink, Timed {
         reasonString: reason === "" ? undefined : reason,
         serverReference: reasonCode === ReasonCode.ServerShuttingDown && serverReference !== "" ? serverReference : undefined
       }
+      // [MQTT5-3.14.0-1] only after its CONNACK; [MQTT5-3.14.2-2] never with a session expiry interval
       const bytes = encodeDisconnect(reasonCode, properties)
-      // [MQTT5-3.14.2-3] without its texts where they make it too large for the client
+      // [MQTT5-3.14.2-3] [MQTT5-3.14.2-4] without its texts where they make it too large for the client
       this.outlet.appendBytes(bytes.length <= this.maximumPacketSize ? bytes : encodeDisconnect(reasonCode))
     } else if (this.phase === Phase.Opening) {
       this.sendConnack({ version: this.version, sessionPresent: false, reasonCode, reasonString: reason })
@@ -499,7 +515,11 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.finish()
   }
 
-  /** What was said is written, then the socket is closed and the actor ends. */
+  /**
+   * What was said is written, then the socket is closed and the actor ends, so nothing follows a DISCONNECT or a
+   * CONNACK that refuses
+   * [MQTT-4.8.0-1] [MQTT-4.8.0-2] [MQTT5-4.13.2-1] [MQTT5-3.14.4-1] [MQTT5-3.14.4-2].
+   */
   private finish(): void {
     this.phase = Phase.Closed
     if (!this.socketGone) {

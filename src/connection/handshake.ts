@@ -37,13 +37,16 @@ export const judgeConnect = (
     // [MQTT5-4.12.0-1] no enhanced authentication yet
     return refuse(ReasonCode.BadAuthenticationMethod, `authentication method ${connect.authenticationMethod} is not supported`)
   }
+  // [MQTT5-3.1.4-2]
   const decision = authenticate(access.anonymous, remoteAddress)
   if (!decision.allowed) return refuse(decision.reasonCode, decision.reason)
+  // [MQTT-3.1.3-5] [MQTT5-3.1.3-5] 23 bytes at least, of any characters; [MQTT-3.1.3-9] [MQTT5-3.1.3-8] longer is
+  // refused
   if (Buffer.byteLength(clientId) > connection.maxClientIdLength) {
     return refuse(ReasonCode.ClientIdentifierNotValid, "client id longer than connection.max_client_id_length")
   }
   if (clientId === "" && (connect.protocolVersion === 3 || (connect.protocolVersion === 4 && !connect.cleanStart))) {
-    // [MQTT-3.1.3-8] [MQTT-3.1.3-9] no name to keep a session under
+    // [MQTT-3.1.3-7] [MQTT-3.1.3-8] [MQTT-3.1.3-9] [MQTT31-4] no name to keep a session under
     return refuse(ReasonCode.ClientIdentifierNotValid, "empty client id")
   }
   if (will !== undefined) {
@@ -57,9 +60,10 @@ export const judgeConnect = (
   const keepAlive = connect.keepAliveSeconds
   const maxKeepAlive = connection.maxKeepAliveSeconds
   return {
-    clientId: clientId === "" ? newClientId() : clientId, // [MQTT-3.1.3-6] [MQTT5-3.1.3-6]
+    clientId: clientId === "" ? newClientId() : clientId, // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
     assigned: clientId === "",
     expiryMillis: sessionExpiryMillis(settings, connect),
+    // [MQTT5-3.1.2-21] [MQTT5-3.2.2-22] the client's own, unless it is told another one
     keepAliveSeconds: maxKeepAlive > 0 && (keepAlive === 0 || keepAlive > maxKeepAlive) ? maxKeepAlive : keepAlive
   }
 }
@@ -75,7 +79,10 @@ const sessionExpiryMillis = (settings: Settings, connect: Connect): number => {
 export const expiryOfInterval = (settings: Settings, seconds: number): number =>
   Math.min(seconds === neverExpires ? Infinity : seconds * 1000, settings.session.maxExpiryMillis)
 
-/** The CONNACK of an accepted connection; says what differs from what the client asked or would assume. */
+/**
+ * The CONNACK of an accepted connection, without an authentication method [MQTT5-4.12.0-6]; says what differs from
+ * what the client asked or would assume.
+ */
 export const acceptance = (settings: Settings, connect: Connect, terms: Terms, sessionPresent: boolean): Connack => {
   const { connection } = settings
   const asked = expiryAsked(connect)
@@ -85,6 +92,7 @@ export const acceptance = (settings: Settings, connect: Connect, terms: Terms, s
     reasonCode: ReasonCode.Success,
     sessionExpiryInterval: terms.expiryMillis < asked ? Math.ceil(terms.expiryMillis / 1000) : undefined,
     receiveMaximum: connection.receiveMaximum < 65_535 ? connection.receiveMaximum : undefined,
+    // [MQTT5-3.2.2-9]
     maximumQoS: connection.maximumQoS < 2 ? connection.maximumQoS : undefined,
     retainAvailable: connection.retainAvailable ? undefined : false,
     maximumPacketSize: connection.maxPacketSize,

@@ -63,6 +63,7 @@ export class FrameReader {
     if (available >= 2) {
       const first = chunk[start + 1] as number
       const size = first < 0x80 ? first + 2 : measure(chunk, start, available)
+      // [MQTT5-3.2.2-15] before a byte of the body is kept
       if (size > this.maximumPacketSize) throw tooLarge(size, this.maximumPacketSize)
       if (size !== 0 && size <= available) {
         this.header = chunk[start] as number
@@ -123,7 +124,7 @@ export class FrameReader {
 const nothing = Buffer.alloc(0)
 
 const tooLarge = (size: number, maximum: number): ProtocolError =>
-  // [MQTT5-3.1.2-24]'s mirror: what the server announced in CONNACK, section 3.2.2.3.6.
+  // The mirror of MQTT5-3.1.2-24: what the server announced in CONNACK, section 3.2.2.3.6.
   new ProtocolError(
     ReasonCode.PacketTooLarge,
     "MQTT5-3.2.2.3.6",

@@ -56,6 +56,7 @@ export class PublishDecoder {
     if (topicEnd > end) throw truncated()
     let at = topicEnd
     if (qosBits === 0) {
+      // [MQTT-2.3.1-5] [MQTT5-2.2.1-2] QoS 0 has no packet identifier: the payload begins here
       this.packetIdentifier = 0
       this.dup = false
     } else {
@@ -72,6 +73,7 @@ export class PublishDecoder {
     let topicName: TopicName
     if (version === 5) {
       shape |= Shape.Version5
+      // [MQTT5-2.2.2-1] even no properties have a length
       if (at >= end) throw truncated()
       if (buffer[at] === 0) at++
       else {
@@ -113,7 +115,8 @@ export class PublishDecoder {
   /** The topic of a PUBLISH that has an alias: sets it or looks it up (section 3.3.2.3.4). */
   private aliased(buffer: Buffer, start: number, end: number): TopicName {
     const alias = this.topicAlias
-    // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+    // [MQTT5-3.3.2-8] [MQTT5-3.3.2-9] [MQTT5-3.3.2-12] [MQTT5-3.2.2-17] [MQTT5-3.2.2-18] 1 to what CONNACK announced,
+    // nothing without it
     if (alias === 0 || alias > this.limits.maximumTopicAlias) {
       throw new ProtocolError(
         ReasonCode.TopicAliasInvalid,

@@ -27,7 +27,13 @@ export const decodeAcknowledgement = (reader: FrameReader, version: ProtocolVers
   return length === 2 ? packetIdentifier : packetIdentifier | (longForm(reader, version) << 16)
 }
 
-/** Reserves its room itself. The reason code goes to MQTT 5 clients alone, and there only when it is not success. */
+/**
+ * Reserves its room itself. The reason code goes to MQTT 5 clients alone, and there only when it is not success. No
+ * reason string and no
+ * user property, ever: it fits into any Maximum Packet Size and needs no Request Problem Information [MQTT5-3.4.2-2]
+ * [MQTT5-3.4.2-3]
+ * [MQTT5-3.5.2-2] [MQTT5-3.5.2-3] [MQTT5-3.6.2-2] [MQTT5-3.6.2-3] [MQTT5-3.7.2-2] [MQTT5-3.7.2-3] [MQTT5-3.1.2-29].
+ */
 export const writeAcknowledgement = (
   out: Output,
   type: AcknowledgementType,
@@ -40,6 +46,7 @@ export const writeAcknowledgement = (
   const at = out.position
   // [MQTT-3.6.1-1] PUBREL carries 0010
   buffer[at] = type === PacketType.Pubrel ? 0x62 : type << 4
+  // [MQTT-2.3.1-6] [MQTT5-2.2.1-5] the packet identifier of the PUBLISH
   buffer[at + 2] = packetIdentifier >>> 8
   buffer[at + 3] = packetIdentifier & 0xff
   if (version === 5 && reasonCode !== 0) {
@@ -57,7 +64,7 @@ const malformed = (clause: string, message: string): ProtocolError =>
 
 const checkFlags = (header: number, version: ProtocolVersion): void => {
   const pubrel = header >> 4 === PacketType.Pubrel
-  // MQTT 3.1 marks a PUBREL that is sent again with DUP.
+  // [MQTT31-6] MQTT 3.1 marks a PUBREL that is sent again with DUP.
   if (version === 3 && pubrel && (header & 0x0f) === 0x0a) return
   // [MQTT-3.6.1-1] [MQTT-2.2.2-1] [MQTT-2.2.2-2] [MQTT-2.1.3-1]
   throw malformed(pubrel ? "MQTT-3.6.1-1" : "MQTT-2.2.2-2", "an acknowledgement with flags that it must not have")

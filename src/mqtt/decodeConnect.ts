@@ -84,6 +84,7 @@ interface Found {
   readonly flags: number
 }
 
+// [MQTT-3.1.4-1] [MQTT5-3.1.4-1] a CONNECT that does not conform goes no further than this
 const check = (bytes: ByteReader): Found => {
   const protocolName = bytes.string()
   // [MQTT-3.1.2-1]
@@ -101,7 +102,8 @@ const check = (bytes: ByteReader): Found => {
   bytes.skipString()
   const willUserProperties = (flags & Flag.Will) === 0 ? noUserProperties : checkWill(bytes, version)
   const corrected = checkCredentials(bytes, version, flags)
-  // [MQTT-3.1.3-1]
+  // [MQTT-3.1.3-1] [MQTT-3.1.2-18] [MQTT-3.1.2-20] [MQTT5-3.1.2-16] [MQTT5-3.1.2-18] in this order, and nothing that
+  // no flag announces
   bytes.expectEnd()
   const { userProperties } = found
   return { version, bridge: level > 0x7f, userProperties, willUserProperties, flagsAt, flags: corrected }
@@ -110,6 +112,7 @@ const check = (bytes: ByteReader): Found => {
 const nothing: FoundProperties = { userProperties: noUserProperties, present: new Set() }
 
 const versionOf = (protocolName: string, level: number): ProtocolVersion => {
+  // [MQTT31-1] [MQTT31-2] each name with its own levels
   if (protocolName === "MQIsdp" ? level === 3 : level === 4 || level === 5) return level as ProtocolVersion
   // [MQTT-3.1.2-2]
   throw new ProtocolError(
@@ -165,6 +168,7 @@ const checkCredentials = (bytes: ByteReader, version: ProtocolVersion, flags: nu
   let corrected = flags
   for (const flag of [Flag.Username, Flag.Password]) {
     if ((flags & flag) === 0) continue
+    // [MQTT31-5]
     if (version === 3 && bytes.left === 0) corrected &= ~flag
     // [MQTT-3.1.2-19] [MQTT-3.1.3-11] [MQTT5-3.1.2-17] [MQTT5-3.1.3-12]
     else if (flag === Flag.Username) bytes.skipString()
@@ -202,7 +206,7 @@ const willPropertiesOf = (
   if (from.contentType !== undefined) to.contentType = from.contentType
   if (from.responseTopic !== undefined) to.responseTopic = from.responseTopic
   if (from.correlationData !== undefined) to.correlationData = copied(from.correlationData)
-  // [MQTT-3.1.3-10] of MQTT 5: their order is kept
+  // [MQTT5-3.1.3-10] their order is kept
   if (userProperties.length > 0) to.userProperties = userProperties
   return Object.keys(to).length === 0 ? null : to
 }

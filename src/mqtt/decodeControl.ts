@@ -188,7 +188,7 @@ const checkFilter = (bytes: ByteReader): number => {
 
 const checkOptions = (options: number, version: ProtocolVersion, bytes: ByteReader, filterStart: number): void => {
   if (version !== 5) {
-    // [MQTT-3-8.3-4]
+    // [MQTT-3.8.3-4] printed in the standard as MQTT-3-8.3-4
     if (options > 2) throw malformed("MQTT-3-8.3-4", `requested QoS byte ${options}`)
     return
   }
@@ -221,7 +221,7 @@ const expectFlags = (flags: number, expected: number, clause: string): void => {
   if (flags !== expected) throw malformed(clause, `fixed header flags ${flags} where they must be ${expected}`)
 }
 
-/** MQTT 3.1 marks a SUBSCRIBE or UNSUBSCRIBE that is sent again with DUP. */
+/** MQTT 3.1 marks a SUBSCRIBE or UNSUBSCRIBE that is sent again with DUP [MQTT31-6]. */
 const expectRequestFlags = (flags: number, version: ProtocolVersion, clause: string): void =>
   expectFlags(version === 3 ? flags & ~8 : flags, 2, clause)
 

@@ -58,8 +58,9 @@ export const encodeConnack = (connack: Connack): Uint8Array => {
   const { version, reasonCode } = connack
   // [MQTT-3.2.2-4] [MQTT5-3.2.2-6] no session is present for a client that is refused
   const sessionPresent = connack.sessionPresent && reasonCode === ReasonCode.Success
-  // [MQTT-3.2.2-1]: MQTT 3.1 has no such flag, the bit is reserved there
+  // [MQTT31-3] MQTT 3.1 has no such flag, the bit is reserved there
   if (version === 3) return Uint8Array.of(0x20, 2, 0, connackReturnCode(reasonCode))
+  // [MQTT5-3.2.2-1] bits 7 to 1 of the flags are 0
   if (version === 4) return Uint8Array.of(0x20, 2, sessionPresent ? 1 : 0, connackReturnCode(reasonCode))
   const properties = defined<NonNullable<IConnackPacket["properties"]>>({
     sessionExpiryInterval: connack.sessionExpiryInterval,
@@ -91,11 +92,14 @@ export const encodeSuback = (
 ): Uint8Array => {
   if (version !== 5) {
     return Buffer.concat([
+      // [MQTT-3.8.4-2] [MQTT-2.3.1-7] its SUBSCRIBE's identifier; [MQTT-3.9.3-1] [MQTT-3.9.3-2] in the order of the
+      // filters, every failure 0x80
       request(0x90, packetIdentifier, reasonCodes.length),
       Buffer.from(reasonCodes.map((code) => Math.min(code, 0x80)))
     ])
   }
   const packet: Packet = {
+    // [MQTT5-2.2.1-6] [MQTT5-3.9.3-2] and without texts [MQTT5-3.9.2-1] [MQTT5-3.9.2-2] unless the caller has some
     cmd: "suback",
     messageId: packetIdentifier,
     granted: [...reasonCodes],
@@ -111,8 +115,11 @@ export const encodeUnsuback = (
   version: ProtocolVersion,
   properties?: ReasonProperties
 ): Uint8Array => {
+  // [MQTT-2.3.1-7] [MQTT-3.10.4-4] its UNSUBSCRIBE's identifier
   if (version !== 5) return Uint8Array.of(0xb0, 2, packetIdentifier >>> 8, packetIdentifier & 0xff)
   const packet: Packet = {
+    // [MQTT5-2.2.1-6] [MQTT5-3.11.3-1] [MQTT5-3.11.3-2] and without texts [MQTT5-3.11.2-1] [MQTT5-3.11.2-2] unless the
+    // caller has some
     cmd: "unsuback",
     messageId: packetIdentifier,
     granted: [...reasonCodes],

@@ -54,6 +54,7 @@ export const writePublish = (
   topicAlias: number,
   omitTopic: boolean
 ): void => {
+  // [MQTT-3.3.1-3] [MQTT5-3.3.1-3] DUP is this hop's, whatever came in
   const header = 0x30 | (qos << 1) | (dup ? 8 : 0) | (retain ? 1 : 0)
   const shape = message.shape
   const version5 = version === 5

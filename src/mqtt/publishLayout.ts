@@ -148,11 +148,13 @@ const writeAnew = (source: PublishBytes, hop: PublishHop, target: Buffer, start:
     else copyBytes(buffer, topicFrom, topicTo, target, at)
     at += topicLength
   }
+  // [MQTT-2.3.1-5] [MQTT5-2.2.1-2] only QoS 1 and 2 have a packet identifier
   if (hop.qos !== 0) {
     target[at] = hop.packetIdentifier >>> 8
     target[at + 1] = hop.packetIdentifier & 0xff
     at += 2
   }
+  // [MQTT31-7] the older versions get the message without its properties
   if (hop.version5) at = writeProperties(source, hop, target, at)
   copyBytes(buffer, end - payloadLength, end, target, at)
   return at + payloadLength
@@ -172,6 +174,8 @@ const writeProperties = (source: PublishBytes, hop: PublishHop, target: Buffer, 
       at = writeVariableByteInteger(target, at + 1, identifier)
     }
   }
+  // [MQTT5-3.3.2-4] [MQTT5-3.3.2-15] [MQTT5-3.3.2-16] [MQTT5-3.3.2-17] [MQTT5-3.3.2-18] [MQTT5-3.3.2-20] copied as
+  // they came, in their order
   const { buffer, shape } = source
   const from = measured.propertiesFrom
   const to = source.end - source.payloadLength

@@ -81,12 +81,18 @@ const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): Effect.
     const server = createServer({ noDelay: true }, (socket) => accept(socket, handlers))
     const failed = (error: Error) => resume(Effect.fail(listenFailed(options, error)))
     server.once("error", failed)
-    server.listen({ host: options.address, port: options.port, backlog: options.backlog }, () => {
+    server.once("listening", () => {
       server.off("error", failed)
       // A failed accept (too many open files, a reset before it) costs that connection, not the listener.
       server.on("error", () => {})
       resume(Effect.succeed(server))
     })
+    try {
+      server.listen({ host: options.address, port: options.port, backlog: options.backlog })
+    } catch (error) {
+      // A port that is none is thrown, not emitted.
+      resume(Effect.fail(listenFailed(options, error)))
+    }
     return Effect.sync(() => server.close())
   })
 

@@ -1,11 +1,15 @@
 // What a failed listen was about, the same words on either runtime.
 import { ListenFailed, type ListenFailure, type TcpListenOptions } from "./Tcp.ts"
 
+const notAvailable: [ListenFailure, string] = ["AddressNotAvailable", "no interface of this machine has the address"]
+
 const reasons: Readonly<Record<string, [ListenFailure, string]>> = {
   EADDRINUSE: ["AddressInUse", "the address is in use"],
   EACCES: ["PermissionDenied", "permission denied"],
   EPERM: ["PermissionDenied", "permission denied"],
-  EADDRNOTAVAIL: ["AddressNotAvailable", "no interface of this machine has the address"]
+  EADDRNOTAVAIL: notAvailable,
+  // What Deno makes of EADDRNOTAVAIL.
+  EINVAL: notAvailable
 }
 
 export const listenFailed = (options: TcpListenOptions, error: unknown): ListenFailed => {

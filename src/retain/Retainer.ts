@@ -120,7 +120,8 @@ export class Retainer extends MailboxActor<Message> {
   protected override handle(message: Message): void {
     const { counters, tree } = this
     if (message.payloadLength === 0) {
-      // [MQTT-3.3.1-10] [MQTT-3.3.1-11] an empty payload deletes and is not itself retained
+      // [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT5-3.3.1-6] [MQTT5-3.3.1-7] an empty payload deletes and is not itself
+      // retained
       this.changing = true
       if (tree.delete(message.topic) !== undefined) counters.deleted++
       this.changing = false
@@ -133,7 +134,7 @@ export class Retainer extends MailboxActor<Message> {
     }
     // It stays: it must not keep the chunk of the socket that it came in.
     message.detach()
-    // [MQTT-3.3.1-5] [MQTT-3.3.1-7] whatever its QoS
+    // [MQTT-3.3.1-5] [MQTT-3.3.1-7] [MQTT-3.1.2-7] whatever its QoS, and for longer than the session of its publisher
     this.changing = true
     const replaced = tree.set(message, this.expiryOf(message))
     this.changing = false

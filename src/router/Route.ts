@@ -27,12 +27,16 @@ const nobody: Subscriber = { clientId: "", connected: false, deliver: () => {} }
 
 export class Route {
   subscriber: Subscriber
-  /** The granted QoS; the highest of the merged ones [MQTT-3.3.5-1]. */
+  /**
+   * The granted QoS; the highest of the merged ones [MQTT-3.3.5-1] [MQTT5-3.3.4-2]. In a shared group that of the
+   * member [MQTT5-4.8.2-3].
+   */
   readonly qos: QoS
   /** Any of the merged subscriptions asked for it. */
   readonly retainAsPublished: boolean
   /**
-   * One for each matching subscription that has an identifier, in no particular order [MQTT5-3.3.4-4]; the same number twice when two
+   * One for each matching subscription that has an identifier, in no particular order [MQTT5-3.3.4-3] [MQTT5-3.3.4-4];
+   * the same number twice when two
    * subscriptions have it. undefined when there is none.
    */
   readonly subscriptionIdentifiers: ReadonlyArray<number> | undefined

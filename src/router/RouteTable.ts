@@ -100,7 +100,10 @@ export class RouteTable {
     return existed
   }
 
-  /** Filters as the client wrote them; for each whether it existed. */
+  /**
+   * Filters as the client wrote them; for each whether it existed. Later messages do not find it [MQTT-3.10.4-2]
+   * [MQTT5-3.10.4-2].
+   */
   unsubscribe(subscriber: Subscriber, topicFilters: Iterable<string>): Array<boolean> {
     const existed: Array<boolean> = []
     for (const topicFilter of topicFilters) existed.push(this.remove(subscriber, topicFilter))

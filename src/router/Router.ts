@@ -115,7 +115,10 @@ export class Router extends MailboxActor<Request> {
     }
   }
 
-  /** Delivers to all who are owed it: each session once, one member of each shared group, each peer once. Returns how many got it. */
+  /**
+   * Delivers to all who are owed it [MQTT-4.5.0-1] [MQTT5-4.5.0-1] [MQTT-3.3.2-3] [MQTT5-3.3.2-3]: each session once,
+   * one member of each shared group, each peer once. Returns how many got it.
+   */
   publish(message: Message): number {
     const { groups, routes } = this.match(message.topicName)
     let receivers = 0

@@ -1,6 +1,7 @@
 // The sending half of a session: decides for each message whether it goes now, waits in the queue, or is dropped, and
 // runs the QoS 1 and 2 exchanges with the client. Plain code, owned by one Session and called inside its turn.
-// Invariants: QoS 1 and 2 leave in the order in which they came [MQTT-4.6.0-5]; never more unacknowledged messages than
+// Invariants: QoS 1 and 2 leave in the order in which they came [MQTT-4.6.0-5] [MQTT-4.6.0-6] [MQTT5-4.6.0-5]
+// [MQTT5-4.6.0-6]; never more unacknowledged messages than
 // the client takes [MQTT5-3.3.4-9]; each message given up is counted.
 import type { Settings } from "../config/Settings.ts"
 import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
@@ -59,7 +60,10 @@ export class Outgoing {
 
   // --- messages in -------------------------------------------------------------------------------------------------
 
-  /** A message that the router gave this session. */
+  /**
+   * A message that the router gave this session; RETAIN as its subscription wants it [MQTT-3.3.1-9] [MQTT5-3.3.1-12]
+   * [MQTT5-3.3.1-13].
+   */
   deliver(message: Message, route: Route): void {
     const link = this.link
     const qos = message.qos < route.qos ? message.qos : route.qos
@@ -77,6 +81,7 @@ export class Outgoing {
       this.sendWithIdentifier(link, message, route, qos as 1 | 2, route.retainAsPublished && message.retain)
       return
     }
+    // [MQTT-3.1.2-5] [MQTT31-8] kept for when it can go
     message.detach()
     const dropped = this.queue.push(message, route)
     if (dropped !== undefined) {
@@ -99,7 +104,8 @@ export class Outgoing {
   acknowledge(type: number, packetIdentifier: number, reasonCode: number): void {
     const entry = this.inflight.get(packetIdentifier)
     if (type === Puback) {
-      // [MQTT-4.3.2-1] [MQTT5-4.3.2-5] the identifier is free again
+      // [MQTT-4.3.2-1] [MQTT5-4.3.2-3] acknowledged: the identifier is free again. [MQTT5-4.4.0-2] whatever the reason
+      // code
       if (entry !== undefined && entry.state === ExchangeState.AwaitingPuback) this.finish(entry)
     } else if (type === Pubrec) {
       this.onPubrec(entry, packetIdentifier, reasonCode)
@@ -110,11 +116,12 @@ export class Outgoing {
 
   private onPubrec(entry: InflightEntry | undefined, packetIdentifier: number, reasonCode: number): void {
     if (reasonCode >= 0x80) {
-      // [MQTT5-4.3.3-4] an error ends the exchange; [MQTT5-4.8.2-6] and nobody else gets the message
+      // [MQTT5-4.4.0-2] an error ends the exchange; [MQTT5-4.8.2-6] and nobody else gets the message
       if (entry !== undefined && entry.state === ExchangeState.AwaitingPubrec) this.finish(entry)
       return
     }
     if (entry !== undefined && entry.state === ExchangeState.AwaitingPubrec) {
+      // [MQTT5-4.3.3-4] [MQTT5-4.3.3-5] [MQTT5-4.3.3-6] from here on the PUBREL is what is sent again
       entry.state = ExchangeState.AwaitingPubcomp
       entry.message = null // [MQTT-4.3.3-1] after PUBREC only the identifier is kept
       entry.sentAt = this.services.scheduler.now
@@ -122,6 +129,7 @@ export class Outgoing {
     const known = entry !== undefined && entry.state === ExchangeState.AwaitingPubcomp
     const link = this.link
     if (link === null) return
+    // [MQTT-4.6.0-4] at once, so in the order of the PUBRECs
     this.sendPubrel(link, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
   }
 
@@ -135,6 +143,7 @@ export class Outgoing {
   /** A connection is there. What an earlier one left unacknowledged is sent again, in order [MQTT-4.4.0-1] [MQTT5-4.4.0-1]. */
   attach(link: ClientLink): void {
     this.link = link
+    // [MQTT5-4.9.0-1]
     this.window = Math.min(link.receiveMaximum, this.inflight.capacity)
     this.outstanding = 0
     this.resend = this.inflight.size === 0 ? noEntries : this.inflight.inOrder()
@@ -162,6 +171,7 @@ export class Outgoing {
     return this.queue.size + this.inflight.size
   }
 
+  // [MQTT-3.10.4-3] [MQTT5-3.10.4-3] nothing but this and acknowledgements takes an exchange away: UNSUBSCRIBE does not
   private handOver(sessionEnds: boolean): void {
     if (this.inflight.size > 0) {
       for (const entry of this.inflight.inOrder()) {
@@ -261,6 +271,7 @@ export class Outgoing {
   }
 
   private canSend(link: ClientLink): boolean {
+    // [MQTT5-4.9.0-2] at zero quota nothing of QoS 1 and 2 goes
     return this.outstanding < this.window && !this.inflight.isFull && !link.outlet.congested
   }
 
@@ -279,6 +290,7 @@ export class Outgoing {
     if (
       !retain && message.expiresAt === 0 && link.aliases === undefined && route.subscriptionIdentifiers === undefined
     ) {
+      // [MQTT-4.3.1-1] [MQTT5-4.3.1-1] QoS 0, DUP 0
       const frame = message.frame(link.version)
       if (frame.end - frame.start <= link.maximumPacketSize) {
         link.outlet.append(frame.buffer, frame.start, frame.end)
@@ -291,6 +303,8 @@ export class Outgoing {
 
   private sendWithIdentifier(link: ClientLink, message: Message, route: Route, qos: 1 | 2, retain: boolean): void {
     message.detach()
+    // [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT5-4.3.2-1] [MQTT5-4.3.2-2] [MQTT5-4.3.3-1] [MQTT5-4.3.3-2] [MQTT5-4.3.3-3] a
+    // new identifier, DUP 0, unacknowledged until the client says so
     const entry = this.inflight.open(message, route, qos, retain, this.services.scheduler.now)
     this.outstanding++
     if (!this.write(link, message, route, qos, false, retain, entry.packetIdentifier)) this.finish(entry)
@@ -321,6 +335,7 @@ export class Outgoing {
       this.services.counters.deliveries_dropped_too_large_total++
       return false
     }
+    // [MQTT5-3.3.2-11]
     const alias = link.aliases === undefined ? 0 : link.aliases.aliasFor(message.topic)
     const output = outlet.arena.output
     output.reserve(size)

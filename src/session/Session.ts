@@ -245,7 +245,7 @@ export class Session extends Actor implements Subscriber, Timed {
     this.connected = true
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
-    this.lastWill = will === undefined ? null : new LastWill(will) // [MQTT-3.1.2-8] [MQTT5-3.1.2-7]
+    this.lastWill = will === undefined ? null : new LastWill(will) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
     link.post({ _tag: "Attached", session: this, sessionPresent })
     this.outgoing.attach(link)
     this.setTimer()
@@ -258,6 +258,8 @@ export class Session extends Actor implements Subscriber, Timed {
     const now = this.scheduler.now
     if (publishWill) this.lastWill?.arm(this.services, this.clientId, now, this.expiryMillis)
     else this.lastWill = null // [MQTT-3.1.2-10] [MQTT5-3.1.2-10] gone after DISCONNECT 0x00
+    // [MQTT-4.1.0-1] [MQTT-4.1.0-2] [MQTT5-3.1.2-23] [MQTT5-4.1.0-1] [MQTT5-4.1.0-2] it lives as long as its
+    // connection, and then for its expiry
     if (this.expiryMillis === 0) return this.terminate(ReasonCode.Success, "")
     this.expiresAt = now + this.expiryMillis
     this.setTimer()
@@ -305,6 +307,7 @@ export class Session extends Actor implements Subscriber, Timed {
     const { settings, router } = this.services
     const granted: Array<Subscription> = []
     const replays: Array<Subscription> = []
+    // [MQTT-3.8.4-4] [MQTT5-3.8.4-5] one after the other; [MQTT-3.9.3-1] [MQTT5-3.9.3-1] their codes in the same order
     const reasonCodes = packet.subscriptions.map((request) => {
       const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
       if (typeof judged === "number") return judged
@@ -320,7 +323,8 @@ export class Session extends Actor implements Subscriber, Timed {
       }
       this.recorded.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
       granted.push(judged)
-      // [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared subscription gets no retained messages
+      // [MQTT-3.3.1-6] [MQTT5-3.8.4-4] [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared
+      // subscription gets no retained messages
       if (judged.group === undefined && (judged.retainHandling === 0 || (judged.retainHandling === 1 && !existed))) {
         replays.push(judged)
       }
@@ -345,6 +349,7 @@ export class Session extends Actor implements Subscriber, Timed {
     reasonCodes: ReadonlyArray<number>,
     replays: ReadonlyArray<Subscription>
   ): void {
+    // [MQTT-3.8.4-1] [MQTT5-3.8.4-1] [MQTT5-3.8.4-2]
     link.post({ _tag: "Subscribed", packetIdentifier, reasonCodes })
     if (this.link !== link || replays.length === 0) return
     for (const subscription of replays) {
@@ -356,12 +361,14 @@ export class Session extends Actor implements Subscriber, Timed {
 
   private unsubscribe(link: ClientLink, packet: Unsubscribe): void {
     const known: Array<string> = []
+    // [MQTT-3.10.4-6] [MQTT5-3.10.4-6] one after the other
     const reasonCodes = packet.topicFilters.map((topicFilter) => {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
       if (!this.recorded.delete(topicFilter)) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
       return ReasonCode.Success
     })
+    // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] answered even if there was nothing to delete
     const done = { _tag: "Unsubscribed", link, packetIdentifier: packet.packetIdentifier, reasonCodes } as const
     if (known.length === 0 || !this.services.router.unsubscribe(this, known, () => this.command(done))) this.handle(done)
   }
@@ -400,6 +407,7 @@ export class Session extends Actor implements Subscriber, Timed {
     this.crashes++
     const reason = "its session crashed"
     if (this.crashes > crashesAllowed) return this.terminate(ReasonCode.ImplementationSpecificError, reason)
+    // [MQTT-4.8.0-2] a transient error closes the connection
     const link = this.link
     if (link === null) return
     link.post({ _tag: "Close", reasonCode: ReasonCode.ImplementationSpecificError, reason })

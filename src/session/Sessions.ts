@@ -1,5 +1,5 @@
 // The registry: client id → session. Connections ask it to open one; it decides between a new one, the one that is there,
-// and its end. Invariant: a client id names at most one session that is not over [MQTT5-3.1.3-2].
+// and its end. Invariant: a client id names at most one session that is not over [MQTT-3.1.3-2] [MQTT5-3.1.3-2].
 import type { Connect } from "../mqtt/Packet.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
@@ -78,7 +78,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
     const { counters, settings, log } = this.services
     let session = this.byClientId.get(clientId)
-    // [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a session that was to end with its connection
+    // [MQTT-3.1.4-3] [MQTT5-3.1.4-4] [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a
+    // session that was to end with its connection
     const resume = session !== undefined && !connect.cleanStart && session.expiryMillis > 0
     if (session !== undefined && !resume) {
       session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
@@ -91,11 +92,14 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
         log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
         return link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
       }
+      // [MQTT-3.1.2-4] [MQTT5-3.1.2-6] [MQTT31-8] no session: a new one
       session = this.create(clientId)
       counters.sessions_created_total++
     } else {
+      // [MQTT-3.1.2-4] [MQTT5-3.1.2-5]
       counters.sessions_resumed_total++
     }
+    // [MQTT-3.2.2-1] [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] session present
     session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume })
   }
 

@@ -6,7 +6,7 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { hasWildcard, levelsOf, parseSharedFilter, validateTopicFilter } from "../mqtt/Topic.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 
-/** A granted subscription, or the reason code of the refusal [MQTT-3.8.4-5] [MQTT5-3.8.4-6]. */
+/** A granted subscription, or the reason code of the refusal [MQTT-3.8.4-5] [MQTT5-3.8.4-6] [MQTT5-3.8.4-7]. */
 export const judgeSubscription = (
   settings: Settings,
   request: SubscriptionRequest,
@@ -21,12 +21,14 @@ export const judgeSubscription = (
     return ReasonCode.TopicFilterInvalid
   }
   if (parsed.group !== undefined && !connection.sharedAvailable) return ReasonCode.SharedSubscriptionsNotSupported
+  // [MQTT-3.8.3-2]
   if (hasWildcard(parsed.filter) && !connection.wildcardAvailable) return ReasonCode.WildcardSubscriptionsNotSupported
   return {
     topicFilter,
     filter: parsed.filter,
     group: parsed.group,
     local: parsed.local,
+    // [MQTT5-3.2.2-10] any QoS is taken, and granted as far as it is there
     qos: request.qos < connection.maximumQoS ? request.qos : connection.maximumQoS,
     noLocal: request.noLocal,
     retainAsPublished: request.retainAsPublished,

@@ -302,6 +302,23 @@ describe.each(both)("client identifiers, MQTT level %i", (version) => {
     await second.ping()
   })
 
+  it("[MQTT-3.1.4-2] [MQTT5-3.1.4-3] of many connections at once with one identifier one remains, and it works", async () => {
+    const clientId = broker.id()
+    const clients = await Promise.all(Array.from({ length: 20 }, () => broker.open(version)))
+    for (const client of clients) client.send(connectBytes(version, { clientId }))
+    const last = clients.map(async (client) => {
+      await accepted(client)
+      await client.expectRefused(0x8e)
+    })
+    const open = (await Promise.allSettled(last)).filter((result) => result.status === "rejected")
+    expect(open.length).toBe(1)
+    const topic = broker.topic()
+    const again = await broker.connect(version, { clientId })
+    await again.subscribe(topic)
+    again.send(publishBytes(version, 0x30, topic))
+    await again.receive("publish", { topic })
+  })
+
   it("a take-over without a clean start keeps the session, its subscriptions and what is in flight", async () => {
     const keep = { clean: false, ...version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {} }
     const topic = broker.topic()

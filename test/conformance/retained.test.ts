@@ -140,6 +140,27 @@ describe.each(both)("retained messages, MQTT level %i", (version) => {
     }
     await client.expectNothing()
   })
+
+  it("[MQTT-3.3.1-6] [MQTT-4.5.0-1] what a new subscription is owed and has not got yet is not lost when the connection is", async () => {
+    const topic = broker.topic()
+    const publisher = await broker.connect(version)
+    const count = 100
+    for (let i = 0; i < count; i++) await publisher.publish(`${topic}/${i}`, "kept", { qos: 1, retain: true })
+    const keep = {
+      clean: false,
+      ...version === 5 ? { properties: { sessionExpiryInterval: 100, receiveMaximum: 10 } } : {}
+    }
+    const client = await broker.connect(version, keep)
+    await client.subscribe(`${topic}/+`, 1)
+    const seen = new Set([(await client.receive("publish", { retain: true })).topic])
+    client.drop()
+    const again = await broker.connect(version, { clientId: client.clientId, ...keep })
+    while (seen.size < count) {
+      const packet = await again.receive("publish", { retain: true, qos: 1 })
+      seen.add(packet.topic)
+      await again.acknowledge(packet)
+    }
+  })
 })
 
 describe("Retain Handling", () => {

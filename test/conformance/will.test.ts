@@ -150,6 +150,17 @@ describe.each(both)("wills, MQTT level %i", (version) => {
       await watcher.receiveBytes(publishBytes(version, 0x30, topic, { payload }))
     }
   })
+
+  it("[MQTT-3.1.2-8] [MQTT5-3.1.2-8] a take-over publishes the will of the old connection, not that of the new one", async () => {
+    const topic = broker.topic()
+    const watcher = await watch(version, `${topic}/#`)
+    const client = await broker.connect(version, will(`${topic}/old`))
+    const next = await broker.connect(version, { clientId: client.clientId, ...will(`${topic}/new`) })
+    await watcher.receive("publish", { topic: `${topic}/old` })
+    await watcher.expectNothing()
+    next.drop()
+    await watcher.receive("publish", { topic: `${topic}/new` })
+  })
 })
 
 describe("DISCONNECT of MQTT 5 and the will", () => {

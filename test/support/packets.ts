@@ -52,6 +52,8 @@ export const subscribeBytes = (version: Version, filter: string | Uint8Array, op
   readonly header?: number
   readonly messageId?: number
   readonly properties?: ReadonlyArray<Part>
+  readonly qos?: 0 | 1 | 2
+  /** the whole byte of the subscription options, in place of `qos` */
   readonly option?: number
 } = {}): Buffer =>
   frame(
@@ -59,7 +61,7 @@ export const subscribeBytes = (version: Version, filter: string | Uint8Array, op
     uint16(options.messageId ?? 1),
     props(version, ...options.properties ?? []),
     text(filter),
-    options.option ?? 0
+    options.option ?? options.qos ?? 0
   )
 
 export const unsubscribeBytes = (version: Version, filter: string | Uint8Array, options: {
