@@ -4,6 +4,8 @@
 import { Effect, type Scope } from "effect"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import type { AnonymousAccess, Settings } from "../config/Settings.ts"
+import { hostPort } from "../platform/Tcp.ts"
+import { onSignals } from "../platform/Signals.ts"
 import { prepareDataDirectory } from "./dataDirectory.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 import { layerLogging } from "./logging.ts"
@@ -35,9 +37,6 @@ const anonymousClients: { readonly [Access in AnonymousAccess]: string } = {
   anywhere: "from anywhere",
   nowhere: "refused"
 }
-
-const hostPort = (address: string, port: number): string =>
-  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
 
 export const start = (startBroker: StartBroker, { file, settings }: LoadedSettings, version: string) =>
   Effect.gen(function* () {
@@ -79,23 +78,16 @@ const leaveOnSecondInterrupt = (timeoutMillis: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let signals = 0
-      const onSignal = (signal: NodeJS.Signals) => {
+      return onSignals(["SIGINT", "SIGTERM"], (signal) => {
         signals++
         if (signals > 1 && signal === "SIGINT") process.exit(ExitCode.Interrupted)
         if (signals > 1) return
         // A finalizer that never ends must not keep the process: it gets a second more than the clients.
         setTimeout(() => {
           console.error("emqttd: not stopped within node.shutdown_timeout, leaving all the same")
-          process.exit(1)
+          process.exit(ExitCode.Crash)
         }, timeoutMillis + 1000).unref()
-      }
-      process.on("SIGINT", onSignal)
-      process.on("SIGTERM", onSignal)
-      return onSignal
-    }),
-    (onSignal) =>
-      Effect.sync(() => {
-        process.off("SIGINT", onSignal)
-        process.off("SIGTERM", onSignal)
       })
+    }),
+    (stopListening) => Effect.sync(stopListening)
   )

@@ -63,8 +63,9 @@ export class EmqttdProcess {
     })
   }
 
+  /** Not by child.kill: on Deno that one reports the signal, whatever the exit code. */
   signal(name: NodeJS.Signals): void {
-    this.#child.kill(name)
+    if (this.#child.pid !== undefined && !this.#isOver) process.kill(this.#child.pid, name)
   }
 
   /** For finally: nothing stays behind. */
