@@ -73,6 +73,11 @@ export interface Row {
   readonly proofs: Array<Proof>
 }
 
+/** A line may name a statement twice, by its plain tag and by its version's. */
+const pushNew = <A extends Place>(list: Array<A>, place: A): void => {
+  if (!list.some(({ file, line }) => file === place.file && line === place.line)) list.push(place)
+}
+
 /**
  * A plain tag names the 3.1.1 statement of that number, and version 5's where it says the same or where 3.1.1 has no such
  * number; MQTT5- and MQTT31- tags name their version's statement alone.
@@ -95,11 +100,11 @@ export class Conformance {
   }
 
   addPlaces(tagged: ReadonlyArray<TaggedPlace>): void {
-    for (const { place, tag } of tagged) this.#add(tag, place, (row) => row.places.push(place))
+    for (const { place, tag } of tagged) this.#add(tag, place, (row) => pushNew(row.places, place))
   }
 
   addProofs(tagged: ReadonlyArray<TaggedProof>): void {
-    for (const { proof, tag } of tagged) this.#add(tag, proof, (row) => row.proofs.push(proof))
+    for (const { proof, tag } of tagged) this.#add(tag, proof, (row) => pushNew(row.proofs, proof))
   }
 
   /** What is still open, one line a gap; empty when the table has no empty cell. */

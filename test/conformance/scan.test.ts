@@ -59,6 +59,13 @@ describe("Conformance", () => {
     expect(idsOf("MQTT-3.3.2-18")).toEqual(["MQTT5-3.3.2-18"])
   })
 
+  it("counts a line once that names a statement by both its tags", () => {
+    const conformance = new Conformance(statements)
+    const place = { file: "src/a.ts", line: 7 }
+    conformance.addPlaces(["MQTT-3.1.0-2", "MQTT5-3.1.0-2"].map((tag) => ({ tag, place })))
+    expect(conformance.rows.get("MQTT5-3.1.0-2")?.places).toEqual([place])
+  })
+
   it("lists what has no place, what has no test and what names nothing, but not what does not apply", () => {
     const conformance = new Conformance(statements)
     const place = { file: "src/a.ts", line: 7 }

@@ -115,6 +115,20 @@ describe.each(both)("shared subscriptions, MQTT level %i", (version) => {
     expect(await received([there])).toEqual([["0", "1", "2", "3"]])
   })
 
+  it("when no member is connected the message waits in the session of one of them", async () => {
+    const topic = broker.topic()
+    const filter = `$share/g/${topic}`
+    const keep = version === 5 ? keeping : { clean: false }
+    const members = await Promise.all([1, 2].map(() => broker.connect(version, keep)))
+    for (const member of members) await member.subscribe(filter, 1)
+    for (const member of members) await member.disconnect()
+    const publisher = await broker.connect(version)
+    for (let i = 0; i < 4; i++) await publisher.publish(topic, `${i}`, { qos: 1 })
+    const back = await Promise.all(members.map(({ clientId }) => broker.connect(version, { clientId, ...keep })))
+    const all = await received(back)
+    expect(all.flat().toSorted()).toEqual(["0", "1", "2", "3"])
+  })
+
   it("unacknowledged QoS 1 messages of a member that goes away for good go to another", async () => {
     const topic = broker.topic()
     const filter = `$share/g/${topic}`

@@ -180,6 +180,17 @@ describe("DISCONNECT of MQTT 5 and the will", () => {
     await watcher.receive("publish", { payload: "gone" })
   })
 
+  it("[MQTT5-3.1.2-8] DISCONNECT 0x04 that ends the session publishes a delayed will at once", async () => {
+    const topic = broker.topic()
+    const watcher = await watch(5, topic)
+    const client = await broker.connect(5, {
+      properties: { sessionExpiryInterval: 100 },
+      ...will(topic, { properties: { willDelayInterval: 60 } })
+    })
+    await client.disconnect({ reasonCode: 0x04, properties: { sessionExpiryInterval: 0 } })
+    await watcher.receive("publish", { payload: "gone" })
+  })
+
   it("[MQTT-3.14.4-3] DISCONNECT 0x00 with properties removes it", async () => {
     const topic = broker.topic()
     const watcher = await watch(5, topic)
