@@ -81,7 +81,7 @@ export interface ConnectionSettings {
   readonly writeHighWatermarkBytes: number
   /** 1 to 65536 chunks of bytes. Full: the socket is not read until it is empty again. */
   readonly mailboxCapacity: number
-  /** Where clients are sent when the node shuts down (Server Reference); "" is nowhere. */
+  /** Where MQTT 5 clients are sent when the node shuts down or is too busy (Server Reference); "" is nowhere. */
   readonly serverReference: string
   /** The answer to Request Response Information; "" is no answer. */
   readonly responseInformation: string
@@ -96,15 +96,15 @@ export interface ConnectionSettings {
 }
 
 export interface SessionSettings {
-  /** Life of a session of MQTT 3.x with clean session 0 after its connection has gone; Infinity is for ever. */
+  /** Life of a session of MQTT 3.x with clean session 0 after its connection has gone, at most maxExpiry; Infinity is for ever. */
   readonly persistentExpiryMillis: number
   /** The longest Session Expiry Interval granted (told in CONNACK); Infinity is any. */
   readonly maxExpiryMillis: number
   /** 1 to 65535: unacknowledged QoS 1/2 towards a client (its Receive Maximum if smaller). More wait in the queue. */
   readonly maxInflight: number
-  /** 1 to 65535: QoS 2 from a client between PUBREC and PUBREL. Above it: PUBREC 0x97 Quota exceeded (3.x: closed). */
+  /** 1 to 65535: QoS 2 from a client between PUBREC and PUBREL. Above it: closed (MQTT 5 is held to receiveMaximum: 0x93). */
   readonly maxAwaitingPubrel: number
-  /** 1 s to 24 h. A PUBREL later than this: its packet identifier has been forgotten (PUBCOMP 0x92), counted. */
+  /** 1 s to 24 h. Older ones make room when the bound is reached, counted; their PUBREL then gets PUBCOMP 0x92. */
   readonly awaitPubrelTimeoutMillis: number
   /** 0 or 1 s to 1 h. Resend on a live connection to MQTT 3.x clients; 0 is never (MQTT 5 forbids it). */
   readonly retryIntervalMillis: number
@@ -112,7 +112,7 @@ export interface SessionSettings {
   readonly maxSubscriptions: number
   /** 1 to 100,000,000 in the node. Above it a new one is refused: CONNACK 0x97 Quota exceeded (3.x: 3). */
   readonly maxSessions: number
-  /** 16 to 1,048,576 deliveries not looked at yet. Full: the newest is dropped and counted. */
+  /** 16 to 1,048,576 deliveries not looked at yet. Full: the session runs next; at twice as many the newest is dropped, counted. */
   readonly mailboxCapacity: number
 }
 
@@ -136,7 +136,10 @@ export interface RouterSettings {
 }
 
 export interface RetainSettings {
-  /** 0 to 100,000,000. Full: a message for a new topic is refused whole with PUBACK, PUBREC 0x97; QoS 0 and 3.x: delivered, not retained, counted. */
+  /**
+   * 0 to 100,000,000. Full: a message for a new topic is refused whole with PUBACK, PUBREC 0x97; QoS 0 and 3.x: delivered, not
+   * retained, counted.
+   */
   readonly maxMessages: number
   /** Bytes of one payload, 0 to 256 MiB. Larger: as maxMessages. */
   readonly maxPayloadBytes: number
