@@ -186,6 +186,19 @@ describe.each(both)("ordering, MQTT level %i", (version) => {
     expect(sentBefore.map((packet) => packet.dup)).toEqual(sentBefore.map(() => true))
   })
 
+  it("[MQTT-4.4.0-1] [MQTT-4.6.0-1] a window that was full is sent again whole, and what waits behind it follows", async () => {
+    const topic = broker.topic()
+    const client = await broker.connect(version, keeping(version))
+    await client.subscribe(topic, 1)
+    const publisher = await broker.connect(version)
+    const count = 80
+    for (let i = 0; i < count; i++) await publisher.publish(topic, `${i}`, { qos: 1 })
+    client.drop()
+    const again = await broker.connect(version, { clientId: client.clientId, ...keeping(version) })
+    for (let i = 0; i < count; i++) await again.acknowledge(await again.receive("publish", { payload: `${i}`, qos: 1 }))
+    await again.expectNothing()
+  })
+
   it("[MQTT5-2.2.1-4] [MQTT-2.3.1-4] the window moves over many messages without an identifier used twice", async () => {
     const topic = broker.topic()
     const client = await broker.connect(version)
