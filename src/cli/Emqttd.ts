@@ -71,7 +71,10 @@ const tryHelp = "Try 'emqttd --help'."
 const badUsage = (lines: ReadonlyArray<string>) =>
   exitWith(ExitCode.Usage, [...lines.map((line) => `emqttd: ${line}`), tryHelp])
 
-/** Faults go to stderr, one line each. When all of them come from flags, it is the usage that is bad, not the configuration. */
+/**
+ * Faults go to stderr, one line each. When all of them come from flags, it is the usage that is bad, not the
+ * configuration.
+ */
 const tellFaults = ({ exitCode, faults }: SettingsInvalid) =>
   faults.every((fault) => fault.startsWith("--")) ? badUsage(faults) : exitWith(exitCode, faults)
 

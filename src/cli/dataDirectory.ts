@@ -25,7 +25,9 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ["ELOOP", "too many symbolic links"]
 ])
 
-/** Its absolute path. The proof is a file with one block, written and removed: an empty one can be made on a full disk. */
+/**
+ * Its absolute path. The proof is a file with one block, written and removed: an empty one can be made on a full disk.
+ */
 export const prepareDataDirectory = (directory: string): Effect.Effect<string, DataDirectoryUnusable> =>
   Effect.try({
     try: () => {

@@ -1,5 +1,6 @@
-// How log lines look: one record a line to stderr, pretty for people, logfmt or JSON for machines. Provided by start.ts to everything.
-// Invariant: a line is flat (`ts level msg` and the annotations), whatever the format, and never has a second line but for a crash.
+// How log lines look: one record a line to stderr, pretty for people, logfmt or JSON for machines. Provided by
+// start.ts to everything. Invariant: a line is flat (`ts level msg` and the annotations), whatever the format, and
+// never has a second line but for a crash.
 import { Cause, Layer, Logger, type LogLevel, Predicate, References } from "effect"
 import { noColour } from "../config/environment.ts"
 import type { LogFormat, LogLevel as LevelSetting, LogSettings } from "../config/Settings.ts"

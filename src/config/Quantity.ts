@@ -1,5 +1,6 @@
-// Durations and sizes as people write them ("1m30s", "64KiB", "never") and as the broker counts them (milliseconds, bytes).
-// Pure. Invariant: what `formatDuration` and `formatSize` write, `parseDuration` and `parseSize` read back to the same number.
+// Durations and sizes as people write them ("1m30s", "64KiB", "never") and as the broker counts them (milliseconds,
+// bytes). Pure. Invariant: what `formatDuration` and `formatSize` write, `parseDuration` and `parseSize` read back to
+// the same number.
 
 const MILLIS: ReadonlyMap<string, number> = new Map(
   ([
@@ -24,7 +25,10 @@ const BYTES: ReadonlyMap<string, number> = new Map([
   ["tib", 2 ** 40]
 ])
 
-/** Milliseconds of "10s", "1m30s", "1.5 hours", "never" (Infinity) or a bare number of milliseconds; undefined when it is none of them. */
+/**
+ * Milliseconds of "10s", "1m30s", "1.5 hours", "never" (Infinity) or a bare number of milliseconds; undefined when it
+ * is none of them.
+ */
 export const parseDuration = (text: string): number | undefined => {
   const trimmed = text.trim().toLowerCase()
   if (trimmed === "never") return Infinity
@@ -53,7 +57,10 @@ export const formatDuration = (millis: number): string => {
   return text
 }
 
-/** Bytes of "1MiB", "64 KiB", "1.5GB" or a bare number; undefined when it is no whole number of bytes. KiB is 1,024, kB is 1,000. */
+/**
+ * Bytes of "1MiB", "64 KiB", "1.5GB" or a bare number; undefined when it is no whole number of bytes. KiB is 1,024, kB
+ * is 1,000.
+ */
 export const parseSize = (text: string): number | undefined => {
   const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
   if (found === null) return undefined

@@ -1,6 +1,7 @@
-// What a node may be told: plain data, decoded and checked (SettingsSchema.ts); read by every folder above, changed by nobody after start.
-// Units: durations are milliseconds and end in Millis, MQTT's own seconds end in Seconds, sizes are bytes. `Infinity` is "never".
-// Invariant: every key of the file (snake_case of the names here) has its default in `defaultSettings`, and nowhere else.
+// What a node may be told: plain data, decoded and checked (SettingsSchema.ts); read by every folder above, changed by
+// nobody after start. Units: durations are milliseconds and end in Millis, MQTT's own seconds end in Seconds, sizes
+// are bytes. `Infinity` is "never". Invariant: every key of the file (snake_case of the names here) has its default in
+// `defaultSettings`, and nowhere else.
 
 export const logLevels = ["trace", "debug", "info", "warning", "error"] as const
 export const logFormats = ["auto", "pretty", "logfmt", "json"] as const
@@ -28,7 +29,10 @@ export interface LogSettings {
   readonly level: LogLevel
   /** `auto`: pretty on a terminal, logfmt otherwise. Always to stderr. */
   readonly format: LogFormat
-  /** 0 s to 1 h. The line that tells of a limit reached is written at most once in this time, with the count of those left out. */
+  /**
+   * 0 s to 1 h. The line that tells of a limit reached is written at most once in this time, with the count of those
+   * left out.
+   */
   readonly repeatIntervalMillis: number
 }
 
@@ -42,7 +46,9 @@ export interface ListenerSettings {
   readonly port: number
   /** 1 to 10,000,000. The next one is refused: CONNACK 0x97 Quota exceeded (3.x: 3). */
   readonly maxConnections: number
-  /** New connections a second, 0 to 1,000,000; 0 is no limit. Above it: CONNACK 0x9F Connection rate exceeded (3.x: 3). */
+  /**
+   * New connections a second, 0 to 1,000,000; 0 is no limit. Above it: CONNACK 0x9F Connection rate exceeded (3.x: 3).
+   */
   readonly maxConnectionRate: number
   /** 1 to 65535; connections the kernel keeps until they are accepted (the system's own maximum applies too). */
   readonly backlog: number
@@ -50,16 +56,25 @@ export interface ListenerSettings {
 }
 
 export interface AccessSettings {
-  /** Who may come in without a name. Refused: CONNACK 0x87 Not authorized (3.x: 5), and a log line that names this setting. */
+  /**
+   * Who may come in without a name. Refused: CONNACK 0x87 Not authorized (3.x: 5), and a log line that names this
+   * setting.
+   */
   readonly anonymous: AnonymousAccess
-  /** Topic filters (as clients write them, compared as text) that nobody may subscribe to: SUBACK 0x80 in every version. */
+  /**
+   * Topic filters (as clients write them, compared as text) that nobody may subscribe to: SUBACK 0x80 in every
+   * version.
+   */
   readonly refusedSubscriptions: ReadonlyArray<string>
 }
 
 export interface ConnectionSettings {
   /** 100 ms to 10 min. From the accepted socket to its whole CONNECT; later: closed. */
   readonly connectTimeoutMillis: number
-  /** Bytes, 128 to 268,435,460. Announced to MQTT 5; a larger packet: DISCONNECT 0x95 Packet too large, before its body is kept. */
+  /**
+   * Bytes, 128 to 268,435,460. Announced to MQTT 5; a larger packet: DISCONNECT 0x95 Packet too large, before its body
+   * is kept.
+   */
   readonly maxPacketSize: number
   /** Bytes, 23 to 65535. Longer: CONNACK 0x85 Client Identifier not valid (3.x: 2). */
   readonly maxClientIdLength: number
@@ -71,11 +86,16 @@ export interface ConnectionSettings {
   readonly maxTopicLevels: number
   /** Bytes, 1 to 65535. Longer: as maxTopicLevels. */
   readonly maxTopicLength: number
-  /** 0 to 65535: topic aliases a client may set here, announced to MQTT 5. Above it: DISCONNECT 0x94 Topic Alias invalid. */
+  /**
+   * 0 to 65535: topic aliases a client may set here, announced to MQTT 5. Above it: DISCONNECT 0x94 Topic Alias
+   * invalid.
+   */
   readonly topicAliasMaximum: number
   /** 0 to 65535: topic aliases we set towards a client (at most its own Topic Alias Maximum); 0: none. */
   readonly outgoingTopicAliasMaximum: number
-  /** 1 to 65535, at most session.maxAwaitingPubrel; unfinished QoS 1/2 PUBLISH of a client. Above it: DISCONNECT 0x93. */
+  /**
+   * 1 to 65535, at most session.maxAwaitingPubrel; unfinished QoS 1/2 PUBLISH of a client. Above it: DISCONNECT 0x93.
+   */
   readonly receiveMaximum: number
   /** Bytes, 4 KiB to 1 GiB. More waiting in a socket: QoS 0 is dropped (counted), QoS 1 and 2 wait in the queue. */
   readonly writeHighWatermarkBytes: number
@@ -96,13 +116,19 @@ export interface ConnectionSettings {
 }
 
 export interface SessionSettings {
-  /** Life of a session of MQTT 3.x with clean session 0 after its connection has gone, at most maxExpiry; Infinity is for ever. */
+  /**
+   * Life of a session of MQTT 3.x with clean session 0 after its connection has gone, at most maxExpiry; Infinity is
+   * for ever.
+   */
   readonly persistentExpiryMillis: number
   /** The longest Session Expiry Interval granted (told in CONNACK); Infinity is any. */
   readonly maxExpiryMillis: number
   /** 1 to 65535: unacknowledged QoS 1/2 towards a client (its Receive Maximum if smaller). More wait in the queue. */
   readonly maxInflight: number
-  /** 1 to 65535: QoS 2 from a client between PUBREC and PUBREL. Above it: closed (MQTT 5 is held to receiveMaximum: 0x93). */
+  /**
+   * 1 to 65535: QoS 2 from a client between PUBREC and PUBREL. Above it: closed (MQTT 5 is held to receiveMaximum:
+   * 0x93).
+   */
   readonly maxAwaitingPubrel: number
   /** 1 s to 24 h. Older ones make room when the bound is reached, counted; their PUBREL then gets PUBCOMP 0x92. */
   readonly awaitPubrelTimeoutMillis: number
@@ -112,7 +138,10 @@ export interface SessionSettings {
   readonly maxSubscriptions: number
   /** 1 to 100,000,000 in the node. Above it a new one is refused: CONNACK 0x97 Quota exceeded (3.x: 3). */
   readonly maxSessions: number
-  /** 16 to 1,048,576 deliveries not looked at yet. Full: the session runs next; at twice as many the newest is dropped, counted. */
+  /**
+   * 16 to 1,048,576 deliveries not looked at yet. Full: the session runs next; at twice as many the newest is dropped,
+   * counted.
+   */
   readonly mailboxCapacity: number
 }
 
@@ -131,7 +160,10 @@ export interface SharedSettings {
 export interface RouterSettings {
   /** 256 to 16,777,216 hot topics remembered with their subscribers (rounded up to a power of two). */
   readonly topicCache: number
-  /** 16 to 1,048,576 SUBSCRIBE and UNSUBSCRIBE waiting. Full: SUBACK, UNSUBACK 0x83 Implementation specific error (3.1.1: 0x80). */
+  /**
+   * 16 to 1,048,576 SUBSCRIBE and UNSUBSCRIBE waiting. Full: SUBACK, UNSUBACK 0x83 Implementation specific error
+   * (3.1.1: 0x80).
+   */
   readonly mailboxCapacity: number
 }
 

@@ -1,6 +1,7 @@
-// The one Schema between a configuration tree (snake_case tables, as TOML, YAML, environment and flags give them) and `Settings`.
-// Decoding fills in defaults and finds every fault; encoding gives back the tree, for `emqttd config dump`.
-// Invariant: the tables below name each field of Settings.ts exactly once; the compiler refuses a field that is left out.
+// The one Schema between a configuration tree (snake_case tables, as TOML, YAML, environment and flags give them) and
+// `Settings`. Decoding fills in defaults and finds every fault; encoding gives back the tree, for `emqttd config
+// dump`. Invariant: the tables below name each field of Settings.ts exactly once; the compiler refuses a field that is
+// left out.
 import { Effect, Predicate, Schema, SchemaTransformation } from "effect"
 import { choice, decimal, duration, integer, type SettingCodec, size, text, textList, truth } from "./settingCodecs.ts"
 import {
@@ -129,7 +130,10 @@ const will: Fields<WillSettings> = {
 const keysOf = <S>(fields: Fields<S>): ReadonlyArray<string> => namesOf(fields).map((name) => fields[name][0])
 const namesOf = <S>(fields: Fields<S>): ReadonlyArray<keyof S> => Object.keys(fields) as Array<keyof S & string>
 
-/** Which keys each table has; `listeners.*` stands for every listener. For "did you mean" and for the test of the manual. */
+/**
+ * Which keys each table has; `listeners.*` stands for every listener. For "did you mean" and for the test of the
+ * manual.
+ */
 export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["node", keysOf(node)],
   ["log", keysOf(log)],
@@ -144,7 +148,10 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["will", keysOf(will)]
 ])
 
-/** A table of the file: keys with defaults on one side, our names on the other. A field without a default must be given. */
+/**
+ * A table of the file: keys with defaults on one side, our names on the other. A field without a default must be
+ * given.
+ */
 const table = <S extends object>(fields: Fields<S>, defaults: Partial<S>): Schema.Codec<S, unknown> => {
   const schemas: Record<string, Schema.Codec<unknown, unknown>> = {}
   for (const name of namesOf(fields)) {

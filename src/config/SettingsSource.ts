@@ -10,7 +10,10 @@ export type Path = ReadonlyArray<string>
 
 export interface SettingsSource {
   readonly tree: Tree
-  /** "emqttd.toml:12", "EMQTTD_NODE__NAME" or "--port"; undefined when this source says nothing at that path or below it. */
+  /**
+   * "emqttd.toml:12", "EMQTTD_NODE__NAME" or "--port"; undefined when this source says nothing at that path or below
+   * it.
+   */
   readonly originOf: (path: Path) => string | undefined
 }
 

@@ -1,5 +1,6 @@
 // From layers of settings to `Settings`, or to every fault there is, each with the place it comes from. Pure.
-// Invariant: no fault hides another: what is wrong is taken out and the rest is decoded again, up to the checks across tables.
+// Invariant: no fault hides another: what is wrong is taken out and the rest is decoded again, up to the checks across
+// tables.
 import { Result, Schema, SchemaIssue } from "effect"
 import { describeValue } from "./settingCodecs.ts"
 import { defaultListener, type Settings } from "./Settings.ts"

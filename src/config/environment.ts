@@ -6,7 +6,10 @@ export type Environment = { readonly [name: string]: string | undefined }
 
 const PREFIX = "EMQTTD_"
 
-/** Names in their order; `__` parts the levels, which are lower-cased. An empty level (`EMQTTD__X`) is left to be an unknown key. */
+/**
+ * Names in their order; `__` parts the levels, which are lower-cased. An empty level (`EMQTTD__X`) is left to be an
+ * unknown key.
+ */
 export const environmentSource = (environment: Environment): SettingsSource =>
   assignmentSource(
     Object.entries(environment).flatMap(([name, value]): ReadonlyArray<Assignment> =>

@@ -1,5 +1,5 @@
-// Finds the configuration file, lays environment and flags over it, and gives the settings or every fault. Used by cli/.
-// Invariant: defaults < file < environment < flags, each key by itself.
+// Finds the configuration file, lays environment and flags over it, and gives the settings or every fault. Used by
+// cli/. Invariant: defaults < file < environment < flags, each key by itself.
 import { Data, Effect, FileSystem, type PlatformError, Result } from "effect"
 import { decodeSettings, formatFault } from "./decodeSettings.ts"
 import { type Environment, environmentFile, environmentSource, processEnvironment } from "./environment.ts"
@@ -57,7 +57,10 @@ const readFile = Effect.fnUntraced(function* (name: string) {
   return { name, text }
 })
 
-/** A usual file that is not there is passed over; one that cannot be read is a fault, or a node would start with other settings. */
+/**
+ * A usual file that is not there is passed over; one that cannot be read is a fault, or a node would start with other
+ * settings.
+ */
 const firstUsualFile = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   for (const name of usualFiles) {

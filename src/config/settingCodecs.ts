@@ -1,6 +1,6 @@
-// The kinds of values a setting can have: each reads what TOML, YAML, an environment variable or a flag gives (a value or its text)
-// and writes what the file would say. Used by SettingsSchema alone.
-// Invariant: a codec's fault says what it expected, range included, and what it got; a secret's fault would say only the former.
+// The kinds of values a setting can have: each reads what TOML, YAML, an environment variable or a flag gives (a value
+// or its text) and writes what the file would say. Used by SettingsSchema alone. Invariant: a codec's fault says what
+// it expected, range included, and what it got; a secret's fault would say only the former.
 import { Effect, Predicate, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { formatDuration, formatSize, parseDuration, parseSize } from "./Quantity.ts"
 

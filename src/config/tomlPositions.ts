@@ -1,7 +1,10 @@
-// Where each key of a TOML text stands: "listeners.tcp.port" → line 12. Pure; only run when there is a fault to report.
-// Expects text that the TOML parser has accepted, so it checks nothing; on other text it gives what it has found so far.
+// Where each key of a TOML text stands: "listeners.tcp.port" → line 12. Pure; only run when there is a fault to
+// report. Expects text that the TOML parser has accepted, so it checks nothing; on other text it gives what it has
+// found so far.
 
-/** Key path (joined by dots; list items by their index) → line, the first being 1. A table has the line of its header. */
+/**
+ * Key path (joined by dots; list items by their index) → line, the first being 1. A table has the line of its header.
+ */
 export const tomlPositions = (text: string): ReadonlyMap<string, number> => new Scanner(text).scan()
 
 class Scanner {

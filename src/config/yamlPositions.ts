@@ -1,5 +1,6 @@
-// Where each key of a YAML text stands: "listeners.tcp.port" → line 12. Pure; only run when there is a fault to report.
-// Expects text that the YAML parser has accepted: mappings and sequences in block and in flow style; what anchors merge in has no line.
+// Where each key of a YAML text stands: "listeners.tcp.port" → line 12. Pure; only run when there is a fault to
+// report. Expects text that the YAML parser has accepted: mappings and sequences in block and in flow style; what
+// anchors merge in has no line.
 
 /** Key path (joined by dots; list items by their index) → line, the first being 1. */
 export const yamlPositions = (text: string): ReadonlyMap<string, number> => {
@@ -60,7 +61,10 @@ const unquote = (key: string): string => /^["']/.test(key) ? key.slice(1, -1) : 
 const deeper = (line: string, indent: number): boolean =>
   line.trim() === "" || line.length - line.trimStart().length > indent
 
-/** The mapping or sequence that a line of this indentation belongs to; the deeper ones are over. A list may stand at its key's own indentation. */
+/**
+ * The mapping or sequence that a line of this indentation belongs to; the deeper ones are over. A list may stand at
+ * its key's own indentation.
+ */
 const levelOf = (open: Array<Level>, indent: number, isItem: boolean): Level => {
   for (;;) {
     const last = open.at(-1)

@@ -1,4 +1,5 @@
-// The real program as a child process, on the runtime that runs the tests. Waits on output and on the exit, never on time.
+// The real program as a child process, on the runtime that runs the tests. Waits on output and on the exit, never on
+// time.
 import { type ChildProcess, spawn } from "node:child_process"
 import * as path from "node:path"
 

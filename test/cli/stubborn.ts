@@ -1,4 +1,5 @@
-// A program for start.test.ts: the real start of the command line over a broker that misbehaves as its first argument says.
+// A program for start.test.ts: the real start of the command line over a broker that misbehaves as its first argument
+// says.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { type RunningBroker, start } from "../../src/cli/start.ts"
