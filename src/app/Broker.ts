@@ -105,7 +105,14 @@ export class Broker {
       strategy: settings.shared.strategy,
       topicCache: settings.router.topicCache,
       mailboxCapacity: settings.router.mailboxCapacity,
-      onRebuild: ({ subscriptions, failed }) => log.error("router rebuilt its table", { subscriptions, failed }),
+      onRebuild: ({ subscriptions, failed, defect }) => {
+        counters.router_restarts_total++
+        log.error("router rebuilt its table", {
+          subscriptions,
+          failed,
+          defect: defect === undefined ? undefined : String(defect)
+        })
+      },
       subscriptionsOfSessions: () => sessions.subscriptions()
     })
     const output = new Output()

@@ -107,6 +107,7 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   /** Bytes of the client. A full mailbox stops the reading of the socket, which stops the client. */
   onChunk(chunk: Buffer): void {
+    if (this.phase === Phase.Closed) return
     if (this.chunks === noChunks) this.chunks = [chunk]
     else this.chunks.push(chunk)
     if (this.chunks.length >= this.services.settings.connection.mailboxCapacity && !this.paused) {
@@ -123,11 +124,14 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   onSocketClosed(): void {
     this.socketGone = true
-    this.wake()
+    if (this.phase !== Phase.Closed) return this.wake()
+    this.setTimer(undefined)
+    this.onClosed(this)
   }
 
   onTimer(): void {
-    this.wake()
+    if (this.phase === Phase.Closed) this.socket.destroy()
+    else this.wake()
   }
 
   post(event: LinkEvent): void {
@@ -363,7 +367,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const aliasMaximum = Math.min(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
     if (aliasMaximum > 0) this.aliases = new OutgoingAliases(aliasMaximum)
     this.phase = Phase.Opening
-    const opened = this.sessions.cast({
+    const opened = this.sessions.request({
       _tag: "Open",
       clientId: answer.clientId,
       link: this,
@@ -385,12 +389,10 @@ export class Connection extends Actor implements ClientLink, Timed {
           this.refuse(event.reasonCode, event.reason, this.clientId)
           break
         case "Subscribed":
-          this.outlet.appendBytes(encodeSuback(event.packetIdentifier, event.reasonCodes, this.version))
-          this.phase = Phase.Connected
+          this.answer(encodeSuback(event.packetIdentifier, event.reasonCodes, this.version))
           break
         case "Unsubscribed":
-          this.outlet.appendBytes(encodeUnsuback(event.packetIdentifier, event.reasonCodes, this.version))
-          this.phase = Phase.Connected
+          this.answer(encodeUnsuback(event.packetIdentifier, event.reasonCodes, this.version))
           break
         case "Close":
           this.disconnect(event.reasonCode, event.reason, withoutDisconnect)
@@ -402,13 +404,22 @@ export class Connection extends Actor implements ClientLink, Timed {
     }
   }
 
+  /** SUBACK or UNSUBACK: reading goes on. One that is larger than the client takes is not sent [MQTT5-3.1.2-24]. */
+  private answer(bytes: Uint8Array): void {
+    if (bytes.length > this.maximumPacketSize) {
+      return this.disconnect(ReasonCode.PacketTooLarge, "the answer is larger than the client takes", withoutDisconnect)
+    }
+    this.outlet.appendBytes(bytes)
+    this.phase = Phase.Connected
+  }
+
   private onAttached(session: Session, sessionPresent: boolean): void {
     const { connect, terms } = this
     if (connect === null || terms === null) return
     this.session = session
     this.phase = Phase.Connected
     // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
-    this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))
+    if (!this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))) return this.finish()
     this.accepting = true
     session.wake()
     this.endsWithSession = terms.expiryMillis === 0
@@ -425,11 +436,14 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
   }
 
-  private sendConnack(connack: Connack): void {
+  /** False: it is larger than the client takes and was not sent [MQTT5-3.1.2-24]. */
+  private sendConnack(connack: Connack): boolean {
     const bytes = encodeConnack(connack)
     // [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] without its texts where they make it too large for the client
     const sent = bytes.length <= this.maximumPacketSize ? bytes : encodeConnack({ ...connack, reasonString: undefined })
+    if (sent.length > this.maximumPacketSize) return false
     this.outlet.appendBytes(sent)
+    return true
   }
 
   /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
@@ -522,13 +536,12 @@ export class Connection extends Actor implements ClientLink, Timed {
    */
   private finish(): void {
     this.phase = Phase.Closed
+    this.setTimer(undefined)
     if (!this.socketGone) {
       this.outlet.flush()
+      // Half closed: the client can still read why, and what it sends meanwhile is not answered by a reset that would eat the reason.
       this.socket.end()
-      const { socket } = this
-      if (socket.bufferedBytes > 0) {
-        this.services.wheel.schedule(this.scheduler.now + lingerMillis, { onTimer: () => socket.destroy() })
-      }
+      this.setTimer(this.scheduler.now + lingerMillis)
     }
     this.stop()
   }
@@ -538,8 +551,10 @@ export class Connection extends Actor implements ClientLink, Timed {
     const crashed = this.phase !== Phase.Closed
     this.phase = Phase.Closed
     this.outlet.close()
-    this.setTimer(undefined)
-    if (crashed) this.socket.destroy()
+    if (crashed) {
+      this.setTimer(undefined)
+      this.socket.destroy()
+    }
     const { publishWill, expiryMillis } = this.ending
     const session = this.session
     this.session = null
@@ -548,7 +563,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.chunks = noChunks
     this.events = noEvents
     this.services.counters.connections_closed_total++
-    this.onClosed(this)
+    if (this.socketGone) this.onClosed(this)
   }
 
   /** The client went while its session was being opened: the session is told. */

@@ -17,7 +17,10 @@ export interface TcpSocket {
   write(buffer: Buffer, start: number, end: number): boolean
   /** What was taken by `write` and not yet by the kernel. */
   readonly bufferedBytes: number
-  /** Closes once what is buffered has gone. */
+  /**
+   * Half-closes once what is buffered has gone: the peer reads everything and then the end. `close` comes when the peer has closed
+   * too; who does not want to wait for it calls `destroy`.
+   */
   end(): void
   /** Closes at once; what is buffered is lost. */
   destroy(): void

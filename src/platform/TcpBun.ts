@@ -1,6 +1,6 @@
 /**
  * TCP by Bun's own sockets: a fifth of node:net's memory per connection. Bun's write takes what the kernel takes and forgets the rest,
- * and its end drops what has not gone, so the rest is kept here. Invariant: while anything is kept nothing overtakes it.
+ * and its end drops what has not gone and resets, so the rest is kept here and the end is a half-close. Invariant: while anything is kept nothing overtakes it.
  */
 import type { Socket } from "bun"
 import { Effect } from "effect"
@@ -122,7 +122,7 @@ class BunSocket<S> implements TcpSocket {
     if (this.socket.data === undefined) return queueMicrotask(() => this.close(now))
     this.closingHere = true
     if (now) this.socket.terminate()
-    else this.socket.end()
+    else this.socket.shutdown()
     this.closingHere = false
   }
 }

@@ -33,8 +33,7 @@ class NodeSocket implements TcpSocket {
   }
 
   end(): void {
-    // Not `end`, which would wait for the peer to close as well.
-    this.socket.destroySoon()
+    this.socket.end()
   }
 
   destroy(): void {
@@ -49,6 +48,9 @@ class NodeSocket implements TcpSocket {
     this.socket.resume()
   }
 }
+
+/** A small chunk is a view into a slab of 64 KB: who keeps a message out of it would keep the slab. */
+const owned = (chunk: Buffer): Buffer => chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(new Uint8Array(chunk).buffer) : chunk
 
 /** A handler of ours that throws ends its connection alone. */
 const guarded = (socket: Socket, handle: () => void): void => {
@@ -67,7 +69,7 @@ const accept = <S>(socket: Socket, handlers: TcpHandlers<S>): void => {
   guarded(socket, () => {
     const state = handlers.open(new NodeSocket(socket))
     socket.on("data", (chunk: Buffer) => {
-      if (!socket.destroyed) guarded(socket, () => handlers.data(state, chunk))
+      if (!socket.destroyed) guarded(socket, () => handlers.data(state, owned(chunk)))
     })
     socket.on("drain", () => {
       if (socket.writable) guarded(socket, () => handlers.drain(state))

@@ -142,7 +142,10 @@ export class Router extends MailboxActor<Request> {
 
   /** Record the subscriptions first. False: the mailbox is full, nothing was done and no reply comes. */
   subscribe(subscriber: Subscriber, subscriptions: ReadonlyArray<Subscription>, reply: RouterReply): boolean {
-    return this.overflow.length === 0 && this.cast({ _tag: "Subscribe", subscriber, subscriptions, reply })
+    if (this.overflow.length > 0 || !this.cast({ _tag: "Subscribe", subscriber, subscriptions, reply })) return false
+    // A message that another client sends after this must find the subscription.
+    this.wakeNext()
+    return true
   }
 
   /** Filters as the client wrote them; strike them from the record first. Never refused: always true. */

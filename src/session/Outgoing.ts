@@ -24,6 +24,8 @@ const Pubcomp = 7
 
 /** Retained messages sent in one turn of one session, so that a large replay leaves others their turn. */
 const replayPerTurn = 512
+/** Places of the tree looked at for them: a filter that matches little must not hold the loop. */
+const stepsPerTurn = 2_000
 
 /** Retained messages that a new subscription is owed: read from the tree as the client takes them. */
 interface Replay {
@@ -150,11 +152,9 @@ export class Outgoing {
     for (const entry of this.resend) entry.sent = false
   }
 
-  /** The connection has gone. Shared messages that it had not acknowledged go to another member that is connected. */
+  /** The connection has gone; what a new subscription is still owed waits for the next one. Shared messages that it had not acknowledged go to another member that is connected. */
   detach(): void {
     this.link = null
-    this.replays = noReplays
-    this.held = null
     this.resend = noEntries
     this.outstanding = 0
     this.handOver(false)
@@ -226,7 +226,7 @@ export class Outgoing {
     for (; i < this.resend.length; i++) {
       const entry = this.resend[i]
       if (entry === undefined || entry.state === ExchangeState.Free || entry.sent) continue
-      if (entry.state !== ExchangeState.AwaitingPubcomp && !this.canSend(link)) break
+      if (entry.state !== ExchangeState.AwaitingPubcomp && !this.hasRoom(link)) break
       // [MQTT5-4.3.3-7] what was sent once does not expire
       entry.sent = true
       this.outstanding++
@@ -255,7 +255,8 @@ export class Outgoing {
       while (true) {
         if (link.outlet.congested) return false
         if (budget-- <= 0) return true
-        const message = this.held?.message ?? replay.cursor.next()
+        const message = this.held?.message ?? replay.cursor.next(stepsPerTurn)
+        if (message === undefined && !replay.cursor.done) return true
         if (message === undefined) break
         const qos = Math.min(message.qos, replay.route.qos)
         if (qos > 0 && !this.canSend(link)) {
@@ -263,7 +264,7 @@ export class Outgoing {
           return false
         }
         this.held = null
-        this.send(link, message, replay.route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-8] RETAIN is 1 for a new subscription
+        this.send(link, message, replay.route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-9] RETAIN is 1 for a new subscription
       }
       this.replays = this.replays.length === 1 ? noReplays : this.replays.slice(1)
     }
@@ -272,7 +273,12 @@ export class Outgoing {
 
   private canSend(link: ClientLink): boolean {
     // [MQTT5-4.9.0-2] at zero quota nothing of QoS 1 and 2 goes
-    return this.outstanding < this.window && !this.inflight.isFull && !link.outlet.congested
+    return !this.inflight.isFull && this.hasRoom(link)
+  }
+
+  /** The client takes another one, new or sent again. */
+  private hasRoom(link: ClientLink): boolean {
+    return this.outstanding < this.window && !link.outlet.congested
   }
 
   private send(link: ClientLink, message: Message, route: Route, retain: boolean): void {

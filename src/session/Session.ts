@@ -133,7 +133,8 @@ export class Session extends Actor implements Subscriber, Timed {
     if (this.finished) return this.refuse(command)
     if (this.commands === null) this.commands = [command]
     else this.commands.push(command)
-    this.wake()
+    // What a client asked for holds before the packets of others that came after it: requests overtake what is queued.
+    this.wakeNext()
   }
 
   onTimer(): void {
@@ -306,12 +307,14 @@ export class Session extends Actor implements Subscriber, Timed {
   private subscribe(link: ClientLink, packet: Subscribe): void {
     const { settings, router } = this.services
     const granted: Array<Subscription> = []
+    const before: Array<Subscription | undefined> = []
     const replays: Array<Subscription> = []
     // [MQTT-3.8.4-4] [MQTT5-3.8.4-5] one after the other; [MQTT-3.9.3-1] [MQTT5-3.9.3-1] their codes in the same order
     const reasonCodes = packet.subscriptions.map((request) => {
       const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
       if (typeof judged === "number") return judged
-      const existed = this.subscriptions.has(judged.topicFilter)
+      const previous = this.subscriptions.get(judged.topicFilter)
+      const existed = previous !== undefined
       if (!existed && this.subscriptions.size >= settings.session.maxSubscriptions) {
         this.services.counters.quota_exceeded_total++
         this.services.log.warning("subscription refused: too many", {
@@ -323,6 +326,7 @@ export class Session extends Actor implements Subscriber, Timed {
       }
       this.recorded.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
       granted.push(judged)
+      before.push(previous)
       // [MQTT-3.3.1-6] [MQTT5-3.8.4-4] [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared
       // subscription gets no retained messages
       if (judged.group === undefined && (judged.retainHandling === 0 || (judged.retainHandling === 1 && !existed))) {
@@ -338,9 +342,16 @@ export class Session extends Actor implements Subscriber, Timed {
       reasonCodes: reasonCodes.map((code) => code < 0x80 ? ReasonCode.ImplementationSpecificError : code),
       replays: []
     }
-    if (router.subscribe(this, granted, (existed) => this.command(existed === undefined ? refused : done))) return
-    for (const { topicFilter } of granted) this.recorded.delete(topicFilter)
-    this.handle(refused)
+    const takeBack = () => {
+      granted.forEach(({ topicFilter }, i) => {
+        const previous = before[i]
+        if (previous === undefined) this.recorded.delete(topicFilter)
+        else this.recorded.set(topicFilter, previous)
+      })
+      return refused
+    }
+    const asked = router.subscribe(this, granted, (existed) => this.command(existed === undefined ? takeBack() : done))
+    if (!asked) this.handle(takeBack())
   }
 
   private subscribed(
@@ -370,7 +381,8 @@ export class Session extends Actor implements Subscriber, Timed {
     })
     // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] answered even if there was nothing to delete
     const done = { _tag: "Unsubscribed", link, packetIdentifier: packet.packetIdentifier, reasonCodes } as const
-    if (known.length === 0 || !this.services.router.unsubscribe(this, known, () => this.command(done))) this.handle(done)
+    if (known.length === 0) this.handle(done)
+    else this.services.router.unsubscribe(this, known, () => this.command(done))
   }
 
   // --- time --------------------------------------------------------------------------------------------------------

@@ -50,6 +50,13 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
   }
 
+  /** A CONNECT: it overtakes what is queued, as a take-over is about now. False: the mailbox is full. */
+  request(message: Extract<SessionsMessage, { readonly _tag: "Open" }>): boolean {
+    if (!this.cast(message)) return false
+    this.wakeNext()
+    return true
+  }
+
   sessionEnded(session: Session): void {
     this.cast({ _tag: "Ended", session })
   }
