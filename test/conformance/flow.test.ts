@@ -78,6 +78,29 @@ describe("the client's Receive Maximum", () => {
     again.send({ cmd: "puback", messageId: first[0]?.messageId ?? 0 })
     await again.receive("publish", { payload: "2", dup: true })
   })
+
+  it("[MQTT5-3.3.4-10] after a reconnect a PUBREL does not wait behind PUBLISHes that the new Receive Maximum holds back", async () => {
+    const topic = broker.topic()
+    const keep = { clean: false, properties: { sessionExpiryInterval: 100 } }
+    const client = await broker.connect(5, keep)
+    await client.subscribe(topic, 2)
+    const publisher = await broker.connect(5)
+    for (let i = 0; i < 3; i++) await publisher.publish(topic, `${i}`, { qos: 2 })
+    const [first, , third] = await client.receivePublishes(3)
+    client.send({ cmd: "pubrec", messageId: third?.messageId ?? 0 })
+    await client.receive("pubrel", { messageId: third?.messageId })
+    client.drop()
+    const again = await broker.connect(5, {
+      clientId: client.clientId,
+      clean: false,
+      properties: { sessionExpiryInterval: 100, receiveMaximum: 1 }
+    })
+    const came = [await again.next(), await again.next()]
+    expect(came.map(({ cmd, messageId }) => `${cmd} ${messageId}`).toSorted()).toEqual(
+      [`publish ${first?.messageId}`, `pubrel ${third?.messageId}`]
+    )
+    await again.expectNothing()
+  })
 })
 
 describe.skipIf(isExternal)("the broker's Receive Maximum", () => {

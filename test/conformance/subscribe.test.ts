@@ -107,6 +107,24 @@ describe.each(both)("SUBSCRIBE, MQTT level %i", (version) => {
     expect(payloads).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`))
   })
 
+  it("a thousand requests in one piece are answered in their order", async () => {
+    const topic = broker.topic()
+    const client = await broker.connect(version)
+    const requests = Array.from({ length: 500 }, (_, i) => i + 1)
+    client.send(
+      ...requests.flatMap((messageId) => [
+        subscribeBytes(version, `${topic}/${messageId}`, { messageId }),
+        unsubscribeBytes(version, `${topic}/${messageId}`, { messageId })
+      ]),
+      "c0 00"
+    )
+    for (const messageId of requests) {
+      await client.receive("suback", { messageId })
+      await client.receive("unsuback", { messageId })
+    }
+    await client.receiveBytes("d0 00")
+  })
+
   it.each([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]] as const)(
     "[MQTT-3.8.4-6] [MQTT5-3.8.4-8] published with QoS %i and granted %i, it arrives with the lesser",
     async (published, granted) => {
