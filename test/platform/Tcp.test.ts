@@ -329,6 +329,13 @@ for (const [name, implementation] of implementations) {
         assert.match(error.message, /^cannot listen on 192\.0\.2\.1:0: /)
       }))
 
+    it.effect("Other: a port that is none", () =>
+      Effect.gen(function* () {
+        const port = yield* Effect.flip(implementation.listen({ ...loopback, port: 70000 }, new Server()))
+        assert.strictEqual(port.reason, "Other")
+        assert.match(port.message, /^cannot listen on 127\.0\.0\.1:70000: /)
+      }))
+
     // node:net on Bun ignores its backlog; there it is used in this test alone.
     it.effect.skipIf(onBun && implementation === tcpNode)(
       "a backlog above 512 holds a burst of connects",
