@@ -79,7 +79,10 @@ export class Broker {
     const log = new EventLog(sink, now, settings.log.repeatIntervalMillis)
     const counters = new Counters()
     const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
-    const scheduler = new Scheduler({ clock: now, onDefect: (defect) => log.error("defect", { defect: String(defect) }) })
+    const scheduler = new Scheduler({
+      clock: now,
+      onDefect: (defect) => log.error("defect", { defect: String(defect) })
+    })
     yield* Effect.addFinalizer(() => Effect.sync(() => scheduler.close()))
     const wheel = new TimerWheel<Timed>(tickMillis, wheelSlots, now())
     const topics = new TopicTable({ slots: settings.router.topicCache, maximumBytes: 256 })
@@ -98,7 +101,12 @@ export class Broker {
       wheel,
       warnMillis: settings.log.repeatIntervalMillis,
       onLimit: (limit, rejected, message) =>
-        log.warning("not retained", { limit: `retain.${limit}`, rejected, topic: message.topic, client_id: message.publisher })
+        log.warning("not retained", {
+          limit: `retain.${limit}`,
+          rejected,
+          topic: message.topic,
+          client_id: message.publisher
+        })
     })
     const router: Router = new Router({
       scheduler,
@@ -250,7 +258,10 @@ const withinFileLimit = (settings: Settings, log: EventLog): ReadonlyArray<Liste
   const room = Math.max(1, Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled.length)))
   return enabled.map((listener) => {
     if (listener.maxConnections <= room) return listener
-    log.debug("max_connections lowered to what the open file limit allows", { listener: listener.name, max_connections: room })
+    log.debug("max_connections lowered to what the open file limit allows", {
+      listener: listener.name,
+      max_connections: room
+    })
     return { ...listener, maxConnections: room }
   })
 }

@@ -12,7 +12,11 @@ export interface MemoryGuard {
 }
 
 /** `share` of the memory that the process may have; 0 is off. */
-export const memoryGuard = (share: number, rss = () => process.memoryUsage.rss(), limit = memoryLimit()): MemoryGuard => {
+export const memoryGuard = (
+  share: number,
+  rss = () => process.memoryUsage.rss(),
+  limit = memoryLimit()
+): MemoryGuard => {
   if (share === 0) return { refusal: () => undefined }
   const full: Refusal = { reasonCode: ReasonCode.ServerBusy, reason: "node.memory_high_watermark reached" }
   let readAt = -Infinity

@@ -2,29 +2,33 @@
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
 import { randomUUID } from "node:crypto"
-import { decodeAcknowledgement, writeAcknowledgement } from "../mqtt/acknowledgement.ts"
+import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
-import { type Connack, encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
+import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
 import { FrameReader } from "../mqtt/FrameReader.ts"
-import type { Message } from "../mqtt/Message.ts"
-import type { Connect, ControlPacket, Disconnect, ProtocolVersion } from "../mqtt/Packet.ts"
+import { type Connect, type ControlPacket, type Disconnect, PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
-import { PublishDecoder } from "../mqtt/PublishDecoder.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
-import { illFormed, scanUtf8 } from "../mqtt/scanUtf8.ts"
 import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
-import type { ClientLink, LinkEvent } from "../session/ClientLink.ts"
+import type { ClientLink, LinkEvent, SessionHandle } from "../session/ClientLink.ts"
 import { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
-import { publish, type Services, type Timed } from "../session/Services.ts"
-import type { Session } from "../session/Session.ts"
+import type { Services, Timed } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import { acceptance, expiryOfInterval, isRefusal, judgeConnect, type Refusal, type Terms } from "./handshake.ts"
-
-const Phase = { AwaitingConnect: 0, Opening: 1, Connected: 2, Waiting: 3, Closed: 4 } as const
-type Phase = (typeof Phase)[keyof typeof Phase]
+import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
+import {
+  acceptance,
+  expiryOfInterval,
+  isRefusal,
+  judgeConnect,
+  judgeFirstByte,
+  type Refusal,
+  type Terms
+} from "./handshake.ts"
+import { Incoming } from "./Incoming.ts"
+import { type Ending, Phase, withoutDisconnect } from "./Phase.ts"
 
 /** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
 const framesPerTurn = 512
@@ -36,14 +40,6 @@ const noChunks: Array<Buffer> = []
 const noEvents: Array<LinkEvent> = []
 
 const pingrespBuffer = Buffer.from(pingresp)
-
-/** How a connection ended, for its log line and its session. */
-interface Ending {
-  readonly publishWill: boolean
-  readonly expiryMillis?: number | undefined
-}
-
-const withoutDisconnect: Ending = { publishWill: true }
 
 export class Connection extends Actor implements ClientLink, Timed {
   version: ProtocolVersion = 4
@@ -58,12 +54,12 @@ export class Connection extends Actor implements ClientLink, Timed {
   private readonly sessions: Sessions
   private readonly reader: FrameReader
   /** Made by the first PUBLISH: most connections of a large broker only listen. */
-  private decoder: PublishDecoder | null = null
+  private incoming: Incoming | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
   private readonly refusal: Refusal | undefined
   private readonly onClosed: (connection: Connection) => void
   private phase: Phase = Phase.AwaitingConnect
-  private session: Session | null = null
+  private session: SessionHandle | null = null
   private connect: Connect | null = null
   private terms: Terms | null = null
   /** The session was to end with this connection (section 3.14.2.2.2). */
@@ -97,7 +93,13 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.refusal = refusal
     this.onClosed = onClosed
     this.reader = new FrameReader(connection.maxPacketSize)
-    this.outlet = new Outlet(socket, services.scheduler, services.arena, services.counters, connection.writeHighWatermarkBytes)
+    this.outlet = new Outlet(
+      socket,
+      services.scheduler,
+      services.arena,
+      services.counters,
+      connection.writeHighWatermarkBytes
+    )
     this.lastReceivedAt = services.scheduler.refresh()
     this.idleMillis = connection.connectTimeoutMillis
     this.timer = services.wheel.schedule(this.lastReceivedAt + this.idleMillis, this)
@@ -178,7 +180,7 @@ export class Connection extends Actor implements ClientLink, Timed {
           const chunk = chunks[i]
           if (chunk === undefined) continue
           this.services.counters.bytes_received_total += chunk.length
-          if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) this.judgeFirstByte(chunk)
+          if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) judgeFirstByte(chunk)
           this.reader.push(chunk)
         }
         // The busy keep their array, the others have none.
@@ -205,31 +207,30 @@ export class Connection extends Actor implements ClientLink, Timed {
     }
   }
 
-  /** What does not begin as a CONNECT is not waited for: an HTTP request, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
-  private judgeFirstByte(chunk: Buffer): void {
-    if (chunk[0] === undefined || chunk[0] >> 4 !== 1) throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
-  }
-
   private onFrame(): void {
     const type = this.reader.header >> 4
     // [MQTT5-3.1.2-30] [MQTT-7.0.0-2] a CONNECT is all it takes, and nothing else counts before it is accepted
-    if (this.phase === Phase.AwaitingConnect) {
+    const session = this.session
+    if (this.phase === Phase.AwaitingConnect || session === null) {
       return this.onControl(decodeControl(this.reader, this.version))
     }
     switch (type) {
-      case 3:
-        return this.onPublish()
-      case 4:
-      case 5:
-      case 7:
+      case PacketType.Publish:
+        return this.publishing(session).onPublish(this.reader)
+      case PacketType.Puback:
+      case PacketType.Pubrec:
+      case PacketType.Pubcomp:
         // [MQTT5-3.3.4-10] [MQTT5-4.9.0-3] whatever is in flight
-        this.session?.acknowledge(decodeAcknowledgement(this.reader, this.version) | type << 24)
-        return
-      case 6:
-        return this.onPubrel(decodeAcknowledgement(this.reader, this.version))
+        return session.acknowledge(decodeAcknowledgement(this.reader, this.version) | type << 24)
+      case PacketType.Pubrel:
+        return this.publishing(session).onPubrel(decodeAcknowledgement(this.reader, this.version))
       default:
         return this.onControl(decodeControl(this.reader, this.version))
     }
+  }
+
+  private publishing(session: SessionHandle): Incoming {
+    return this.incoming ??= new Incoming(this.services, session, this.outlet, this.version, this.clientId)
   }
 
   private onControl(packet: ControlPacket): void {
@@ -250,101 +251,14 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.onDisconnect(packet)
       case "Auth":
         // [MQTT5-4.12.0-7] re-authentication needs the method of CONNECT, and there is none yet
-        throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-4.12.0-6", "AUTH without an authentication method in CONNECT")
+        throw new ProtocolError(
+          ReasonCode.ProtocolError,
+          "MQTT5-4.12.0-7",
+          "AUTH without an authentication method in CONNECT"
+        )
       default:
         return packet satisfies never
     }
-  }
-
-  // --- PUBLISH -----------------------------------------------------------------------------------------------------
-
-  private onPublish(): void {
-    const { services, session } = this
-    const decoder = this.decoder ??= new PublishDecoder(services.topics, services.publishLimits)
-    const message = decoder.decode(this.reader, this.version, this.clientId, this.scheduler.now)
-    const qos = message.qos
-    if (session === null) return
-    // [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT-3.3.5-2] what is not taken ends the connection or is acknowledged; the
-    // older versions have no other answer
-    if (qos > services.settings.connection.maximumQoS) {
-      throw new ProtocolError(ReasonCode.QoSNotSupported, "MQTT5-3.2.2-11", "QoS above connection.maximum_qos")
-    }
-    if (message.retain && !services.settings.connection.retainAvailable) {
-      throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
-    }
-    // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
-    if (qos === 0) {
-      services.counters.messages_received_qos0_total++
-      if (this.version !== 5 || this.refusePublish(message) === 0) publish(services, message)
-    } else if (qos === 1) {
-      services.counters.messages_received_qos1_total++
-      // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
-      this.acknowledge(4, decoder.packetIdentifier, this.accept(message))
-    } else {
-      services.counters.messages_received_qos2_total++
-      this.onPublishQos2(message, decoder.packetIdentifier, session)
-    }
-  }
-
-  /** Publishes, unless it is refused; the reason code for PUBACK or PUBREC. */
-  private accept(message: Message): number {
-    const refused = this.version === 5 ? this.refusePublish(message) : 0
-    if (refused !== 0) return refused
-    return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
-  }
-
-  /** Why a well-formed PUBLISH of an MQTT 5 client is not taken; 0: it is. A refused message is neither delivered nor retained. */
-  private refusePublish(message: Message): number {
-    if (message.properties?.payloadFormatIndicator === 1) {
-      const payload = message.payload
-      if (scanUtf8(payload, 0, payload.length) === illFormed) return ReasonCode.PayloadFormatInvalid
-    }
-    if (message.retain && message.qos > 0 && this.services.retainer.isFull(message)) {
-      this.services.counters.quota_exceeded_total++
-      return ReasonCode.QuotaExceeded
-    }
-    return 0
-  }
-
-  /** The message goes on with its first PUBLISH; until PUBREL the identifier is remembered and a second one is a duplicate. */
-  private onPublishQos2(message: Message, packetIdentifier: number, session: Session): void {
-    const { awaitingPubrel } = session
-    // [MQTT5-4.3.3-8]
-    if (awaitingPubrel.has(packetIdentifier)) {
-      // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
-      this.services.counters.messages_duplicate_total++
-      return this.acknowledge(5, packetIdentifier, ReasonCode.Success)
-    }
-    const { connection, session: limits } = this.services.settings
-    const bound = this.version === 5 ? connection.receiveMaximum : limits.maxAwaitingPubrel
-    if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
-      const expired = awaitingPubrel.expire(this.scheduler.now - limits.awaitPubrelTimeoutMillis)
-      this.services.counters.pubrel_timed_out_total += expired
-      if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
-        // [MQTT5-3.3.4-7] more than it was allowed
-        throw new ProtocolError(ReasonCode.ReceiveMaximumExceeded, "MQTT5-3.3.4-9", "too many QoS 2 messages without PUBREL")
-      }
-    }
-    const reasonCode = this.accept(message)
-    // [MQTT5-4.3.3-9] a refused one leaves its identifier free
-    if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, this.scheduler.now)
-    this.acknowledge(5, packetIdentifier, reasonCode)
-  }
-
-  private onPubrel(packed: number): void {
-    const packetIdentifier = packed & 0xffff
-    const known = this.session?.awaitingPubrel.release(packetIdentifier) === true
-    // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] [MQTT5-4.3.3-12] [MQTT5-4.3.3-13] always answered; the identifier is new from
-    // here on
-    this.acknowledge(7, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
-  }
-
-  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
-    const output = this.outlet.arena.output
-    output.reserve(8)
-    const start = output.position
-    writeAcknowledgement(output, type, packetIdentifier, reasonCode, this.version)
-    this.outlet.append(output.buffer, start, output.position)
   }
 
   // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
@@ -413,7 +327,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.phase = Phase.Connected
   }
 
-  private onAttached(session: Session, sessionPresent: boolean): void {
+  private onAttached(session: SessionHandle, sessionPresent: boolean): void {
     const { connect, terms } = this
     if (connect === null || terms === null) return
     this.session = session
@@ -436,14 +350,14 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
   }
 
-  /** False: it is larger than the client takes and was not sent [MQTT5-3.1.2-24]. */
+  /** False: it is larger than the client takes and was not sent. */
   private sendConnack(connack: Connack): boolean {
-    const bytes = encodeConnack(connack)
-    // [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] without its texts where they make it too large for the client
-    const sent = bytes.length <= this.maximumPacketSize ? bytes : encodeConnack({ ...connack, reasonString: undefined })
-    if (sent.length > this.maximumPacketSize) return false
-    this.outlet.appendBytes(sent)
-    return true
+    return this.appendFitting(fittingConnack(connack, this.maximumPacketSize))
+  }
+
+  private appendFitting(bytes: Uint8Array | undefined): boolean {
+    if (bytes !== undefined) this.outlet.appendBytes(bytes)
+    return bytes !== undefined
   }
 
   /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
@@ -457,9 +371,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       // [MQTT5-3.2.2-8] one of section 3.2.2.2
       reasonCode,
       reasonString: reason,
-      serverReference: reasonCode === ReasonCode.ServerBusy && settings.connection.serverReference !== ""
-        ? settings.connection.serverReference
-        : undefined
+      serverReference: serverReferenceOf(settings, reasonCode)
     })
     this.finish()
   }
@@ -468,7 +380,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const interval = packet.sessionExpiryInterval
     if (interval !== undefined && interval > 0 && this.endsWithSession) {
       // Section 3.14.2.2.2: a session that was to end with its connection cannot be kept now
-      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2-2", "session expiry above 0 after 0 in CONNECT")
+      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2.2.2", "session expiry above 0 after 0 in CONNECT")
     }
     this.ending = {
       publishWill: packet.reasonCode !== ReasonCode.NormalDisconnection, // [MQTT-3.14.4-3] [MQTT5-3.14.4-3]
@@ -479,50 +391,33 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private onProtocolError(error: ProtocolError): void {
     const { counters, log } = this.services
+    const { clause, message: reason, reasonCode } = error
     counters.protocol_errors_total++
     log.warning("protocol error", {
       client_id: this.clientId,
       peer: this.peer,
-      reason_code: error.reasonCode,
-      clause: error.clause,
-      reason: error.message
+      reason_code: reasonCode,
+      clause,
+      reason
     })
-    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(error.reasonCode, error.message, withoutDisconnect)
+    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason, withoutDisconnect)
     // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything
     // else is just closed
-    const version = this.versionOfBrokenConnect(error)
+    const version = answerableVersion(this.reader, error)
     if (version !== undefined) {
       this.version = version
-      this.sendConnack({ version, sessionPresent: false, reasonCode: error.reasonCode, reasonString: error.message })
+      this.sendConnack({ version, sessionPresent: false, reasonCode, reasonString: reason })
     }
     this.finish()
   }
 
-  /** The version in which a CONNECT that cannot be accepted is answered; undefined: not at all. */
-  private versionOfBrokenConnect(error: ProtocolError): ProtocolVersion | undefined {
-    const { reader } = this
-    if (reader.header >> 4 !== 1 || reader.end - reader.bodyStart < 7) return undefined
-    const nameLength = reader.buffer.readUInt16BE(reader.bodyStart)
-    const level = reader.bodyStart + 2 + nameLength < reader.end ? reader.buffer[reader.bodyStart + 2 + nameLength] : undefined
-    const name = reader.buffer.toString("latin1", reader.bodyStart + 2, reader.bodyStart + 2 + nameLength)
-    if (name !== "MQTT" && name !== "MQIsdp") return undefined
-    if (level === 5) return 5
-    return error.reasonCode === ReasonCode.UnsupportedProtocolVersion ? 4 : undefined
-  }
-
-  /** The server ends the connection: MQTT 5 clients are told why. */
+  /** MQTT 5 clients are told why, once CONNACK was sent [MQTT5-3.14.0-1], and without an expiry [MQTT5-3.14.2-2]. */
   private disconnect(reasonCode: number, reason: string, ending: Ending): void {
     this.ending = ending
     if (this.version === 5 && this.session !== null) {
-      const { serverReference } = this.services.settings.connection
-      const properties = {
-        reasonString: reason === "" ? undefined : reason,
-        serverReference: reasonCode === ReasonCode.ServerShuttingDown && serverReference !== "" ? serverReference : undefined
-      }
-      // [MQTT5-3.14.0-1] only after its CONNACK; [MQTT5-3.14.2-2] never with a session expiry interval
-      const bytes = encodeDisconnect(reasonCode, properties)
-      // [MQTT5-3.14.2-3] [MQTT5-3.14.2-4] without its texts where they make it too large for the client
-      this.outlet.appendBytes(bytes.length <= this.maximumPacketSize ? bytes : encodeDisconnect(reasonCode))
+      const reasonString = reason === "" ? undefined : reason
+      const serverReference = serverReferenceOf(this.services.settings, reasonCode)
+      this.appendFitting(fittingDisconnect(reasonCode, { reasonString, serverReference }, this.maximumPacketSize))
     } else if (this.phase === Phase.Opening) {
       this.sendConnack({ version: this.version, sessionPresent: false, reasonCode, reasonString: reason })
     }

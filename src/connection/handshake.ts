@@ -3,7 +3,8 @@
 import { authenticate } from "../access/Access.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { Connack } from "../mqtt/encodeControl.ts"
-import type { Connect } from "../mqtt/Packet.ts"
+import { type Connect, PacketType } from "../mqtt/Packet.ts"
+import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { levelsOf } from "../mqtt/Topic.ts"
 
@@ -25,6 +26,12 @@ const neverExpires = 0xffff_ffff
 
 export const isRefusal = (answer: Terms | Refusal): answer is Refusal => "reasonCode" in answer
 
+/** What does not begin as a CONNECT is not waited for: an HTTP request, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
+export const judgeFirstByte = (chunk: Buffer): void => {
+  if (chunk[0] !== undefined && chunk[0] >> 4 === PacketType.Connect) return
+  throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
+}
+
 export const judgeConnect = (
   settings: Settings,
   connect: Connect,
@@ -35,7 +42,10 @@ export const judgeConnect = (
   const { clientId, will } = connect
   if (connect.authenticationMethod !== undefined) {
     // [MQTT5-4.12.0-1] no enhanced authentication yet
-    return refuse(ReasonCode.BadAuthenticationMethod, `authentication method ${connect.authenticationMethod} is not supported`)
+    return refuse(
+      ReasonCode.BadAuthenticationMethod,
+      `authentication method ${connect.authenticationMethod} is not supported`
+    )
   }
   // [MQTT5-3.1.4-2]
   const decision = authenticate(access.anonymous, remoteAddress)
@@ -51,7 +61,9 @@ export const judgeConnect = (
   }
   if (will !== undefined) {
     // [MQTT5-3.2.2-12] [MQTT5-3.2.2-13]
-    if (will.qos > connection.maximumQoS) return refuse(ReasonCode.QoSNotSupported, "QoS of the will above connection.maximum_qos")
+    if (will.qos > connection.maximumQoS) {
+      return refuse(ReasonCode.QoSNotSupported, "QoS of the will above connection.maximum_qos")
+    }
     if (will.retain && !connection.retainAvailable) return refuse(ReasonCode.RetainNotSupported, "retained will")
     if (levelsOf(will.topic) > connection.maxTopicLevels || Buffer.byteLength(will.topic) > connection.maxTopicLength) {
       return refuse(ReasonCode.TopicNameInvalid, "will topic too long or too deep")

@@ -52,6 +52,8 @@ export class Counters {
   retainer_restarts_total = 0
 
   snapshot(): Readonly<Record<string, number>> {
-    return Object.fromEntries(Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number"))
+    return Object.fromEntries(
+      Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number")
+    )
   }
 }

@@ -188,8 +188,8 @@ const checkFilter = (bytes: ByteReader): number => {
 
 const checkOptions = (options: number, version: ProtocolVersion, bytes: ByteReader, filterStart: number): void => {
   if (version !== 5) {
-    // [MQTT-3.8.3-4] printed in the standard as MQTT-3-8.3-4
-    if (options > 2) throw malformed("MQTT-3-8.3-4", `requested QoS byte ${options}`)
+    // [MQTT-3.8.3-4] printed in the standard as MQTT-3.8.3-4
+    if (options > 2) throw malformed("MQTT-3.8.3-4", `requested QoS byte ${options}`)
     return
   }
   // [MQTT5-3.8.3-5]

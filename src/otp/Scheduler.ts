@@ -21,8 +21,8 @@ export interface SchedulerOptions {
   readonly onDefect?: (defect: unknown, task: Task) => void
 }
 
-/** The clock is read once for so many tasks: a read costs about as much as a wake-up. */
-const tasksPerClockRead = 64
+/** Within a generation the clock is read once for so many tasks: a read costs about as much as a wake-up. */
+const tasksPerClockRead = 16
 
 const rethrowLater = (defect: unknown) => {
   setImmediate(() => {
@@ -31,7 +31,7 @@ const rethrowLater = (defect: unknown) => {
 }
 
 export class Scheduler {
-  /** Coarse milliseconds: fresh at the start of a turn, every 64 tasks within it, and whenever an idle scheduler is given work. */
+  /** Coarse milliseconds: fresh at the start of a turn, every few tasks within it, and whenever an idle scheduler is given work. */
   now: number
   /** Turns run so far, tasks run so far: for statistics. */
   turns = 0
@@ -99,11 +99,11 @@ export class Scheduler {
     this.closed = true
     if (this.scheduled !== undefined) clearImmediate(this.scheduled)
     this.scheduled = undefined
-    this.queued = []
-    this.running = []
-    this.urgent = []
-    this.flushes = []
-    this.flushing = []
+    this.clear()
+  }
+
+  private clear(): void {
+    for (const tasks of [this.queued, this.running, this.urgent, this.flushes, this.flushing]) tasks.length = 0
     this.cursor = this.urgentCursor = this.flushCursor = 0
   }
 
@@ -122,14 +122,15 @@ export class Scheduler {
         this.report(defect)
       }
     }
-    for (;;) {
+    this.takeFlushes()
+    while (this.flushCursor < this.flushing.length) {
       try {
         this.runFlushes()
-        break
       } catch (defect) {
         this.report(defect)
       }
     }
+    this.flushing.length = 0
     this.current = undefined
     this.inTurn = false
     if (this.hasWork()) this.schedule()
@@ -161,7 +162,7 @@ export class Scheduler {
           // An ended task must not stay reachable through the spare array of an idle broker.
           this.running.length = 0
           this.cursor = 0
-          return this.queued.length > 0
+          return this.queued.length > 0 && this.refresh() < deadline
         }
         if (task !== undefined) {
           this.tasks++
@@ -174,33 +175,30 @@ export class Scheduler {
     }
   }
 
+  private takeFlushes(): void {
+    const spare = this.flushing
+    this.flushing = this.flushes
+    this.flushes = spare
+    this.flushCursor = 0
+  }
+
   private runFlushes(): void {
-    if (this.flushCursor === this.flushing.length) {
-      const spare = this.flushing
-      spare.length = 0
-      this.flushing = this.flushes
-      this.flushes = spare
-      this.flushCursor = 0
-    }
-    const flushing = this.flushing
-    while (this.flushCursor < flushing.length) {
-      const task = flushing[this.flushCursor++]
+    while (this.flushCursor < this.flushing.length) {
+      const task = this.flushing[this.flushCursor++]
       if (task !== undefined) {
         this.current = task
         task.run()
       }
     }
-    flushing.length = 0
-    this.flushCursor = 0
   }
 
   private hasWork(): boolean {
     return this.cursor < this.running.length || this.queued.length > 0 || this.urgent.length > 0 ||
-      this.flushes.length > 0 || this.flushCursor < this.flushing.length
+      this.flushes.length > 0
   }
 
   private schedule(): void {
-    if (this.closed) return
+    if (this.closed) return this.clear()
     this.refresh()
     this.scheduled = setImmediate(this.turn)
   }

@@ -1,12 +1,13 @@
-// What a session sees of the connection that is attached to it. The connection implements it; events are the only way
-// in which a session speaks to its connection, beside the bytes that it appends to the outlet.
-import type { ProtocolVersion } from "../mqtt/Packet.ts"
+// What a connection and its session say to each other, and what each sees of the other. Declared on the session's floor, so that
+// the connection above can implement it; beside these messages a session only appends bytes to the connection's outlet.
+import type { Connect, ProtocolVersion, Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
+import type { Subscription } from "../router/Subscriber.ts"
+import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { OutgoingAliases } from "./OutgoingAliases.ts"
 import type { Outlet } from "./Outlet.ts"
-import type { Session } from "./Session.ts"
 
 export type LinkEvent =
-  | { readonly _tag: "Attached"; readonly session: Session; readonly sessionPresent: boolean }
+  | { readonly _tag: "Attached"; readonly session: SessionHandle; readonly sessionPresent: boolean }
   | { readonly _tag: "Refused"; readonly reasonCode: number; readonly reason: string }
   | { readonly _tag: "Subscribed"; readonly packetIdentifier: number; readonly reasonCodes: ReadonlyArray<number> }
   | { readonly _tag: "Unsubscribed"; readonly packetIdentifier: number; readonly reasonCodes: ReadonlyArray<number> }
@@ -26,4 +27,48 @@ export interface ClientLink {
   readonly aliases: OutgoingAliases | undefined
   /** One push into the connection's mailbox. */
   post(event: LinkEvent): void
+}
+
+export type SessionCommand =
+  | {
+    readonly _tag: "Attach"
+    readonly link: ClientLink
+    readonly connect: Connect
+    readonly expiryMillis: number
+    readonly sessionPresent: boolean
+  }
+  /** The connection has ended. `expiryMillis`: changed by DISCONNECT; undefined keeps what CONNECT said. */
+  | {
+    readonly _tag: "Detach"
+    readonly link: ClientLink
+    readonly publishWill: boolean
+    readonly expiryMillis: number | undefined
+  }
+  | { readonly _tag: "Subscribe"; readonly link: ClientLink; readonly packet: Subscribe }
+  | { readonly _tag: "Unsubscribe"; readonly link: ClientLink; readonly packet: Unsubscribe }
+  /** The router has the subscriptions of this packet: retained messages may follow its SUBACK. */
+  | {
+    readonly _tag: "Subscribed"
+    readonly link: ClientLink
+    readonly packetIdentifier: number
+    readonly reasonCodes: ReadonlyArray<number>
+    readonly replays: ReadonlyArray<Subscription>
+  }
+  | {
+    readonly _tag: "Unsubscribed"
+    readonly link: ClientLink
+    readonly packetIdentifier: number
+    readonly reasonCodes: ReadonlyArray<number>
+  }
+  /** The session ends now, its connection with this reason. */
+  | { readonly _tag: "End"; readonly reasonCode: number; readonly reason: string }
+
+/** A session as the connection that is attached to it sees it. */
+export interface SessionHandle {
+  /** Lent to the attached connection, which alone reads and writes it. */
+  readonly awaitingPubrel: AwaitingPubrel
+  /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */
+  acknowledge(packed: number): void
+  command(command: SessionCommand): void
+  wake(): void
 }

@@ -221,19 +221,23 @@ export class Outgoing {
     }
   }
 
+  /** True: nothing is left to be sent again. A PUBREL does not wait behind PUBLISHes that find no room [MQTT5-3.3.4-10]. */
   private pumpResend(link: ClientLink): boolean {
-    let i = 0
-    for (; i < this.resend.length; i++) {
-      const entry = this.resend[i]
-      if (entry === undefined || entry.state === ExchangeState.Free || entry.sent) continue
-      if (entry.state !== ExchangeState.AwaitingPubcomp && !this.hasRoom(link)) break
+    const waiting: Array<InflightEntry> = []
+    for (const entry of this.resend) {
+      if (entry.state === ExchangeState.Free || entry.sent) continue
+      const release = entry.state === ExchangeState.AwaitingPubcomp
+      if (!release && (waiting.length > 0 || !this.hasRoom(link))) {
+        waiting.push(entry)
+        continue
+      }
       // [MQTT5-4.3.3-7] what was sent once does not expire
       entry.sent = true
       this.outstanding++
       this.sendAgain(link, entry)
     }
-    this.resend = i === this.resend.length ? noEntries : this.resend.slice(i)
-    return this.resend.length === 0
+    this.resend = waiting.length === 0 ? noEntries : waiting
+    return waiting.length === 0
   }
 
   private sendAgain(link: ClientLink, entry: InflightEntry): void {
@@ -243,7 +247,9 @@ export class Outgoing {
       this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
     } else if (entry.message !== null && entry.route !== null) {
       // [MQTT-3.3.1-1] [MQTT5-3.3.1-1] sent again: DUP is 1
-      if (!this.write(link, entry.message, entry.route, entry.qos, true, entry.retain, entry.packetIdentifier)) this.finish(entry)
+      if (!this.write(link, entry.message, entry.route, entry.qos, true, entry.retain, entry.packetIdentifier)) {
+        this.finish(entry)
+      }
     }
   }
 

@@ -125,7 +125,11 @@ export class Outlet implements Task {
     this.pending = 0
   }
 
-  private writeJoined(earlier: Array<{ buffer: Buffer; start: number; end: number }>, last: Buffer, total: number): void {
+  private writeJoined(
+    earlier: Array<{ buffer: Buffer; start: number; end: number }>,
+    last: Buffer,
+    total: number
+  ): void {
     const output = this.arena.output
     output.reserve(total)
     const joined = output.buffer

@@ -1,7 +1,7 @@
 // One client's session: its subscriptions, what it is owed, its will and its deadline; it outlives connections. The router
 // delivers to it, the attached connection hands it acknowledgements and requests, Sessions opens and ends it.
 // Invariant: at most one connection is attached, and nobody else writes this state.
-import type { Connect, Subscribe, Unsubscribe, Will } from "../mqtt/Packet.ts"
+import type { Subscribe, Unsubscribe, Will } from "../mqtt/Packet.ts"
 import type { Message } from "../mqtt/Message.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { Actor } from "../otp/Actor.ts"
@@ -9,45 +9,11 @@ import type { Timer } from "../otp/TimerWheel.ts"
 import { Route } from "../router/Route.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
-import type { ClientLink } from "./ClientLink.ts"
+import type { ClientLink, SessionCommand, SessionHandle } from "./ClientLink.ts"
 import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
 import { judgeSubscription } from "./subscribe.ts"
-
-export type SessionCommand =
-  | {
-    readonly _tag: "Attach"
-    readonly link: ClientLink
-    readonly connect: Connect
-    readonly expiryMillis: number
-    readonly sessionPresent: boolean
-  }
-  /** The connection has ended. `expiryMillis`: changed by DISCONNECT; undefined keeps what CONNECT said. */
-  | {
-    readonly _tag: "Detach"
-    readonly link: ClientLink
-    readonly publishWill: boolean
-    readonly expiryMillis: number | undefined
-  }
-  | { readonly _tag: "Subscribe"; readonly link: ClientLink; readonly packet: Subscribe }
-  | { readonly _tag: "Unsubscribe"; readonly link: ClientLink; readonly packet: Unsubscribe }
-  /** The router has the subscriptions of this packet: retained messages may follow its SUBACK. */
-  | {
-    readonly _tag: "Subscribed"
-    readonly link: ClientLink
-    readonly packetIdentifier: number
-    readonly reasonCodes: ReadonlyArray<number>
-    readonly replays: ReadonlyArray<Subscription>
-  }
-  | {
-    readonly _tag: "Unsubscribed"
-    readonly link: ClientLink
-    readonly packetIdentifier: number
-    readonly reasonCodes: ReadonlyArray<number>
-  }
-  /** The session ends now, its connection with this reason. */
-  | { readonly _tag: "End"; readonly reasonCode: number; readonly reason: string }
 
 /** The registry, as its sessions see it. */
 export interface SessionOwner {
@@ -63,7 +29,7 @@ const noSubscriptions: ReadonlyMap<string, Subscription> = new Map()
 const inboxKept = 64
 const crashesAllowed = 3
 
-export class Session extends Actor implements Subscriber, Timed {
+export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   readonly clientId: string
   connected = false
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
@@ -237,7 +203,11 @@ export class Session extends Actor implements Subscriber, Timed {
     if (this.link !== null) {
       // [MQTT-3.1.4-2] [MQTT5-3.1.4-3] the client that is there has to go
       this.services.counters.sessions_taken_over_total++
-      this.link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
+      this.link.post({
+        _tag: "Close",
+        reasonCode: ReasonCode.SessionTakenOver,
+        reason: "taken over by a new connection"
+      })
       this.loseLink()
       // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
       this.lastWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)

@@ -5,9 +5,9 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
-import type { ClientLink } from "./ClientLink.ts"
+import type { ClientLink, SessionCommand } from "./ClientLink.ts"
 import type { Services } from "./Services.ts"
-import { Session, type SessionCommand, type SessionOwner } from "./Session.ts"
+import { Session, type SessionOwner } from "./Session.ts"
 
 export type SessionsMessage =
   | {
@@ -89,7 +89,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     // session that was to end with its connection
     const resume = session !== undefined && !connect.cleanStart && session.expiryMillis > 0
     if (session !== undefined && !resume) {
-      session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: "taken over by a new connection" })
+      session.command({
+        _tag: "End",
+        reasonCode: ReasonCode.SessionTakenOver,
+        reason: "taken over by a new connection"
+      })
       this.byClientId.delete(clientId)
       session = undefined
     }
@@ -119,4 +123,3 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     return session
   }
 }
-

@@ -17,7 +17,9 @@ export const judgeSubscription = (
   if (access.refusedSubscriptions.includes(topicFilter)) return ReasonCode.UnspecifiedError
   const parsed = parseSharedFilter(topicFilter)
   if (parsed === undefined || !validateTopicFilter(parsed.filter)) return ReasonCode.TopicFilterInvalid
-  if (levelsOf(parsed.filter) > connection.maxTopicLevels || Buffer.byteLength(topicFilter) > connection.maxTopicLength) {
+  if (
+    levelsOf(parsed.filter) > connection.maxTopicLevels || Buffer.byteLength(topicFilter) > connection.maxTopicLength
+  ) {
     return ReasonCode.TopicFilterInvalid
   }
   if (parsed.group !== undefined && !connection.sharedAvailable) return ReasonCode.SharedSubscriptionsNotSupported

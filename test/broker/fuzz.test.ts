@@ -68,45 +68,50 @@ const attack = (inner: InnerBroker, random: (below: number) => number): Promise<
     socket.on("data", () => {})
     const connect = connectBytes(version, { clientId: `fuzz${random(50)}` })
     const choices = sound(version)
-    const mutants = Array.from({ length: packetsPerConnection }, () => mutate(choices[random(choices.length)] ?? connect, random))
+    const mutants = Array.from({ length: packetsPerConnection }, () =>
+      mutate(choices[random(choices.length)] ?? connect, random))
     socket.write(Buffer.concat([random(8) === 0 ? mutate(connect, random) : connect, ...mutants]))
     socket.end()
   })
 
 describe("a flood of mutated packets", () => {
-  it(`${packets} packets (seed ${seed}): two other clients lose nothing, memory is level`, { timeout: 180_000 }, async () => {
-    const inner = await startInnerBroker((settings) => ({
-      ...settings,
-      session: { ...settings.session, maxExpiryMillis: 0 },
-      retain: { ...settings.retain, maxMessages: 100 }
-    }))
-    const subscriber = await inner.connect(5)
-    await subscriber.subscribe("calm/#", 1)
-    const publisher = await inner.connect(4)
-    let sent = 0
-    const random = generator(seed)
-    const memory: Array<number> = []
-    const connections = packets / packetsPerConnection
-    for (let done = 0; done < connections; done += connectionsAtATime) {
-      const wave = Array.from({ length: connectionsAtATime }, () => attack(inner, random))
-      await publisher.publish("calm/1", `${sent}`, { qos: 1 })
-      const packet = await subscriber.receive("publish", { topic: "calm/1", payload: `${sent++}` })
-      await subscriber.acknowledge(packet)
-      await Promise.all(wave)
-      if (done % (connections / 8) === 0) memory.push(process.memoryUsage().rss)
+  it(
+    `${packets} packets (seed ${seed}): two other clients lose nothing, memory is level`,
+    { timeout: 180_000 },
+    async () => {
+      const inner = await startInnerBroker((settings) => ({
+        ...settings,
+        session: { ...settings.session, maxExpiryMillis: 0 },
+        retain: { ...settings.retain, maxMessages: 100 }
+      }))
+      const subscriber = await inner.connect(5)
+      await subscriber.subscribe("calm/#", 1)
+      const publisher = await inner.connect(4)
+      let sent = 0
+      const random = generator(seed)
+      const memory: Array<number> = []
+      const connections = packets / packetsPerConnection
+      for (let done = 0; done < connections; done += connectionsAtATime) {
+        const wave = Array.from({ length: connectionsAtATime }, () => attack(inner, random))
+        await publisher.publish("calm/1", `${sent}`, { qos: 1 })
+        const packet = await subscriber.receive("publish", { topic: "calm/1", payload: `${sent++}` })
+        await subscriber.acknowledge(packet)
+        await Promise.all(wave)
+        if (done % (connections / 8) === 0) memory.push(process.memoryUsage().rss)
+      }
+      const { broker } = inner
+      assert.isAbove(broker.counters.protocol_errors_total, connections / 4)
+      assert.strictEqual(broker.counters.connections_crashed_total, 0)
+      assert.strictEqual(broker.counters.sessions_crashed_total, 0)
+      await publisher.ping()
+      assert.strictEqual(broker.connections, 2)
+      assert.strictEqual(broker.sessions.size, 2)
+      assert.isAtMost(broker.services.retainer.count, 100)
+      assert.isAtMost(broker.services.wheel.size, 4 + 16)
+      // The second half adds no more than what a lazy collector leaves lying about.
+      const growth = (memory.at(-1) ?? 0) - (memory[4] ?? 0)
+      assert.isBelow(growth, 96 * 1024 * 1024)
+      await inner.stop()
     }
-    const { broker } = inner
-    assert.isAbove(broker.counters.protocol_errors_total, connections / 4)
-    assert.strictEqual(broker.counters.connections_crashed_total, 0)
-    assert.strictEqual(broker.counters.sessions_crashed_total, 0)
-    await publisher.ping()
-    assert.strictEqual(broker.connections, 2)
-    assert.strictEqual(broker.sessions.size, 2)
-    assert.isAtMost(broker.services.retainer.count, 100)
-    assert.isAtMost(broker.services.wheel.size, 4 + 16)
-    // The second half adds no more than what a lazy collector leaves lying about.
-    const growth = (memory.at(-1) ?? 0) - (memory[4] ?? 0)
-    assert.isBelow(growth, 96 * 1024 * 1024)
-    await inner.stop()
-  })
+  )
 })

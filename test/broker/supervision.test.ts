@@ -23,7 +23,10 @@ describe("a defect", () => {
       for (let i = 0; i < 5; i++) await publisher.publish("by/stander", `${sent++}`, { qos: 1 })
       const got = await subscriber.receivePublishes(5)
       for (const packet of got) await subscriber.acknowledge(packet)
-      assert.deepStrictEqual(got.map((packet) => Number(packet.payload.toString())), [5, 4, 3, 2, 1].map((n) => sent - n))
+      assert.deepStrictEqual(
+        got.map((packet) => Number(packet.payload.toString())),
+        [5, 4, 3, 2, 1].map((n) => sent - n)
+      )
     }
   }
 
@@ -31,8 +34,11 @@ describe("a defect", () => {
     const unharmed = await bystanders()
     const watcher = await inner.connect(4)
     await watcher.subscribe("will")
-    const victim = await inner.connect(4, { clientId: "victim", will: { topic: "will", payload: "gone", qos: 0, retain: false } })
-    Object.defineProperty(inner.connection("victim"), "onPublish", { value: boom })
+    const victim = await inner.connect(4, {
+      clientId: "victim",
+      will: { topic: "will", payload: "gone", qos: 0, retain: false }
+    })
+    Object.defineProperty(inner.connection("victim"), "publishing", { value: boom })
     victim.send({ cmd: "publish", topic: "x", payload: "x", qos: 0, dup: false, retain: false })
     await victim.expectClosed()
     await watcher.receive("publish", { topic: "will" })
@@ -42,7 +48,11 @@ describe("a defect", () => {
 
   it("in a session closes its connection; the session lives on with subscriptions and what it is owed", async () => {
     const unharmed = await bystanders()
-    const victim = await inner.connect(5, { clientId: "victim", clean: false, properties: { sessionExpiryInterval: 60 } })
+    const victim = await inner.connect(5, {
+      clientId: "victim",
+      clean: false,
+      properties: { sessionExpiryInterval: 60 }
+    })
     await victim.subscribe("a/#", 1)
     const publisher = await inner.connect(4)
     await publisher.publish("a/1", "1", { qos: 1 })
@@ -54,7 +64,11 @@ describe("a defect", () => {
     await victim.expectClosed()
     Reflect.deleteProperty(session.outgoing, "deliver")
     await publisher.publish("a/3", "3", { qos: 1 })
-    const again = await inner.connect(5, { clientId: "victim", clean: false, properties: { sessionExpiryInterval: 60 } })
+    const again = await inner.connect(5, {
+      clientId: "victim",
+      clean: false,
+      properties: { sessionExpiryInterval: 60 }
+    })
     assert.strictEqual(inner.session("victim"), session)
     const owed = await again.receivePublishes(2)
     assert.deepStrictEqual(owed.map((packet) => packet.topic), ["a/1", "a/3"])

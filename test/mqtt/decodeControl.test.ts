@@ -102,11 +102,11 @@ describe("SUBSCRIBE", () => {
   }
 
   for (const version of [3, 4] as const) {
-    it(`[MQTT-3-8.3-4] version ${version}: the QoS byte is 0, 1 or 2`, () => {
+    it(`[MQTT-3.8.3-4] version ${version}: the QoS byte is 0, 1 or 2`, () => {
       for (let options = 0; options < 256; options++) {
         const run = () => decodePacket(subscribe(version, '"a"', options), version)
         if (options <= 2) run()
-        else refuses(run, 0x81, "MQTT-3-8.3-4")
+        else refuses(run, 0x81, "MQTT-3.8.3-4")
       }
     })
   }

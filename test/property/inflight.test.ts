@@ -28,7 +28,10 @@ describe("InflightWindow against a model", () => {
       for (let step = 0; step < 200; step++) {
         if (random(2) === 0 && !window.isFull) {
           const entry = window.open(message, null, random(2) === 0 ? 1 : 2, false, step)
-          assert.isFalse(model.has(entry.packetIdentifier), `seed ${seed}: identifier ${entry.packetIdentifier} given twice`)
+          assert.isFalse(
+            model.has(entry.packetIdentifier),
+            `seed ${seed}: identifier ${entry.packetIdentifier} given twice`
+          )
           assert.isAtLeast(entry.packetIdentifier, 1)
           assert.isAtMost(entry.packetIdentifier, 65_535)
           model.set(entry.packetIdentifier, entry)

@@ -52,7 +52,11 @@ describe("OutgoingQueue", () => {
   })
 
   it("a message whose route has QoS 0 counts as QoS 0", () => {
-    const qos0 = Route.of({ clientId: "c", connected: false, deliver: () => {} }, { ...subscription, qos: 0 }, undefined)
+    const qos0 = Route.of(
+      { clientId: "c", connected: false, deliver: () => {} },
+      { ...subscription, qos: 0 },
+      undefined
+    )
     const queue = new OutgoingQueue(2, "drop_oldest_qos0_first")
     queue.push(message("a", 1), route)
     queue.push(message("b", 2), qos0)

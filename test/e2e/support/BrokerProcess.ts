@@ -102,8 +102,12 @@ export class BrokerProcess {
     return this.errors
   }
 
+  /** Not child.kill(): after that, Deno says of a child that exited by itself that the signal ended it. */
   kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void {
-    this.child?.kill(signal)
+    const child = this.child
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      process.kill(child.pid, signal)
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,126 @@
+// The receiving half of a connection: decodes each PUBLISH, judges it, hands it on and acknowledges it; keeps QoS 2 to once.
+// Plain code, owned by one Connection and called inside its turn. Invariant: acknowledgements leave in the order of the packets
+// that they answer [MQTT-4.6.0-2] [MQTT-4.6.0-3], and a refused message is neither delivered nor retained.
+import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
+import type { FrameReader } from "../mqtt/FrameReader.ts"
+import type { Message } from "../mqtt/Message.ts"
+import { PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
+import { ProtocolError } from "../mqtt/ProtocolError.ts"
+import { PublishDecoder } from "../mqtt/PublishDecoder.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { isValidUtf8 } from "../mqtt/scanUtf8.ts"
+import type { SessionHandle } from "../session/ClientLink.ts"
+import type { Outlet } from "../session/Outlet.ts"
+import { publish, type Services } from "../session/Services.ts"
+
+export class Incoming {
+  private readonly services: Services
+  private readonly session: SessionHandle
+  private readonly outlet: Outlet
+  private readonly version: ProtocolVersion
+  private readonly clientId: string
+  private readonly decoder: PublishDecoder
+
+  constructor(services: Services, session: SessionHandle, outlet: Outlet, version: ProtocolVersion, clientId: string) {
+    this.services = services
+    this.session = session
+    this.outlet = outlet
+    this.version = version
+    this.clientId = clientId
+    this.decoder = new PublishDecoder(services.topics, services.publishLimits)
+  }
+
+  /** Throws ProtocolError: the connection ends. */
+  onPublish(reader: FrameReader): void {
+    const { services, decoder } = this
+    const message = decoder.decode(reader, this.version, this.clientId, services.scheduler.now)
+    const qos = message.qos
+    // [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT-3.3.5-2] what is not taken ends the connection, or is acknowledged with its reason
+    if (qos > services.settings.connection.maximumQoS) {
+      throw new ProtocolError(ReasonCode.QoSNotSupported, "MQTT5-3.2.2-11", "QoS above connection.maximum_qos")
+    }
+    if (message.retain && !services.settings.connection.retainAvailable) {
+      throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
+    }
+    // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
+    if (qos === 0) {
+      services.counters.messages_received_qos0_total++
+      if (this.version !== 5 || this.refusal(message) === 0) publish(services, message)
+    } else if (qos === 1) {
+      services.counters.messages_received_qos1_total++
+      // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
+      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, this.accept(message))
+    } else {
+      services.counters.messages_received_qos2_total++
+      this.onPublishQos2(message, decoder.packetIdentifier)
+    }
+  }
+
+  /** `packed`: the packet identifier in the low 16 bits. */
+  onPubrel(packed: number): void {
+    const packetIdentifier = packed & 0xffff
+    const known = this.session.awaitingPubrel.release(packetIdentifier)
+    // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] [MQTT5-4.3.3-12] [MQTT5-4.3.3-13] always answered; the identifier is new from here on
+    this.acknowledge(
+      PacketType.Pubcomp,
+      packetIdentifier,
+      known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound
+    )
+  }
+
+  /** The message goes on with its first PUBLISH; until PUBREL the identifier is remembered and a second one is a duplicate. */
+  private onPublishQos2(message: Message, packetIdentifier: number): void {
+    const { awaitingPubrel } = this.session
+    if (awaitingPubrel.has(packetIdentifier)) {
+      // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
+      this.services.counters.messages_duplicate_total++
+      return this.acknowledge(PacketType.Pubrec, packetIdentifier, ReasonCode.Success)
+    }
+    const { connection, session: limits } = this.services.settings
+    const { now } = this.services.scheduler
+    const bound = this.version === 5 ? connection.receiveMaximum : limits.maxAwaitingPubrel
+    if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
+      this.services.counters.pubrel_timed_out_total += awaitingPubrel.expire(now - limits.awaitPubrelTimeoutMillis)
+      if (awaitingPubrel.isFull || awaitingPubrel.size >= bound) {
+        // [MQTT5-3.3.4-7] more than it was allowed
+        throw new ProtocolError(
+          ReasonCode.ReceiveMaximumExceeded,
+          "MQTT5-3.3.4-7",
+          "too many QoS 2 messages without PUBREL"
+        )
+      }
+    }
+    // [MQTT5-4.3.3-8] [MQTT5-4.3.3-9] a refused one leaves its identifier free
+    const reasonCode = this.accept(message)
+    if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
+    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode)
+  }
+
+  /** Publishes, unless it is refused; the reason code for PUBACK or PUBREC. */
+  private accept(message: Message): number {
+    const refused = this.version === 5 ? this.refusal(message) : 0
+    if (refused !== 0) return refused
+    return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
+  }
+
+  /** Why a well-formed PUBLISH of an MQTT 5 client is not taken; 0: it is. */
+  private refusal(message: Message): number {
+    if (message.properties?.payloadFormatIndicator === 1) {
+      const payload = message.payload
+      if (!isValidUtf8(payload, 0, payload.length)) return ReasonCode.PayloadFormatInvalid
+    }
+    if (message.retain && message.qos > 0 && this.services.retainer.isFull(message)) {
+      this.services.counters.quota_exceeded_total++
+      return ReasonCode.QuotaExceeded
+    }
+    return 0
+  }
+
+  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
+    const output = this.outlet.arena.output
+    output.reserve(8)
+    const start = output.position
+    writeAcknowledgement(output, type, packetIdentifier, reasonCode, this.version)
+    this.outlet.append(output.buffer, start, output.position)
+  }
+}
