@@ -41,6 +41,11 @@ const noEvents: Array<LinkEvent> = []
 
 const pingrespBuffer = Buffer.from(pingresp)
 
+/** The listener, as its connections see it. */
+export interface ConnectionOwner {
+  closed(connection: Connection): void
+}
+
 export class Connection extends Actor implements ClientLink, Timed {
   version: ProtocolVersion = 4
   readonly outlet: Outlet
@@ -56,8 +61,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** Made by the first PUBLISH: most connections of a large broker only listen. */
   private incoming: Incoming | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
-  private readonly refusal: Refusal | undefined
-  private readonly onClosed: (connection: Connection) => void
+  readonly refusal: Refusal | undefined
+  private readonly owner: ConnectionOwner
   private phase: Phase = Phase.AwaitingConnect
   private session: SessionHandle | null = null
   private connect: Connect | null = null
@@ -83,7 +88,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     services: Services,
     sessions: Sessions,
     refusal: Refusal | undefined,
-    onClosed: (connection: Connection) => void
+    owner: ConnectionOwner
   ) {
     super("connection", services.scheduler)
     const { connection } = services.settings
@@ -91,7 +96,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.services = services
     this.sessions = sessions
     this.refusal = refusal
-    this.onClosed = onClosed
+    this.owner = owner
     this.reader = new FrameReader(connection.maxPacketSize)
     this.outlet = new Outlet(
       socket,
@@ -128,7 +133,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.socketGone = true
     if (this.phase !== Phase.Closed) return this.wake()
     this.setTimer(undefined)
-    this.onClosed(this)
+    this.owner.closed(this)
   }
 
   onTimer(): void {
@@ -450,21 +455,18 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.setTimer(undefined)
       this.socket.destroy()
     }
-    const { publishWill, expiryMillis } = this.ending
-    const session = this.session
+    this.session?.command({ _tag: "Detach", link: this, ...this.ending })
     this.session = null
-    if (session !== null) session.command({ _tag: "Detach", link: this, publishWill, expiryMillis })
     for (const event of this.events) this.decline(event)
     this.chunks = noChunks
     this.events = noEvents
     this.services.counters.connections_closed_total++
-    if (this.socketGone) this.onClosed(this)
+    if (this.socketGone) this.owner.closed(this)
   }
 
   /** The client went while its session was being opened: the session is told. */
   private decline(event: LinkEvent): void {
-    if (event._tag !== "Attached") return
-    event.session.command({ _tag: "Detach", link: this, publishWill: true, expiryMillis: undefined })
+    if (event._tag === "Attached") event.session.command({ _tag: "Detach", link: this, ...withoutDisconnect })
   }
 
   // --- time --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ export type Phase = (typeof Phase)[keyof typeof Phase]
 /** How a connection ended, for its log line and its session. */
 export interface Ending {
   readonly publishWill: boolean
-  readonly expiryMillis?: number | undefined
+  /** Changed by DISCONNECT; undefined: as CONNECT said. */
+  readonly expiryMillis: number | undefined
 }
 
-export const withoutDisconnect: Ending = { publishWill: true }
+export const withoutDisconnect: Ending = { publishWill: true, expiryMillis: undefined }

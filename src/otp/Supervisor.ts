@@ -232,9 +232,10 @@ export class Supervisor {
     const recovery = child.recovery ??= { restarts: 0, failures: 0, startedAt: now, delay: undefined }
     const steady = Math.max(this.options.intensity.withinMillis, this.backoff.maxMillis)
     if (now - recovery.startedAt > steady) recovery.failures = 0
-    const delayMillis = backoffDelay(this.backoff, recovery.failures, (this.options.random ?? Math.random)())
-    // A life that ends as it begins would restart itself deeper and deeper in one stack: from the second on there is a sleep between.
     const atOnce = recovery.failures === 0
+    // A life that ends as it begins would restart itself deeper and deeper in one stack: from the second on there is a sleep between.
+    const random = (this.options.random ?? Math.random)()
+    const delayMillis = atOnce ? 0 : Math.max(1, backoffDelay(this.backoff, recovery.failures, random))
     recovery.restarts++
     recovery.failures++
     this.report(child, cause, atOnce ? "restarted" : "restart-later", delayMillis)

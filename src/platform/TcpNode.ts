@@ -50,7 +50,8 @@ class NodeSocket implements TcpSocket {
 }
 
 /** A small chunk is a view into a slab of 64 KB: who keeps a message out of it would keep the slab. */
-const owned = (chunk: Buffer): Buffer => chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(new Uint8Array(chunk).buffer) : chunk
+const owned = (chunk: Buffer): Buffer =>
+  chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(new Uint8Array(chunk).buffer) : chunk
 
 /** A handler of ours that throws ends its connection alone. */
 const guarded = (socket: Socket, handle: () => void): void => {

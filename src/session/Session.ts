@@ -14,6 +14,7 @@ import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
 import { judgeSubscription } from "./subscribe.ts"
+import { Subscriptions } from "./Subscriptions.ts"
 
 /** The registry, as its sessions see it. */
 export interface SessionOwner {
@@ -24,7 +25,6 @@ export interface SessionOwner {
 
 /** Never pushed to: what a lane without an array stands on. */
 const noRoutes: Array<Route> = []
-const noSubscriptions: ReadonlyMap<string, Subscription> = new Map()
 
 const inboxKept = 64
 const crashesAllowed = 3
@@ -34,13 +34,14 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   connected = false
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
   expiryMillis = 0
-  readonly awaitingPubrel: AwaitingPubrel
-  subscriptions: ReadonlyMap<string, Subscription> = noSubscriptions
-  readonly outgoing: Outgoing
+  subscriptions: Subscriptions | null = null
   private readonly services: Services
   private readonly owner: SessionOwner
   private lastWill: LastWill | null = null
   private link: ClientLink | null = null
+  // Made by the first message that goes in or out: most sessions of a large broker are idle.
+  private sending: Outgoing | null = null
+  private awaiting: AwaitingPubrel | null = null
   private expiresAt = Infinity
   private timer: Timer<Timed> | undefined
   private finished = false
@@ -59,8 +60,17 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.clientId = clientId
     this.services = services
     this.owner = owner
-    this.awaitingPubrel = new AwaitingPubrel(services.settings.session.maxAwaitingPubrel)
-    this.outgoing = new Outgoing(services, this)
+  }
+
+  get outgoing(): Outgoing {
+    if (this.sending !== null) return this.sending
+    const outgoing = new Outgoing(this.services, this)
+    if (this.link !== null) outgoing.attach(this.link)
+    return this.sending = outgoing
+  }
+
+  get awaitingPubrel(): AwaitingPubrel {
+    return this.awaiting ??= new AwaitingPubrel(this.services.settings.session.maxAwaitingPubrel)
   }
 
   // --- the mailbox -------------------------------------------------------------------------------------------------
@@ -133,7 +143,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
     if (this.finished) return
     if (this.answering) this.answering = false
-    else if (!this.outgoing.pump()) return
+    else if (this.sending?.pump() !== true) return
     this.wake()
   }
 
@@ -218,7 +228,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.expiresAt = Infinity
     this.lastWill = will === undefined ? null : new LastWill(will) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
     link.post({ _tag: "Attached", session: this, sessionPresent })
-    this.outgoing.attach(link)
+    this.sending?.attach(link)
     this.setTimer()
   }
 
@@ -239,7 +249,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   private loseLink(): void {
     this.link = null
     this.connected = false
-    this.outgoing.detach()
+    this.sending?.detach()
   }
 
   /** The session is over: subscriptions go, a will that waits is published [MQTT5-3.1.2-8], shared messages find another member. */
@@ -250,11 +260,11 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       this.connected = false
     }
     this.finished = true
-    if (this.subscriptions.size > 0) {
-      this.services.router.removeSubscriber(this, [...this.subscriptions.keys()])
-      this.subscriptions = noSubscriptions
+    if (this.subscriptions !== null) {
+      this.services.router.removeSubscriber(this, this.subscriptions.topicFilters())
+      this.subscriptions = null
     }
-    this.outgoing.end()
+    this.sending?.end()
     this.lastWill?.publish(this.services, this.clientId)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
     this.timer = undefined
@@ -265,17 +275,9 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   // --- subscriptions -----------------------------------------------------------------------------------------------
 
-  /** The subscriptions, to be changed: the first one makes the map. */
-  private get recorded(): Map<string, Subscription> {
-    const { subscriptions } = this
-    if (subscriptions !== noSubscriptions && subscriptions instanceof Map) return subscriptions
-    const made = new Map<string, Subscription>()
-    this.subscriptions = made
-    return made
-  }
-
   private subscribe(link: ClientLink, packet: Subscribe): void {
     const { settings, router } = this.services
+    const subscriptions = this.subscriptions ??= new Subscriptions()
     const granted: Array<Subscription> = []
     const before: Array<Subscription | undefined> = []
     const replays: Array<Subscription> = []
@@ -283,9 +285,9 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     const reasonCodes = packet.subscriptions.map((request) => {
       const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
       if (typeof judged === "number") return judged
-      const previous = this.subscriptions.get(judged.topicFilter)
+      const previous = subscriptions.get(judged.topicFilter)
       const existed = previous !== undefined
-      if (!existed && this.subscriptions.size >= settings.session.maxSubscriptions) {
+      if (!existed && subscriptions.size >= settings.session.maxSubscriptions) {
         this.services.counters.quota_exceeded_total++
         this.services.log.warning("subscription refused: too many", {
           client_id: this.clientId,
@@ -294,7 +296,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
         })
         return ReasonCode.QuotaExceeded
       }
-      this.recorded.set(judged.topicFilter, judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
+      subscriptions.set(judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
       granted.push(judged)
       before.push(previous)
       // [MQTT-3.3.1-6] [MQTT5-3.8.4-4] [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared
@@ -315,8 +317,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     const takeBack = () => {
       granted.forEach(({ topicFilter }, i) => {
         const previous = before[i]
-        if (previous === undefined) this.recorded.delete(topicFilter)
-        else this.recorded.set(topicFilter, previous)
+        if (previous === undefined) subscriptions.delete(topicFilter)
+        else subscriptions.set(previous)
       })
       return refused
     }
@@ -345,7 +347,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     // [MQTT-3.10.4-6] [MQTT5-3.10.4-6] one after the other
     const reasonCodes = packet.topicFilters.map((topicFilter) => {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
-      if (!this.recorded.delete(topicFilter)) return ReasonCode.NoSubscriptionExisted
+      if (this.subscriptions?.delete(topicFilter) !== true) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
       return ReasonCode.Success
     })

@@ -46,7 +46,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   /** For the router's rebuild: who has which subscriptions. */
   *subscriptions(): Iterable<[Subscriber, Iterable<Subscription>]> {
     for (const session of this.byClientId.values()) {
-      if (session.subscriptions.size > 0) yield [session, session.subscriptions.values()]
+      if (session.subscriptions !== null) yield [session, session.subscriptions.values()]
     }
   }
 
