@@ -1,6 +1,6 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
-import { Clock, Data, Effect, type Scope } from "effect"
+import { Clock, Data, Deferred, Effect, type Scope } from "effect"
 import type { ListenerSettings, Settings } from "../config/Settings.ts"
 import { Listener } from "../listener/Listener.ts"
 import { Counters } from "../metrics/Counters.ts"
@@ -10,7 +10,7 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { TopicTable } from "../mqtt/TopicTable.ts"
 import type { ChildSpec, CrashReport, TreeNode } from "../otp/ChildSpec.ts"
 import { Scheduler } from "../otp/Scheduler.ts"
-import { Supervisor } from "../otp/Supervisor.ts"
+import { type IntensityExceeded, Supervisor } from "../otp/Supervisor.ts"
 import { TimerWheel } from "../otp/TimerWheel.ts"
 import { openFileLimit } from "../platform/openFileLimit.ts"
 import type { ListenFailed, TcpListener } from "../platform/Tcp.ts"
@@ -56,11 +56,20 @@ export class Broker {
   readonly sessions: Sessions
   readonly counters: Counters
   private readonly settings: Settings
+  /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
+  readonly run: Effect.Effect<never, IntensityExceeded>
   private readonly root: Supervisor
   private readonly open: ReadonlyArray<Open>
   private closing = false
 
-  private constructor(services: Services, sessions: Sessions, root: Supervisor, open: ReadonlyArray<Open>) {
+  private constructor(
+    services: Services,
+    sessions: Sessions,
+    root: Supervisor,
+    run: Effect.Effect<never, IntensityExceeded>,
+    open: ReadonlyArray<Open>
+  ) {
+    this.run = run
     this.services = services
     this.settings = services.settings
     this.counters = services.counters
@@ -172,7 +181,9 @@ export class Broker {
       const options = { settings: listenerSettings, services, sessions, supervisor, closedBecause }
       open.push(yield* Effect.mapError(Listener.start(tcp, options), startFailed(listenerSettings.name)))
     }
-    broker = new Broker(services, sessions, root, open)
+    const failed = yield* Deferred.make<never, IntensityExceeded>()
+    yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
+    broker = new Broker(services, sessions, root, Deferred.await(failed), open)
     return broker
   })
 
@@ -195,11 +206,6 @@ export class Broker {
 
   tree(): TreeNode {
     return this.root.tree()
-  }
-
-  /** Fails when a part has crashed too often: the process cannot go on. */
-  get run(): Effect.Effect<never, unknown> {
-    return this.root.run
   }
 
   /** No new client; those that are there are sent away, MQTT 5 ones with 0x8B, and given the time to take what they are sent. */

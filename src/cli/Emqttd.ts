@@ -121,7 +121,7 @@ const emqttd = base.pipe(
       const loaded = yield* settings(flags)
       const { start } = yield* Effect.promise(() => import("./start.ts"))
       const { Broker } = yield* Effect.promise(() => import("../app/Broker.ts"))
-      yield* start(Broker.start, loaded, packageJson.version)
+      return yield* start(Broker.start, loaded, packageJson.version)
     })
   ),
   Command.withDescription("An MQTT broker: 3.1, 3.1.1 and 5. Without a subcommand it starts."),

@@ -24,7 +24,7 @@ const startBroker = Effect.fnUntraced(function* () {
   if (misbehaviour === "has-no-disk") return yield* Effect.fail({ message: "the disk is full", exitCode: 74 })
   if (misbehaviour === "waits-to-start") {
     yield* Effect.logInfo("waiting")
-    yield* Effect.never
+    return yield* Effect.never
   }
   return broker
 })

@@ -36,7 +36,7 @@ export class TestBroker {
     }
     const { Broker } = await import("../../src/app/Broker.ts")
     this.#dataDir = mkdtempSync(join(tmpdir(), "emqttd-test-"))
-    this.#scope = Effect.runSync(Scope.make())
+    this.#scope = Scope.makeUnsafe()
     const broker = await Effect.runPromise(
       Broker.start(settingsWith(overrides, this.#dataDir)).pipe(Effect.provideService(Scope.Scope, this.#scope))
     )

@@ -22,7 +22,7 @@ export const startInnerBroker = async (
   change: (settings: Settings) => Settings = (same) => same
 ): Promise<InnerBroker> => {
   const dataDir = mkdtempSync(join(tmpdir(), "emqttd-test-"))
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   const settings = change({
     ...defaultSettings,
     log: { ...defaultSettings.log, level: "error" },
