@@ -77,7 +77,7 @@ profile: $(READY) ## CPU profile of the broker under a scenario: make profile AR
 
 interop: $(READY) ## the Eclipse Paho suite: make interop SUITE=<clone of eclipse/paho.mqtt.testing>
 	@test -n "$(SUITE)" || { \
-	  echo 'interop: say where the suite is: make interop SUITE=<folder>, a clone of https://github.com/eclipse/paho.mqtt.testing' >&2; exit 2; }
+	  echo 'interop: say where the suite is: make interop SUITE=<folder>, a clone of eclipse/paho.mqtt.testing' >&2; exit 2; }
 	@$(BUN) scripts/interop/interop.ts "$(SUITE)"
 
 fmt: $(READY) ## format the sources

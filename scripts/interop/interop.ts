@@ -22,7 +22,7 @@ const suiteFolder = (given: string): string => {
     fs.existsSync(path.join(folder, "client_test5.py"))
   )
   return found === undefined
-    ? fail(`no client_test5.py in ${given}; get it with: git clone https://github.com/eclipse/paho.mqtt.testing`)
+    ? fail(`no client_test5.py in ${given}; the suite is the repository eclipse/paho.mqtt.testing`)
     : path.resolve(found)
 }
 
