@@ -99,8 +99,8 @@ export interface ConnectionSettings {
   readonly receiveMaximum: number
   /** Bytes, 4 KiB to 1 GiB. More waiting in a socket: QoS 0 is dropped (counted), QoS 1 and 2 wait in the queue. */
   readonly writeHighWatermarkBytes: number
-  /** 1 to 65536 chunks of bytes. Full: the socket is not read until it is empty again. */
-  readonly mailboxCapacity: number
+  /** Bytes read and not yet worked on, 1 KiB to 16 MiB. Full: the socket is not read until all is done; one read brings 512 KiB at most. */
+  readonly mailboxBytes: number
   /** Where MQTT 5 clients are sent when the node shuts down or is too busy (Server Reference); "" is nowhere. */
   readonly serverReference: string
   /** The answer to Request Response Information; "" is no answer. */
@@ -240,7 +240,7 @@ export const defaultSettings: Settings = {
     outgoingTopicAliasMaximum: 64,
     receiveMaximum: 100,
     writeHighWatermarkBytes: MIB,
-    mailboxCapacity: 64,
+    mailboxBytes: 64 * 1024,
     serverReference: "",
     responseInformation: "",
     retainAvailable: true,

@@ -79,7 +79,7 @@ const connection: Fields<ConnectionSettings> = {
   outgoingTopicAliasMaximum: ["outgoing_topic_alias_maximum", integer(0, 65_535)],
   receiveMaximum: ["receive_maximum", integer(1, 65_535)],
   writeHighWatermarkBytes: ["write_high_watermark", size(4 * KIB, 1024 * MIB)],
-  mailboxCapacity: ["mailbox_capacity", integer(1, 65_536)],
+  mailboxBytes: ["mailbox_size", size(KIB, 16 * MIB)],
   serverReference: ["server_reference", mqttText],
   responseInformation: ["response_information", mqttText],
   retainAvailable: ["retain_available", truth],

@@ -17,6 +17,7 @@ import { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
 import type { Services, Timed } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
+import { ChunkMailbox } from "./ChunkMailbox.ts"
 import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
 import {
   acceptance,
@@ -36,7 +37,6 @@ const framesPerTurn = 512
 const lingerMillis = 5_000
 
 /** Never pushed to: what an empty lane stands on. */
-const noChunks: Array<Buffer> = []
 const noEvents: Array<LinkEvent> = []
 
 const pingrespBuffer = Buffer.from(pingresp)
@@ -58,6 +58,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private readonly services: Services
   private readonly sessions: Sessions
   private readonly reader: FrameReader
+  private readonly chunks: ChunkMailbox
   /** Made by the first PUBLISH: most connections of a large broker only listen. */
   private incoming: Incoming | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
@@ -71,7 +72,6 @@ export class Connection extends Actor implements ClientLink, Timed {
   private endsWithSession = false
   private ending: Ending = withoutDisconnect
   private socketGone = false
-  private paused = false
   private drained = false
   private pings = 0
   /** The turn's budget ended before the frames did. */
@@ -80,7 +80,6 @@ export class Connection extends Actor implements ClientLink, Timed {
   private idleMillis: number
   private timer: Timer<Timed> | undefined
 
-  private chunks: Array<Buffer> = noChunks
   private events: Array<LinkEvent> = noEvents
 
   constructor(
@@ -98,6 +97,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.refusal = refusal
     this.owner = owner
     this.reader = new FrameReader(connection.maxPacketSize)
+    this.chunks = new ChunkMailbox(socket, connection.mailboxBytes)
     this.outlet = new Outlet(
       socket,
       services.scheduler,
@@ -115,12 +115,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** Bytes of the client. A full mailbox stops the reading of the socket, which stops the client. */
   onChunk(chunk: Buffer): void {
     if (this.phase === Phase.Closed) return
-    if (this.chunks === noChunks) this.chunks = [chunk]
-    else this.chunks.push(chunk)
-    if (this.chunks.length >= this.services.settings.connection.mailboxCapacity && !this.paused) {
-      this.paused = true
-      this.socket.pause()
-    }
+    this.chunks.push(chunk)
     this.wake()
   }
 
@@ -177,38 +172,24 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   // [MQTT-7.1.1-1] [MQTT5-4.2-1] the stream of bytes, in order and whole
   private takeChunks(): void {
-    const chunks = this.chunks
-    if (chunks.length > 0) {
-      this.lastReceivedAt = this.scheduler.now
-      if (!this.busy) {
-        for (let i = 0; i < chunks.length; i++) {
-          const chunk = chunks[i]
-          if (chunk === undefined) continue
-          this.services.counters.bytes_received_total += chunk.length
-          if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) judgeFirstByte(chunk)
-          this.reader.push(chunk)
-        }
-        // The busy keep their array, the others have none.
-        if (chunks.length > 1) chunks.length = 0
-        else this.chunks = noChunks
-      }
-    }
+    if (!this.chunks.isEmpty) this.lastReceivedAt = this.scheduler.now
     this.moreFrames = false
     let budget = framesPerTurn
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5]
     // [MQTT5-3.1.4-6] none after the end
-    while (!this.busy && this.reader.next()) {
-      this.services.counters.packets_received_total++
-      this.onFrame()
-      if (--budget === 0) {
+    while (!this.busy) {
+      if (this.reader.next()) {
+        this.services.counters.packets_received_total++
+        this.onFrame()
+        if (--budget > 0) continue
         this.moreFrames = true
-        this.wake()
-        break
+        return this.wake()
       }
-    }
-    if (this.paused && this.phase === Phase.Connected && this.chunks.length === 0) {
-      this.paused = false
-      this.socket.resume()
+      const chunk = this.chunks.take()
+      if (chunk === undefined) return this.chunks.workedOff()
+      this.services.counters.bytes_received_total += chunk.length
+      if (this.phase === Phase.AwaitingConnect && this.reader.pendingBytes === 0) judgeFirstByte(chunk)
+      this.reader.push(chunk)
     }
   }
 
@@ -458,7 +439,6 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.session?.command({ _tag: "Detach", link: this, ...this.ending })
     this.session = null
     for (const event of this.events) this.decline(event)
-    this.chunks = noChunks
     this.events = noEvents
     this.services.counters.connections_closed_total++
     if (this.socketGone) this.owner.closed(this)
