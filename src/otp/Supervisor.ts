@@ -183,6 +183,7 @@ export class Supervisor {
     this.stopping = undefined
     this.limit.reset()
     for (const child of [...this.byId.values()]) {
+      if (child.recovery !== undefined) child.recovery.failures = 0
       if (this.phase === "up" && child.fiber === undefined) this.begin(child)
     }
   }

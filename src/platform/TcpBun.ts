@@ -1,6 +1,7 @@
 /**
  * TCP by Bun's own sockets: a fifth of node:net's memory per connection. Bun's write takes what the kernel takes and forgets the rest,
- * and its end drops what has not gone and resets, so the rest is kept here and the end is a half-close. Invariant: while anything is kept nothing overtakes it.
+ * and its end drops what has not gone and resets, so the rest is kept here and the end is a half-close. Invariant: while anything is
+ * kept nothing overtakes it.
  */
 import type { Socket } from "bun"
 import { Effect } from "effect"

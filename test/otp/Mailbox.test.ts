@@ -57,6 +57,18 @@ describe("Mailbox", () => {
     assert.strictEqual(seen.size, 2)
   })
 
+  it("gives an array back that a burst has made long", () => {
+    const mailbox = new Mailbox<number>(1000)
+    const burst = () => {
+      for (let message = 0; message < 1000; message++) mailbox.offer(message)
+      const batch = mailbox.takeAll()
+      mailbox.release()
+      return batch
+    }
+    const seen = new Set([burst(), burst(), burst(), burst()])
+    assert.strictEqual(seen.size, 4)
+  })
+
   it("puts the rest of a batch back before what has come since", () => {
     const mailbox = new Mailbox<number>(4)
     for (const message of [1, 2, 3, 4]) mailbox.offer(message)

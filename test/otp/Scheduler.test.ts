@@ -131,6 +131,22 @@ describe("Scheduler", () => {
     ])
   })
 
+  it("a turn ends after its time, though it is two tasks that wake each other", async () => {
+    let now = 0
+    const scheduler = new Scheduler({ clock: () => now, turnMillis: 10, turnGenerations: 1_000_000 })
+    let runs = 0
+    const ping: Task = task(() => {
+      now++
+      runs++
+      scheduler.enqueue(pong)
+    })
+    const pong: Task = task(() => scheduler.enqueue(ping))
+    scheduler.enqueue(ping)
+    while (scheduler.turns < 5) await loopTurn()
+    scheduler.close()
+    assert.strictEqual(runs, 10 * scheduler.turns)
+  })
+
   it("a task that throws costs the others nothing", async () => {
     const defects: Array<[unknown, Task]> = []
     const scheduler = new Scheduler({ onDefect: (defect, culprit) => void defects.push([defect, culprit]) })

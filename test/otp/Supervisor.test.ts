@@ -182,6 +182,35 @@ describe("strategies", () => {
       assert.isTrue(supervisor.tree().children.every((child) => child.status === "running"))
     }))
 
+  it.effect("of several crashes while a group restarts the first in order takes the others along", () =>
+    Effect.gen(function* () {
+      const journal = new Journal()
+      const supervisor = yield* journal.supervisor({ strategy: "rest-for-one" })
+      for (const id of ["a", "b", "c"]) supervisor.startChild(journal.child(id))
+      supervisor.startChild(journal.slowChild("slow"))
+      for (const id of ["c", "b", "a"]) yield* journal.crash(id)
+      assert.deepStrictEqual(journal.news, ["+a", "+b", "+c", "+slow", "-c", "-b", "-a"])
+      yield* journal.letGo("slow")
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(journal.news, ["-slow", "+a", "+b", "+c", "+slow"])
+    }))
+
+  it.effect("an abandoned life that ends at last is not the end of the next", () =>
+    Effect.gen(function* () {
+      const journal = new Journal()
+      const supervisor = yield* journal.supervisor({ strategy: "one-for-all" })
+      supervisor.startChild(journal.child("a"))
+      supervisor.startChild(journal.slowChild("stuck", { shutdownMillis: 300 }))
+      yield* journal.crash("a")
+      yield* TestClock.adjust("300 millis")
+      assert.deepStrictEqual(journal.news, ["+a", "+stuck", "-a", "+a", "+stuck"])
+      yield* journal.letGo("stuck")
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(journal.news, ["-stuck"])
+      assert.deepStrictEqual(journal.actions, ["a restarted", "stuck abandoned"])
+      assert.isTrue(supervisor.tree().children.every((child) => child.status === "running"))
+    }))
+
   it.effect("a child that crashes as it starts keeps those after it from starting until it has come up", () =>
     Effect.gen(function* () {
       const journal = new Journal()
@@ -319,6 +348,21 @@ describe("intensity", () => {
       supervisor.startChild({ ...journal.child("a"), start: Effect.die("cannot start") })
       while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(1)
       assert.strictEqual(journal.reports.length, 501)
+    }))
+
+  it.effect("run again, it counts anew", () =>
+    Effect.gen(function* () {
+      const journal = new Journal()
+      const supervisor = yield* journal.supervisor({ intensity: { times: 1, withinMillis: 1000 } })
+      supervisor.startChild(journal.child("a"))
+      for (let life = 0; life < 3; life++) {
+        const fiber = yield* Effect.forkChild(Effect.flip(supervisor.run), { startImmediately: true })
+        yield* journal.crash("a")
+        yield* TestClock.adjust("100 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* journal.crash("a")
+        assert.instanceOf(yield* Fiber.join(fiber), IntensityExceeded)
+      }
     }))
 
   it.effect("a parent restarts a supervisor that gave up; that starts its children again", () =>
@@ -531,6 +575,29 @@ describe("stopping", () => {
       yield* Effect.forkChild(supervisor.run, { startImmediately: true })
       assert.deepStrictEqual(journal.news, ["+a"])
       assert.isTrue(supervisor.startChild(journal.child("c")))
+    }))
+
+  it.effect("a restart that waits does not happen while the others are being stopped, nor in the next life", () =>
+    Effect.gen(function* () {
+      for (const strategy of ["one-for-one", "rest-for-one"] as const) {
+        const journal = new Journal()
+        const supervisor = yield* journal.supervisor({ strategy })
+        supervisor.startChild(journal.slowChild("slow", { shutdownMillis: Infinity }))
+        supervisor.startChild(journal.child("a"))
+        const fiber = yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+        yield* journal.crash("a")
+        yield* TestClock.adjust(0)
+        yield* journal.crash("a")
+        assert.deepStrictEqual(journal.news, ["+slow", "+a", "-a", "+a", "-a"])
+        const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+        yield* TestClock.adjust("1 minute")
+        assert.isEmpty(journal.news)
+        yield* journal.letGo("slow")
+        yield* Fiber.join(interrupting)
+        yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(journal.news, ["-slow", "+slow", "+a"])
+      }
     }))
 
   it.effect("a scope that ends while a group restarts, and while a restart waits, stops both", () =>

@@ -51,8 +51,9 @@ export class RawClient extends Happenings {
     })
   }
 
+  /** Half-open: the server's end does not make it end as well. */
   static async connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
-    const client = new RawClient(connect({ port, host, noDelay: true }))
+    const client = new RawClient(connect({ port, host, noDelay: true, allowHalfOpen: true }))
     await client.until(() => client.connected || client.error !== undefined)
     return client
   }
