@@ -175,9 +175,10 @@ export class Scheduler {
     }
   }
 
+  /** Last queued, first run: what a client's bytes have set going is written before the answer to that client. */
   private takeFlushes(): void {
     const spare = this.flushing
-    this.flushing = this.flushes
+    this.flushing = this.flushes.reverse()
     this.flushes = spare
     this.flushCursor = 0
   }

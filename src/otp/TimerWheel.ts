@@ -81,8 +81,9 @@ export class TimerWheel<T> {
   }
 
   /**
-   * Fires what is due, tick by tick; within a tick, and after a pause of more than a revolution, in any order. The callback may schedule, move and cancel; what it throws reaches the caller, and the
-   * next advance goes on behind it. A time before the last advance fires nothing.
+   * Fires what is due, tick by tick; within a tick, and after a pause of more than a revolution, in any order. The callback may
+   * schedule, move and cancel; what it throws reaches the caller, and the next advance goes on behind it. A time before the last
+   * advance fires nothing.
    */
   advance(now: number, onDue: (item: T) => void): void {
     const target = Math.floor(now / this.tickMillis)

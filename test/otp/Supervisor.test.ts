@@ -577,27 +577,42 @@ describe("stopping", () => {
       assert.isTrue(supervisor.startChild(journal.child("c")))
     }))
 
-  it.effect("a restart that waits does not happen while the others are being stopped, nor in the next life", () =>
+  it.effect("a restart that waits does not happen while the others are being stopped", () =>
     Effect.gen(function* () {
-      for (const strategy of ["one-for-one", "rest-for-one"] as const) {
-        const journal = new Journal()
-        const supervisor = yield* journal.supervisor({ strategy })
-        supervisor.startChild(journal.slowChild("slow", { shutdownMillis: Infinity }))
-        supervisor.startChild(journal.child("a"))
-        const fiber = yield* Effect.forkChild(supervisor.run, { startImmediately: true })
-        yield* journal.crash("a")
-        yield* TestClock.adjust(0)
-        yield* journal.crash("a")
-        assert.deepStrictEqual(journal.news, ["+slow", "+a", "-a", "+a", "-a"])
-        const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
-        yield* TestClock.adjust("1 minute")
-        assert.isEmpty(journal.news)
-        yield* journal.letGo("slow")
-        yield* Fiber.join(interrupting)
-        yield* Effect.forkChild(supervisor.run, { startImmediately: true })
-        yield* TestClock.adjust("1 minute")
-        assert.deepStrictEqual(journal.news, ["-slow", "+slow", "+a"])
-      }
+      const journal = new Journal()
+      const supervisor = yield* journal.supervisor()
+      supervisor.startChild(journal.child("a"))
+      supervisor.startChild(journal.slowChild("slow", { shutdownMillis: Infinity }))
+      const fiber = yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+      yield* journal.crash("a")
+      yield* journal.crash("a")
+      assert.deepStrictEqual(journal.news, ["+a", "+slow", "-a", "+a", "-a"])
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.isEmpty(journal.news)
+      yield* journal.letGo("slow")
+      yield* Fiber.join(interrupting)
+      yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(journal.news, ["-slow", "+a", "+slow"])
+    }))
+
+  it.effect("a group's restart that waits ends with the life in which it was asked for", () =>
+    Effect.gen(function* () {
+      const journal = new Journal()
+      const supervisor = yield* journal.supervisor({ strategy: "rest-for-one" })
+      supervisor.startChild(journal.child("a"))
+      const fiber = yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+      yield* journal.crash("a")
+      yield* TestClock.adjust(0)
+      yield* journal.crash("a")
+      yield* Fiber.interrupt(fiber)
+      yield* Effect.forkChild(supervisor.run, { startImmediately: true })
+      assert.deepStrictEqual(journal.news, ["+a", "-a", "+a", "-a", "+a"])
+      // Were the old one still waiting, this crash would wait behind it.
+      yield* journal.crash("a")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(journal.news, ["-a", "+a"])
     }))
 
   it.effect("a scope that ends while a group restarts, and while a restart waits, stops both", () =>
