@@ -26,7 +26,9 @@ for (const file of filesUnder("test", ".test.ts")) conformance.addProofs(scanTes
 const gaps = conformance.gaps()
 const text = render(conformance)
 if (process.argv.includes("--check")) {
-  if (read("docs/conformance.md") !== text) {
+  // A line that moved is no news: the numbers are put right whenever the table is built anew.
+  const withoutLines = (table: string) => table.replaceAll(/(:|#L)\d+/g, "")
+  if (withoutLines(read("docs/conformance.md")) !== withoutLines(text)) {
     gaps.push("docs/conformance.md is out of date: run bun scripts/conformance/build.ts")
   }
 } else {

@@ -11,7 +11,7 @@ const [misbehaviour = "", dataDir = ""] = process.argv.slice(2)
 const broker: RunningBroker = {
   addresses: [],
   shutdown: misbehaviour === "never-shuts-down" ? Effect.never : Effect.void,
-  run: misbehaviour === "crashes" ? Effect.fail(new Error("router crashed 11 times in 10 s")) : Effect.never
+  run: misbehaviour === "crashes" ? Effect.fail("router crashed 11 times in 10 s") : Effect.never
 }
 
 const settings = {

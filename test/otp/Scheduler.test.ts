@@ -20,7 +20,7 @@ describe("Scheduler", () => {
     assert.deepStrictEqual(log, ["a", "b", "c"])
   })
 
-  it("runs what tasks queue in the same turn, then the flushes", async () => {
+  it("runs what tasks queue in the same turn, then the flushes, last queued first", async () => {
     const scheduler = new Scheduler()
     const { log, logs } = recorder()
     scheduler.enqueueFlush(logs("flush"))
@@ -35,7 +35,7 @@ describe("Scheduler", () => {
     }))
     scheduler.enqueue(logs("b"))
     await settle(scheduler)
-    assert.deepStrictEqual(log, ["a", "a ends", "b", "a1", "a2", "flush", "flush of a"])
+    assert.deepStrictEqual(log, ["a", "a ends", "b", "a1", "a2", "flush of a", "flush"])
     assert.strictEqual(scheduler.turns, 1)
     assert.strictEqual(scheduler.tasks, 4)
   })
@@ -50,7 +50,7 @@ describe("Scheduler", () => {
     }))
     scheduler.enqueueFlush(logs("other flush"))
     await settle(scheduler)
-    assert.deepStrictEqual(log, ["flush in turn 1", "other flush", "task in turn 2", "second flush in turn 2"])
+    assert.deepStrictEqual(log, ["other flush", "flush in turn 1", "task in turn 2", "second flush in turn 2"])
   })
 
   it("enqueueNext goes before what is queued, in the order of asking", async () => {
