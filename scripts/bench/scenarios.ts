@@ -98,20 +98,20 @@ export const scenarios: ReadonlyArray<Scenario> = [
     "fanin-flood",
     "fan-in, 1,000 to 1, QoS 0, publishers without a limit",
     "--layout fanin --pubs 1000 --subs 1",
-    undefined,
-    undefined
+    times(1.5),
+    365_000
   ),
   pubsub(
     "wildcard-flood",
     "1,000 subscribers with wildcards, QoS 0, publishers without a limit",
     "--layout wild --pubs 10 --subs 1000",
-    undefined,
-    undefined
+    times(2),
+    262_000
   ),
   {
     id: "latency",
     title: "latency at 10,000 messages a second, 100 pairs, QoS 1",
-    load: ["pubsub", "--pubs", "100", "--subs", "100", "--qos", "1", "--rate", "10000"],
+    load: ["pubsub", "--pubs", "100", "--subs", "100", "--qos", "1", "--rate", "10000", "--warmup", "2"],
     timed: true,
     figures: [
       { key: "latency_p50_us", title: "p50", better: "lower", unit: "µs", bar: { kind: "no worse" }, flashmq: 183 },
