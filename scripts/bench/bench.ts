@@ -115,7 +115,8 @@ const main = async (): Promise<number> => {
     }
   }
 
-  const markdown = markdownOf({ brokers: chosen, scenarios: selected, rows, facts: facts(startedAt, chosen) })
+  const notes = fs.readFileSync(path.join(import.meta.dirname, "notes.md"), "utf8")
+  const markdown = markdownOf({ brokers: chosen, scenarios: selected, rows, facts: facts(startedAt, chosen), notes })
   const isWhole = !quick && only.length === 0 && process.env["BROKERS"] === undefined
   const target = isWhole ? path.join(projectRoot, "docs/benchmarks.md") : path.join(folder, "benchmarks.md")
   fs.writeFileSync(target, markdown)

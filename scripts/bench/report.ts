@@ -15,6 +15,8 @@ export interface Frame {
   readonly scenarios: ReadonlyArray<Scenario>
   readonly rows: ReadonlyArray<Row>
   readonly facts: ReadonlyArray<readonly [name: string, value: string]>
+  /** Markdown: what the figures do not say by themselves; scripts/bench/notes.md. */
+  readonly notes: string
 }
 
 export const median = (values: ReadonlyArray<number>): number | undefined => {
@@ -129,6 +131,7 @@ export const markdownOf = (frame: Frame): string => {
     "",
     tableOf(header, lines),
     "",
+    frame.notes,
     "The scenarios, as arguments of the load generator (`scripts/bench/loadgen`, its README explains each figure):",
     "",
     ...frame.scenarios.map((scenario) =>

@@ -163,7 +163,7 @@ export class Broker {
     let broker: Broker | undefined
     const closedBecause = () =>
       broker?.closing === true
-        ? { reasonCode: ReasonCode.ServerShuttingDown, reason: "the server is shutting down" }
+        ? { reasonCode: ReasonCode.ServerUnavailable, reason: "the server is shutting down" }
         : memory.refusal(scheduler.now)
     const open: Array<Open> = []
     for (const listenerSettings of withinFileLimit(settings, log)) {

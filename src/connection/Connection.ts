@@ -405,7 +405,9 @@ export class Connection extends Actor implements ClientLink, Timed {
       const serverReference = serverReferenceOf(this.services.settings, reasonCode)
       this.appendFitting(fittingDisconnect(reasonCode, { reasonString, serverReference }, this.maximumPacketSize))
     } else if (this.phase === Phase.Opening) {
-      this.sendConnack({ version: this.version, sessionPresent: false, reasonCode, reasonString: reason })
+      // Superseded or too late before its session was there: none of these reasons is one of CONNACK's.
+      const unavailable = ReasonCode.ServerUnavailable
+      this.sendConnack({ version: this.version, sessionPresent: false, reasonCode: unavailable, reasonString: reason })
     }
     this.finish()
   }

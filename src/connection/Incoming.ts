@@ -105,12 +105,17 @@ export class Incoming {
 
   /** Why a well-formed PUBLISH of an MQTT 5 client is not taken; 0: it is. */
   private refusal(message: Message): number {
+    const { counters, retainer } = this.services
     if (message.properties?.payloadFormatIndicator === 1) {
       const payload = message.payload
-      if (!isValidUtf8(payload, 0, payload.length)) return ReasonCode.PayloadFormatInvalid
+      if (!isValidUtf8(payload, 0, payload.length)) {
+        counters.messages_refused_total++
+        return ReasonCode.PayloadFormatInvalid
+      }
     }
-    if (message.retain && message.qos > 0 && this.services.retainer.isFull(message)) {
-      this.services.counters.quota_exceeded_total++
+    if (message.retain && message.qos > 0 && retainer.isFull(message)) {
+      counters.messages_refused_total++
+      counters.quota_exceeded_total++
       return ReasonCode.QuotaExceeded
     }
     return 0

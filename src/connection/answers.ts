@@ -29,10 +29,13 @@ export const fittingDisconnect = (
 
 /** Where a client that is sent away for want of room or time may go instead; undefined: nowhere in particular. */
 export const serverReferenceOf = ({ connection }: Settings, reasonCode: number): string | undefined =>
-  (reasonCode === ReasonCode.ServerBusy || reasonCode === ReasonCode.ServerShuttingDown) &&
-    connection.serverReference !== ""
-    ? connection.serverReference
-    : undefined
+  sentElsewhere.has(reasonCode) && connection.serverReference !== "" ? connection.serverReference : undefined
+
+const sentElsewhere: ReadonlySet<number> = new Set([
+  ReasonCode.ServerUnavailable,
+  ReasonCode.ServerBusy,
+  ReasonCode.ServerShuttingDown
+])
 
 /**
  * The version in which a CONNECT that cannot be accepted is answered; undefined: not at all. 3.1.1 knows no answer for a

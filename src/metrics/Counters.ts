@@ -23,6 +23,8 @@ export class Counters {
   messages_sent_qos1_total = 0
   messages_sent_qos2_total = 0
   messages_no_subscribers_total = 0
+  /** Well-formed, but neither delivered nor retained: payload format, retained limits. */
+  messages_refused_total = 0
   /** QoS 2 PUBLISH packets that came again and were not published again. */
   messages_duplicate_total = 0
 

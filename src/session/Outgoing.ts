@@ -51,6 +51,7 @@ export class Outgoing {
   /** Exchanges that count against the window of this connection. */
   private outstanding = 0
   private window = 0
+  private congestionLogged = false
 
   constructor(services: Services, subscriber: Subscriber) {
     this.services = services
@@ -72,7 +73,7 @@ export class Outgoing {
     if (qos === 0) {
       if (link !== null && this.queue.qos0Size === 0) {
         if (!link.outlet.congested) this.sendQos0(link, message, route, route.retainAsPublished && message.retain)
-        else this.services.counters.deliveries_dropped_congested_total++
+        else this.dropCongested(message)
         return
       }
       if (link === null && !this.settings.queue.storeQoS0) {
@@ -94,6 +95,18 @@ export class Outgoing {
         limit: "queue.capacity"
       })
     }
+  }
+
+  /** One line for each time that the socket fills, a count for each message. */
+  private dropCongested(message: Message): void {
+    this.services.counters.deliveries_dropped_congested_total++
+    if (this.congestionLogged) return
+    this.congestionLogged = true
+    this.services.log.warning("slow consumer: its socket is full, QoS 0 messages are dropped", {
+      client_id: this.subscriber.clientId,
+      topic: message.topic,
+      limit: "connection.write_high_watermark"
+    })
   }
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
@@ -200,6 +213,7 @@ export class Outgoing {
   pump(): boolean {
     const link = this.link
     if (link === null) return false
+    if (!link.outlet.congested) this.congestionLogged = false
     if (this.resend.length > 0 && !this.pumpResend(link)) return false
     while (this.queue.size > 0) {
       const next = this.queue.peek()
@@ -345,6 +359,11 @@ export class Outgoing {
     const size = publishSize(message, version, qos, identifiers, link.aliases === undefined ? 0 : 1, false)
     if (size > link.maximumPacketSize) {
       this.services.counters.deliveries_dropped_too_large_total++
+      this.services.log.info("message larger than the client takes: not sent", {
+        client_id: this.subscriber.clientId,
+        topic: message.topic,
+        bytes: size
+      })
       return false
     }
     // [MQTT5-3.3.2-11]

@@ -89,6 +89,11 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     if (waiting >= capacity) {
       if (waiting >= capacity * 2 || this.finished) {
         this.services.counters.deliveries_dropped_mailbox_full_total++
+        this.services.log.warning("mailbox of a session full: message dropped", {
+          client_id: this.clientId,
+          topic: message.topic,
+          limit: "session.mailbox_capacity"
+        })
         return
       }
       if (waiting === capacity) this.wakeNext()
