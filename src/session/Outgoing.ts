@@ -111,7 +111,15 @@ export class Outgoing {
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
   replay(cursor: RetainedCursor, route: Route): void {
+    this.stopReplay(route.topicFilter)
     this.replays = [...this.replays, { cursor, route }]
+  }
+
+  /** The subscription was made anew or given up: what it has not got yet of the retained messages is not sent any more. */
+  stopReplay(topicFilter: string): void {
+    if (this.replays.length === 0) return
+    if (this.replays[0]?.route.topicFilter === topicFilter) this.held = null
+    this.replays = this.replays.filter(({ route }) => route.topicFilter !== topicFilter)
   }
 
   // --- acknowledgements in -----------------------------------------------------------------------------------------

@@ -354,6 +354,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
       if (this.subscriptions?.delete(topicFilter) !== true) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
+      this.sending?.stopReplay(topicFilter) // [MQTT-3.10.4-2] [MQTT5-3.10.4-2]
       return ReasonCode.Success
     })
     // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] answered even if there was nothing to delete

@@ -89,3 +89,29 @@ describe("a slow consumer", () => {
     assert.deepStrictEqual(got, [...window, ...queued])
   })
 })
+
+describe("retained messages that a subscription is owed", () => {
+  it("[MQTT-3.10.4-2] [MQTT5-3.10.4-2] stop with UNSUBSCRIBE; subscribing again begins anew", async () => {
+    const inner = await startInnerBroker()
+    const publisher = await inner.connect(4)
+    const count = 100
+    for (let i = 0; i < count; i++) await publisher.publish(`kept/${i}`, "x", { qos: 1, retain: true })
+    const client = await inner.connect(5, { properties: { receiveMaximum: 5 } })
+    await client.subscribe("kept/+", 1)
+    const first = await client.receivePublishes(5)
+    client.send({ cmd: "unsubscribe", messageId: 77, unsubscriptions: ["kept/+"] })
+    await client.receive("unsuback", { messageId: 77 })
+    for (const packet of first) await client.acknowledge(packet)
+    await client.expectNothing()
+    await client.subscribe("kept/+", 1)
+    const topics = new Set<string>()
+    for (let i = 0; i < count; i++) {
+      const packet = await client.receive("publish", { retain: true })
+      await client.acknowledge(packet)
+      topics.add(packet.topic)
+    }
+    assert.strictEqual(topics.size, count)
+    await client.expectNothing()
+    await inner.stop()
+  })
+})
