@@ -2,7 +2,7 @@
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
 import type { ListenerSettings, Settings } from "../config/Settings.ts"
-import { Listener } from "../listener/Listener.ts"
+import { Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Counters } from "../metrics/Counters.ts"
 import { EventLog, type LogFields, type LogSink } from "../metrics/EventLog.ts"
 import { Output } from "../mqtt/Output.ts"
@@ -261,10 +261,13 @@ const startFailed = (name: string) => (failure: ListenFailed): BrokerStartFailed
 /** A runtime that has run out of files spins or stops accepting: the listeners together stay below the system's limit. */
 const withinFileLimit = (settings: Settings, log: EventLog): ReadonlyArray<ListenerSettings> => {
   const enabled = settings.listeners.filter((listener) => listener.enabled)
-  const room = Math.max(1, Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled.length)))
+  const room = Math.max(
+    1,
+    Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled.length)) - refusalsAtATime
+  )
   return enabled.map((listener) => {
     if (listener.maxConnections <= room) return listener
-    log.debug("max_connections lowered to what the open file limit allows", {
+    log.info("max_connections lowered to what the open file limit allows", {
       listener: listener.name,
       max_connections: room
     })

@@ -139,7 +139,7 @@ export interface SessionSettings {
   /** 1 to 100,000,000 in the node. Above it a new one is refused: CONNACK 0x97 Quota exceeded (3.x: 3). */
   readonly maxSessions: number
   /**
-   * 16 to 1,048,576 deliveries not looked at yet. Full: the session runs next; at twice as many the newest is dropped,
+   * 512 to 1,048,576 deliveries not looked at yet. Full: the session runs next; at twice as many the newest is dropped,
    * counted.
    */
   readonly mailboxCapacity: number

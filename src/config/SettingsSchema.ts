@@ -97,7 +97,7 @@ const session: Fields<SessionSettings> = {
   retryIntervalMillis: ["retry_interval", duration({ minimum: "1s", maximum: "1h", zero: true })],
   maxSubscriptions: ["max_subscriptions", integer(1, 1_000_000)],
   maxSessions: ["max_sessions", integer(1, 100_000_000)],
-  mailboxCapacity: ["mailbox_capacity", integer(16, 1_048_576)]
+  mailboxCapacity: ["mailbox_capacity", integer(512, 1_048_576)]
 }
 
 const queue: Fields<QueueSettings> = {

@@ -44,6 +44,13 @@ export class ChunkMailbox {
     return chunk
   }
 
+  /** Nothing of it is wanted any more; the socket is read on, so that its end is seen. */
+  discard(): void {
+    this.chunks = noChunks
+    this.next = 0
+    this.workedOff()
+  }
+
   /** What was taken is done with; when nothing is left reading goes on. */
   workedOff(): void {
     if (!this.isEmpty) return

@@ -117,6 +117,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     if (this.phase === Phase.Closed) return
     this.chunks.push(chunk)
     this.wake()
+    this.lastReceivedAt = this.scheduler.now
   }
 
   onDrain(): void {
@@ -172,12 +173,12 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   // [MQTT-7.1.1-1] [MQTT5-4.2-1] the stream of bytes, in order and whole
   private takeChunks(): void {
-    if (!this.chunks.isEmpty) this.lastReceivedAt = this.scheduler.now
     this.moreFrames = false
     let budget = framesPerTurn
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5]
     // [MQTT5-3.1.4-6] none after the end
-    while (!this.busy) {
+    // A client that does not take its answers is not read either.
+    while (!this.busy && (!this.outlet.congested || this.socketGone)) {
       if (this.reader.next()) {
         this.services.counters.packets_received_total++
         this.onFrame()
@@ -280,7 +281,9 @@ export class Connection extends Actor implements ClientLink, Timed {
   private takeEvents(): void {
     const events = this.events
     this.events = noEvents
+    let taken = 0
     for (const event of events) {
+      taken++
       switch (event._tag) {
         case "Attached":
           this.onAttached(event.session, event.sessionPresent)
@@ -300,7 +303,10 @@ export class Connection extends Actor implements ClientLink, Timed {
         default:
           event satisfies never
       }
-      if (this.ended) return
+      if (this.phase !== Phase.Closed) continue
+      // It is over; who still wanted to attach must hear of it.
+      for (const late of events.slice(taken)) this.decline(late)
+      return
     }
   }
 
@@ -422,6 +428,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.setTimer(undefined)
     if (!this.socketGone) {
       this.outlet.flush()
+      this.chunks.discard()
       // Half closed: the client can still read why, and what it sends meanwhile is not answered by a reset that would eat the reason.
       this.socket.end()
       this.setTimer(this.scheduler.now + lingerMillis)
@@ -455,7 +462,8 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private onDeadline(): void {
     const due = this.lastReceivedAt + this.idleMillis
-    if (this.scheduler.now < due && this.phase !== Phase.AwaitingConnect) return this.setTimer(due)
+    const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
+    if (this.scheduler.now < due && !comingIn) return this.setTimer(due)
     this.services.counters.connections_timed_out_total++
     this.services.log.info(this.session === null ? "no CONNECT in time" : "keep alive timeout", {
       client_id: this.clientId,

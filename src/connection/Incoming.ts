@@ -116,6 +116,10 @@ export class Incoming {
     if (message.retain && message.qos > 0 && retainer.isFull(message)) {
       counters.messages_refused_total++
       counters.quota_exceeded_total++
+      this.services.log.warning("retained message refused: a limit of [retain] is reached", {
+        client_id: this.clientId,
+        topic: message.topic
+      })
       return ReasonCode.QuotaExceeded
     }
     return 0

@@ -12,7 +12,7 @@ import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 
 /** Sockets above a limit that may wait to be told so at their CONNECT; those beyond are closed at once. */
-const refusalsAtATime = 256
+export const refusalsAtATime = 256
 
 /** So many more connections than at the last time, and young garbage is collected: some 4 ms for every 512 clients. */
 const connectionsPerCollection = 512

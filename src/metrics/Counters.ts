@@ -14,7 +14,6 @@ export class Counters {
   bytes_received_total = 0
   bytes_sent_total = 0
   packets_received_total = 0
-  packets_sent_total = 0
 
   messages_received_qos0_total = 0
   messages_received_qos1_total = 0
@@ -49,9 +48,9 @@ export class Counters {
   sessions_ended_total = 0
   sessions_crashed_total = 0
   sessions_refused_total = 0
+  subscriptions_refused_total = 0
   wills_published_total = 0
   router_restarts_total = 0
-  retainer_restarts_total = 0
 
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(

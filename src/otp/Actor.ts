@@ -120,6 +120,12 @@ export abstract class Actor implements Task {
         this.over = true
         return resume(Effect.die(defect))
       }
+      // It may have ended itself in there; `unreported` was set by that end.
+      const ended: Effect.Effect<void> | undefined = this.unreported
+      if (ended !== undefined) {
+        this.unreported = undefined
+        return resume(ended)
+      }
       // What came between two lives was not announced.
       this.wake()
     }

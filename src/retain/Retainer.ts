@@ -94,7 +94,11 @@ export class Retainer extends MailboxActor<Message> {
    * (counted). `isFull` tells before whether a limit is in the way.
    */
   store(message: Message): boolean {
-    if (this.cast(message)) return true
+    if (this.cast(message)) {
+      // A SUBSCRIBE that comes after it must find it: it overtakes what is queued, as requests do.
+      this.wakeNext()
+      return true
+    }
     this.counters.rejectedMailbox++
     this.warn("mailbox", message)
     return false
@@ -102,6 +106,11 @@ export class Retainer extends MailboxActor<Message> {
 
   /** Whether a limit keeps this message from being retained, as things are now: for the 0x97 of its acknowledgement. */
   isFull(message: Message): boolean {
+    // What waits in the mailbox is counted as if all of it were new: better refused than acknowledged and not kept.
+    const waiting = this.mailbox.size
+    if (waiting > 0 && this.tree.size + waiting >= this.settings.maxMessages && this.get(message.topic) === undefined) {
+      return message.payloadLength > 0
+    }
     return this.mailbox.isFull || this.limitOf(message) !== undefined
   }
 

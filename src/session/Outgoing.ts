@@ -34,7 +34,6 @@ interface Replay {
 }
 
 const noEntries: ReadonlyArray<InflightEntry> = []
-const noReplays: ReadonlyArray<Replay> = []
 
 export class Outgoing {
   readonly inflight: InflightWindow
@@ -45,9 +44,8 @@ export class Outgoing {
   private link: ClientLink | null = null
   /** Exchanges of an earlier connection that this one has not seen yet, oldest first. */
   private resend: ReadonlyArray<InflightEntry> = noEntries
-  private replays: ReadonlyArray<Replay> = noReplays
-  /** A message that a replay has given and that found no room: it goes before the others. */
-  private held: { message: Message; route: Route } | null = null
+  /** By topic filter: at most one for each subscription. */
+  private replays: Map<string, Replay> | null = null
   /** Exchanges that count against the window of this connection. */
   private outstanding = 0
   private window = 0
@@ -111,15 +109,13 @@ export class Outgoing {
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
   replay(cursor: RetainedCursor, route: Route): void {
-    this.stopReplay(route.topicFilter)
-    this.replays = [...this.replays, { cursor, route }]
+    this.replays ??= new Map()
+    this.replays.set(route.topicFilter, { cursor, route })
   }
 
   /** The subscription was made anew or given up: what it has not got yet of the retained messages is not sent any more. */
   stopReplay(topicFilter: string): void {
-    if (this.replays.length === 0) return
-    if (this.replays[0]?.route.topicFilter === topicFilter) this.held = null
-    this.replays = this.replays.filter(({ route }) => route.topicFilter !== topicFilter)
+    this.replays?.delete(topicFilter)
   }
 
   // --- acknowledgements in -----------------------------------------------------------------------------------------
@@ -173,12 +169,11 @@ export class Outgoing {
     for (const entry of this.resend) entry.sent = false
   }
 
-  /** The connection has gone; what a new subscription is still owed waits for the next one. Shared messages that it had not acknowledged go to another member that is connected. */
+  /** The connection has gone; what a new subscription is still owed waits for the next one. */
   detach(): void {
     this.link = null
     this.resend = noEntries
     this.outstanding = 0
-    this.handOver(false)
   }
 
   /** The session ends: what it was owed is handed over where that is allowed, and counted. */
@@ -193,7 +188,8 @@ export class Outgoing {
   }
 
   // [MQTT-3.10.4-3] [MQTT5-3.10.4-3] nothing but this and acknowledgements takes an exchange away: UNSUBSCRIBE does not
-  private handOver(sessionEnds: boolean): void {
+  /** Shared messages that the client has not acknowledged go to another member that is connected. */
+  handOver(sessionEnds: boolean): void {
     if (this.inflight.size > 0) {
       for (const entry of this.inflight.inOrder()) {
         // [MQTT5-4.8.2-4] [MQTT5-4.8.2-5] a QoS 2 message that was sent stays with its client, or dies with its session
@@ -231,13 +227,13 @@ export class Outgoing {
       this.queue.shift()
       this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain)
     }
-    return this.replays.length > 0 && this.pumpReplays(link)
+    return this.replays !== null && this.pumpReplays(link, this.replays)
   }
 
   /** Outgoing QoS 1 and 2 of a live connection that are older than the retry interval are sent again (3.1 and 3.1.1 only). */
   retry(sentBefore: number): void {
     const link = this.link
-    if (link === null || this.inflight.size === 0) return
+    if (link === null || this.inflight.size === 0 || link.outlet.congested) return
     for (const entry of this.inflight.inOrder()) {
       if (entry.sent && entry.sentAt <= sentBefore) this.sendAgain(link, entry)
     }
@@ -275,26 +271,20 @@ export class Outgoing {
     }
   }
 
-  private pumpReplays(link: ClientLink): boolean {
+  private pumpReplays(link: ClientLink, replays: Map<string, Replay>): boolean {
     let budget = replayPerTurn
-    while (this.replays.length > 0) {
-      const replay = this.replays[0]
-      if (replay === undefined) break
+    for (const [topicFilter, { cursor, route }] of replays) {
       while (true) {
-        if (link.outlet.congested) return false
+        // Nothing is drawn that cannot be sent at once: what waits in the tree is never stale.
+        if (link.outlet.congested || (route.qos > 0 && !this.canSend(link))) return false
         if (budget-- <= 0) return true
-        const message = this.held?.message ?? replay.cursor.next(stepsPerTurn)
-        if (message === undefined && !replay.cursor.done) return true
+        const message = cursor.next(stepsPerTurn)
+        if (message === undefined && !cursor.done) return true
         if (message === undefined) break
-        const qos = Math.min(message.qos, replay.route.qos)
-        if (qos > 0 && !this.canSend(link)) {
-          this.held = { message, route: replay.route }
-          return false
-        }
-        this.held = null
-        this.send(link, message, replay.route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-9] RETAIN is 1 for a new subscription
+        if (route.noLocal && message.publisher === this.subscriber.clientId) continue // [MQTT5-3.8.3-3]
+        this.send(link, message, route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-9] RETAIN is 1 for a new subscription
       }
-      this.replays = this.replays.length === 1 ? noReplays : this.replays.slice(1)
+      replays.delete(topicFilter)
     }
     return false
   }

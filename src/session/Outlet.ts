@@ -105,12 +105,11 @@ export class Outlet implements Task {
     this.buffer = null
     this.pending = 0
     this.counters.bytes_sent_total += pending
-    if (this.earlier === null) {
-      this.socket.write(buffer, this.start, this.end)
-    } else {
-      this.writeJoined(this.earlier, buffer, pending)
-    }
-    this.congested = this.socket.bufferedBytes > this.highWatermark
+    const taken = this.earlier === null
+      ? this.socket.write(buffer, this.start, this.end)
+      : this.writeJoined(this.earlier, buffer, pending)
+    // Only a write that was not taken whole is followed by `drained`.
+    this.congested = !taken && this.socket.bufferedBytes > this.highWatermark
   }
 
   /** The socket has been emptied. */
@@ -129,7 +128,7 @@ export class Outlet implements Task {
     earlier: Array<{ buffer: Buffer; start: number; end: number }>,
     last: Buffer,
     total: number
-  ): void {
+  ): boolean {
     const output = this.arena.output
     output.reserve(total)
     const joined = output.buffer
@@ -139,6 +138,6 @@ export class Outlet implements Task {
     position += last.copy(joined, position, this.start, this.end)
     output.position = position
     this.earlier = null
-    this.socket.write(joined, from, position)
+    return this.socket.write(joined, from, position)
   }
 }

@@ -80,6 +80,13 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
    * the end: dropped and counted.
    */
   deliver(message: Message, route: Route): void {
+    if (this.finished) {
+      // The router has not heard of the end yet.
+      if (route.group?.redispatch(message, this) !== true) {
+        this.services.counters.deliveries_dropped_session_ended_total++
+      }
+      return
+    }
     if (this.messages === null) {
       this.messages = []
       this.routes = []
@@ -87,7 +94,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     const waiting = this.messages.length
     const capacity = this.services.settings.session.mailboxCapacity
     if (waiting >= capacity) {
-      if (waiting >= capacity * 2 || this.finished) {
+      if (waiting >= capacity * 2) {
         this.services.counters.deliveries_dropped_mailbox_full_total++
         this.services.log.warning("mailbox of a session full: message dropped", {
           client_id: this.clientId,
@@ -120,6 +127,16 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   onTimer(): void {
     this.wake()
+  }
+
+  /** Over for good, although the registry may not have heard of it. */
+  get isFinished(): boolean {
+    return this.finished
+  }
+
+  override crash(defect: unknown): void {
+    this.services.log.error("session crashed", { client_id: this.clientId, defect: String(defect) })
+    super.crash(defect)
   }
 
   // --- one turn ----------------------------------------------------------------------------------------------------
@@ -178,12 +195,18 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   }
 
   private takeAcknowledgements(acknowledgements: Array<number>): void {
-    for (let i = 0; i < acknowledgements.length; i++) {
-      const packed = acknowledgements[i]
-      if (packed !== undefined) this.outgoing.acknowledge(packed >>> 24, packed & 0xffff, (packed >>> 16) & 0xff)
+    const count = acknowledgements.length
+    let taken = 0
+    try {
+      while (taken < count) {
+        const packed = acknowledgements[taken++]
+        if (packed !== undefined) this.outgoing.acknowledge(packed >>> 24, packed & 0xffff, (packed >>> 16) & 0xff)
+      }
+    } finally {
+      if (taken < count) this.acknowledgements = acknowledgements.slice(taken)
+      else if (count > inboxKept) this.acknowledgements = null
+      else acknowledgements.length = 0
     }
-    if (acknowledgements.length > inboxKept) this.acknowledgements = null
-    else acknowledgements.length = 0
   }
 
   private handle(command: SessionCommand): void {
@@ -215,6 +238,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   // --- connections -------------------------------------------------------------------------------------------------
 
   private attach(link: ClientLink, will: Will | undefined, expiryMillis: number, sessionPresent: boolean): void {
+    const takenOver = this.link !== null
     if (this.link !== null) {
       // [MQTT-3.1.4-2] [MQTT5-3.1.4-3] the client that is there has to go
       this.services.counters.sessions_taken_over_total++
@@ -224,9 +248,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
         reason: "taken over by a new connection"
       })
       this.loseLink()
-      // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
-      this.lastWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
     }
+    const formerWill = takenOver ? this.lastWill : null
     this.link = link
     this.connected = true
     this.expiryMillis = expiryMillis
@@ -235,6 +258,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     link.post({ _tag: "Attached", session: this, sessionPresent })
     this.sending?.attach(link)
     this.setTimer()
+    // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
+    formerWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
   }
 
   private detach(link: ClientLink, publishWill: boolean, expiryMillis: number | undefined): void {
@@ -255,16 +280,22 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.link = null
     this.connected = false
     this.sending?.detach()
+    // What the router gave and nobody has looked at belongs to the queue now, and may be handed over with it.
+    if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
+    this.sending?.handOver(false)
   }
 
   /** The session is over: subscriptions go, a will that waits is published [MQTT5-3.1.2-8], shared messages find another member. */
   private terminate(reasonCode: number, reason: string): void {
     if (this.link !== null) {
       this.link.post({ _tag: "Close", reasonCode, reason })
-      this.link = null
-      this.connected = false
-    }
+      this.loseLink()
+    } else if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
+    // First what must not be left undone, should anything after it throw.
     this.finished = true
+    this.owner.sessionEnded(this)
+    for (const late of this.commands ?? []) this.refuse(late)
+    this.commands = null
     if (this.subscriptions !== null) {
       this.services.router.removeSubscriber(this, this.subscriptions.topicFilters())
       this.subscriptions = null
@@ -274,7 +305,6 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
     this.timer = undefined
     this.services.counters.sessions_ended_total++
-    this.owner.sessionEnded(this)
     this.stop()
   }
 
@@ -289,7 +319,15 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     // [MQTT-3.8.4-4] [MQTT5-3.8.4-5] one after the other; [MQTT-3.9.3-1] [MQTT5-3.9.3-1] their codes in the same order
     const reasonCodes = packet.subscriptions.map((request) => {
       const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
-      if (typeof judged === "number") return judged
+      if (typeof judged === "number") {
+        this.services.counters.subscriptions_refused_total++
+        this.services.log.info("subscription refused", {
+          client_id: this.clientId,
+          topic_filter: request.topicFilter,
+          reason_code: judged
+        })
+        return judged
+      }
       const previous = subscriptions.get(judged.topicFilter)
       const existed = previous !== undefined
       if (!existed && subscriptions.size >= settings.session.maxSubscriptions) {
@@ -320,15 +358,22 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       replays: []
     }
     const takeBack = () => {
-      granted.forEach(({ topicFilter }, i) => {
+      // Last first: the same filter may stand in one packet twice.
+      for (let i = granted.length - 1; i >= 0; i--) {
         const previous = before[i]
-        if (previous === undefined) subscriptions.delete(topicFilter)
+        if (previous === undefined) subscriptions.delete(granted[i]?.topicFilter ?? "")
         else subscriptions.set(previous)
-      })
+      }
       return refused
     }
     const asked = router.subscribe(this, granted, (existed) => this.command(existed === undefined ? takeBack() : done))
-    if (!asked) this.handle(takeBack())
+    if (asked) return
+    this.services.counters.subscriptions_refused_total += granted.length
+    this.services.log.warning("subscriptions refused: the router's mailbox is full", {
+      client_id: this.clientId,
+      limit: "router.mailbox_capacity"
+    })
+    this.handle(takeBack())
   }
 
   private subscribed(

@@ -26,6 +26,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   private readonly services: Services
   private readonly supervisor: Supervisor
   private serial = 0
+  /** Whose CONNECT is being looked at; after a crash it is refused instead of left waiting. */
+  private opening: ClientLink | null = null
   private readonly byClientId = new Map<string, Session>()
 
   /** `supervisor`: of the sessions, one child each. */
@@ -68,7 +70,10 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   protected handle(message: SessionsMessage): void {
     switch (message._tag) {
       case "Open":
-        return this.open(message.clientId, message.link, message.connect, message.expiryMillis)
+        this.opening = message.link
+        this.open(message.clientId, message.link, message.connect, message.expiryMillis)
+        this.opening = null
+        return
       case "Ended":
         if (this.byClientId.get(message.session.clientId) === message.session) {
           this.byClientId.delete(message.session.clientId)
@@ -82,9 +87,16 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
   }
 
+  protected override restarted(): void {
+    super.restarted()
+    this.opening?.post({ _tag: "Refused", reasonCode: ReasonCode.ServerUnavailable, reason: "the registry crashed" })
+    this.opening = null
+  }
+
   private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
     const { counters, settings, log } = this.services
-    let session = this.byClientId.get(clientId)
+    const present = this.byClientId.get(clientId)
+    let session = present?.isFinished === true ? undefined : present
     // [MQTT-3.1.4-3] [MQTT5-3.1.4-4] [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a
     // session that was to end with its connection
     const resume = session !== undefined && !connect.cleanStart && session.expiryMillis > 0
@@ -116,10 +128,9 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   private create(clientId: string): Session {
     const session = new Session(clientId, this.services, this)
+    // A number: names are the clients' to choose, and one that has ended may still be on its way out.
+    this.supervisor.startChild({ id: ++this.serial, kind: "worker", restart: "transient", start: session })
     this.byClientId.set(clientId, session)
-    // The one that had this name may still be on its way out.
-    const id = this.supervisor.has(clientId) ? `${clientId} (${++this.serial})` : clientId
-    this.supervisor.startChild({ id, kind: "worker", restart: "transient", start: session })
     return session
   }
 }

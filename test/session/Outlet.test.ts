@@ -11,7 +11,7 @@ class RecordingSocket {
 
   write(buffer: Buffer, start: number, end: number): boolean {
     this.writes.push(buffer.toString("latin1", start, end))
-    return true
+    return this.bufferedBytes === 0
   }
 }
 
