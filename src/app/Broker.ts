@@ -1,7 +1,7 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
-import type { ListenerSettings, Settings } from "../config/Settings.ts"
+import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Counters } from "../metrics/Counters.ts"
 import { EventLog, type LogFields, type LogSink } from "../metrics/EventLog.ts"
@@ -267,10 +267,11 @@ const withinFileLimit = (settings: Settings, log: EventLog): ReadonlyArray<Liste
   )
   return enabled.map((listener) => {
     if (listener.maxConnections <= room) return listener
-    log.info("max_connections lowered to what the open file limit allows", {
-      listener: listener.name,
-      max_connections: room
-    })
+    const line = "max_connections lowered to what the open file limit allows"
+    const fields = { listener: listener.name, max_connections: room }
+    // Only who has asked for more is to be told at once.
+    if (listener.maxConnections === defaultListener.maxConnections) log.debug(line, fields)
+    else log.warning(line, fields)
     return { ...listener, maxConnections: room }
   })
 }
