@@ -164,3 +164,8 @@ export const textList = (expected: string, accepts: (value: string) => boolean):
     },
     (value) => value
   )
+
+/** What fits into an MQTT string. */
+const isMqttText = (value: string): boolean => Buffer.byteLength(value) <= 65_535 && !value.includes("\0")
+export const isTopicFilter = (value: string): boolean => value !== "" && isMqttText(value)
+export const mqttText = text("a text of at most 65,535 bytes", isMqttText)
