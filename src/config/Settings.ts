@@ -11,6 +11,7 @@ import { retainDefaults, type RetainSettings } from "./sections/retain.ts"
 import { routerDefaults, type RouterSettings } from "./sections/router.ts"
 import { sessionDefaults, type SessionSettings } from "./sections/session.ts"
 import { sharedDefaults, type SharedSettings } from "./sections/shared.ts"
+import { storeDefaults, type StoreSettings } from "./sections/store.ts"
 import { willDefaults, type WillSettings } from "./sections/will.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
@@ -23,6 +24,7 @@ export type { RetainSettings } from "./sections/retain.ts"
 export type { RouterSettings } from "./sections/router.ts"
 export type { SessionSettings } from "./sections/session.ts"
 export type { SharedSettings, SharedStrategy } from "./sections/shared.ts"
+export type { Durability, StoreEngine, StoreSettings } from "./sections/store.ts"
 export type { WillSettings } from "./sections/will.ts"
 export { defaultListener } from "./sections/listener.ts"
 export { logFormats, logLevels } from "./sections/log.ts"
@@ -39,6 +41,7 @@ export interface Settings {
   readonly router: RouterSettings
   readonly retain: RetainSettings
   readonly will: WillSettings
+  readonly store: StoreSettings
 }
 
 export const defaultSettings: Settings = {
@@ -52,5 +55,6 @@ export const defaultSettings: Settings = {
   shared: sharedDefaults,
   router: routerDefaults,
   retain: retainDefaults,
-  will: willDefaults
+  will: willDefaults,
+  store: storeDefaults
 }

@@ -10,6 +10,7 @@ import { retain } from "./sections/retain.ts"
 import { router } from "./sections/router.ts"
 import { session } from "./sections/session.ts"
 import { shared } from "./sections/shared.ts"
+import { store } from "./sections/store.ts"
 import { will } from "./sections/will.ts"
 import { defaultListener, listener, type ListenerSettings } from "./sections/listener.ts"
 import { defaultSettings, type Settings } from "./Settings.ts"
@@ -30,7 +31,8 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["shared", keysOf(shared)],
   ["router", keysOf(router)],
   ["retain", keysOf(retain)],
-  ["will", keysOf(will)]
+  ["will", keysOf(will)],
+  ["store", keysOf(store)]
 ])
 
 // A second listener cannot share the port of the first, so only `tcp` has one by default (decodeSettings.ts puts it there).
@@ -60,5 +62,6 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   shared: optionalTable(shared, defaultSettings.shared),
   router: optionalTable(router, defaultSettings.router),
   retain: optionalTable(retain, defaultSettings.retain),
-  will: optionalTable(will, defaultSettings.will)
+  will: optionalTable(will, defaultSettings.will),
+  store: optionalTable(store, defaultSettings.store)
 })
