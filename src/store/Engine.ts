@@ -71,6 +71,7 @@ export interface Changes {
   readonly sessions: ReadonlyArray<SessionRow>
   readonly unsubscriptions: ReadonlyArray<{ readonly session: number; readonly topicFilter: string }>
   readonly subscriptions: ReadonlyArray<SubscriptionRow>
+  /** Every message that a delivery of this group names, also when an earlier group had it: then it changes nothing. */
   readonly messages: ReadonlyArray<MessageRow>
   readonly deliveries: ReadonlyArray<DeliveryRow>
   /** Exchange state and identifier of deliveries that are there. */
@@ -115,6 +116,12 @@ export interface StoreFailure {
   readonly message: string
 }
 
+export const storeFailure = (kind: StoreFailureKind, message: string): StoreFailure => ({
+  _tag: "StoreFailure",
+  kind,
+  message
+})
+
 /** Counters that outlast the process: new rows start above these. */
 export interface StoredHighest {
   readonly session: number
@@ -137,6 +144,7 @@ export interface StoreStats {
 export interface Engine {
   /** "sqlite ./data/store.sqlite": for the log. */
   readonly description: string
+  /** As it was found when the engine was opened. */
   readonly highest: StoredHighest
   /** Resolves when the group is as durable as was asked. One at a time. `now` becomes `committedAt`. */
   commit(changes: Changes, now: number): Effect.Effect<void, StoreFailure>

@@ -1,0 +1,5 @@
+import { Effect } from "effect"
+import { openMemory } from "../../src/store/MemoryEngine.ts"
+import { engineContract } from "./Engine.contract.ts"
+
+engineContract("memory", Effect.succeed({ open: openMemory, survives: false }))
