@@ -2,7 +2,9 @@
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
-import { Listener, refusalsAtATime } from "../listener/Listener.ts"
+import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
+import { Listeners } from "../listener/Listeners.ts"
+import type { ListenerFailed } from "../listener/transport.ts"
 import { Counters } from "../metrics/Counters.ts"
 import { EventLog, type LogFields, type LogSink } from "../metrics/EventLog.ts"
 import { Output } from "../mqtt/Output.ts"
@@ -13,12 +15,10 @@ import { Scheduler } from "../otp/Scheduler.ts"
 import { type IntensityExceeded, Supervisor } from "../otp/Supervisor.ts"
 import { TimerWheel } from "../otp/TimerWheel.ts"
 import { openFileLimit } from "../platform/openFileLimit.ts"
-import type { ListenFailed, TcpListener } from "../platform/Tcp.ts"
-import { tcp } from "../platform/runtimeTcp.ts"
 import { Retainer } from "../retain/Retainer.ts"
 import { Router } from "../router/Router.ts"
 import { Arena } from "../session/Outlet.ts"
-import type { Services, Timed } from "../session/Services.ts"
+import { publishLimitsOf, type Services, type Timed } from "../session/Services.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
@@ -46,20 +46,16 @@ const critical = { times: 10, withinMillis: 10_000 }
 /** Sessions look after their own crashes: one that crashes again and again is ended (Session). */
 const many = { times: 100_000, withinMillis: 10_000 }
 
-interface Open {
-  readonly listener: Listener
-  readonly bound: TcpListener
-}
-
 export class Broker {
   readonly services: Services
   readonly sessions: Sessions
   readonly counters: Counters
+  /** Starts, stops and changes listeners by name. */
+  readonly doors: Listeners
   private readonly settings: Settings
   /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
   readonly run: Effect.Effect<never, IntensityExceeded>
   private readonly root: Supervisor
-  private readonly open: ReadonlyArray<Open>
   private closing = false
 
   private constructor(
@@ -67,7 +63,7 @@ export class Broker {
     sessions: Sessions,
     root: Supervisor,
     run: Effect.Effect<never, IntensityExceeded>,
-    open: ReadonlyArray<Open>
+    doors: Listeners
   ) {
     this.run = run
     this.services = services
@@ -75,7 +71,7 @@ export class Broker {
     this.counters = services.counters
     this.sessions = sessions
     this.root = root
-    this.open = open
+    this.doors = doors
   }
 
   /** Listens when it returns; the end of the scope stops all of it, last first. */
@@ -134,18 +130,13 @@ export class Broker {
     })
     const output = new Output()
     const arena = new Arena(output)
-    const publishLimits = {
-      maximumTopicAlias: settings.connection.topicAliasMaximum,
-      maximumTopicLevels: settings.connection.maxTopicLevels,
-      maximumTopicLength: settings.connection.maxTopicLength
-    }
     const services: Services = {
       settings,
       scheduler,
       wheel,
       arena,
       topics,
-      publishLimits,
+      publishLimits: publishLimitsOf(settings),
       router,
       retainer,
       counters,
@@ -165,43 +156,31 @@ export class Broker {
       broker?.closing === true
         ? { reasonCode: ReasonCode.ServerUnavailable, reason: "the server is shutting down" }
         : memory.refusal(scheduler.now)
-    const open: Array<Open> = []
-    for (const listenerSettings of withinFileLimit(settings, log)) {
-      const supervisor = yield* Supervisor.make({
-        name: `listener ${listenerSettings.name}`,
-        strategy: "one-for-one",
-        intensity: many,
-        shutdown: "together",
-        onCrash: (report) => {
-          counters.connections_crashed_total++
-          onCrash(report)
-        }
-      })
-      root.startChild(supervisorChild(supervisor))
-      const options = { settings: listenerSettings, services, sessions, supervisor, closedBecause }
-      open.push(yield* Effect.mapError(Listener.start(tcp, options), startFailed(listenerSettings.name)))
-    }
+    const listeners = yield* Listeners.make({
+      services,
+      sessions,
+      root,
+      closedBecause,
+      onCrash,
+      within: (all) => withinFileLimit(all, log)
+    })
+    yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(services, sessions, root, Deferred.await(failed), open)
+    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners)
     return broker
   })
 
   get addresses(): ReadonlyArray<BrokerAddress> {
-    return this.open.map(({ listener, bound }) => ({
-      name: listener.settings.name,
-      type: listener.settings.type,
-      address: bound.address,
-      port: bound.port
-    }))
+    return this.doors.list().filter(({ status }) => status === "running")
   }
 
   get listeners(): ReadonlyArray<Listener> {
-    return this.open.map(({ listener }) => listener)
+    return this.doors.open
   }
 
   get connections(): number {
-    return this.listeners.reduce((count, listener) => count + listener.connections.size, 0)
+    return this.doors.connections
   }
 
   tree(): TreeNode {
@@ -212,22 +191,12 @@ export class Broker {
   get shutdown(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       this.closing = true
-      for (const { bound } of this.open) yield* bound.stop
-      for (const { listener } of this.open) {
+      yield* this.doors.stopAccepting
+      for (const listener of this.listeners) {
         listener.disconnectAll(ReasonCode.ServerShuttingDown, "the server is shutting down")
       }
-      yield* Effect.timeoutOption(this.emptied, this.settings.node.shutdownTimeoutMillis)
-    })
-  }
-
-  private get emptied(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (this.connections === 0) return resume(Effect.void)
-      for (const { listener } of this.open) {
-        listener.onEmpty = () => {
-          if (this.connections === 0) resume(Effect.void)
-        }
-      }
+      const emptied = Effect.forEach(this.listeners, (listener) => listener.emptied, { discard: true })
+      yield* Effect.timeoutOption(emptied, this.settings.node.shutdownTimeoutMillis)
     })
   }
 }
@@ -255,18 +224,18 @@ const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport
   cause
 })
 
-const startFailed = (name: string) => (failure: ListenFailed): BrokerStartFailed =>
-  new BrokerStartFailed({ message: `listener ${name}: ${failure.message}`, exitCode: 69 })
+const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =>
+  new BrokerStartFailed({ message, exitCode })
 
 /** A runtime that has run out of files spins or stops accepting: the listeners together stay below the system's limit. */
-const withinFileLimit = (settings: Settings, log: EventLog): ReadonlyArray<ListenerSettings> => {
-  const enabled = settings.listeners.filter((listener) => listener.enabled)
-  const room = Math.max(
-    1,
-    Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled.length)) - refusalsAtATime
-  )
-  return enabled.map((listener) => {
-    if (listener.maxConnections <= room) return listener
+const withinFileLimit = (
+  listeners: ReadonlyArray<ListenerSettings>,
+  log: EventLog
+): ReadonlyArray<ListenerSettings> => {
+  const enabled = listeners.filter((listener) => listener.enabled).length
+  const room = Math.max(1, Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled)) - refusalsAtATime)
+  return listeners.map((listener) => {
+    if (!listener.enabled || listener.maxConnections <= room) return listener
     const line = "max_connections lowered to what the open file limit allows"
     const fields = { listener: listener.name, max_connections: room }
     // Only who has asked for more is to be told at once.

@@ -51,7 +51,11 @@ export const start = (startBroker: StartBroker, { file, settings }: LoadedSettin
     yield* Effect.logInfo(`data: ${directory}`)
     yield* Effect.logInfo(`anonymous clients: ${anonymousClients[settings.access.anonymous]} (access.anonymous)`)
     for (const { address, name, port, type } of broker.addresses) {
-      yield* Effect.logInfo(`listening: ${type}://${hostPort(address, port)} (listeners.${name})`)
+      yield* Effect.logInfo(
+        `listening: ${
+          address.startsWith("unix:") ? `${type} ${address}` : `${type}://${hostPort(address, port)}`
+        } (listeners.${name})`
+      )
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
     yield* Effect.logInfo(`emqttd ${version} is ready`, {

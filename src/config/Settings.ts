@@ -13,10 +13,11 @@ import { sessionDefaults, type SessionSettings } from "./sections/session.ts"
 import { sharedDefaults, type SharedSettings } from "./sections/shared.ts"
 import { storeDefaults, type StoreSettings } from "./sections/store.ts"
 import { willDefaults, type WillSettings } from "./sections/will.ts"
+import type { ZoneSettings } from "./sections/zone.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
-export type { ListenerSettings } from "./sections/listener.ts"
+export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
 export type { NodeSettings } from "./sections/node.ts"
 export type { QueueSettings, WhenQueueFull } from "./sections/queue.ts"
@@ -26,6 +27,7 @@ export type { SessionSettings } from "./sections/session.ts"
 export type { SharedSettings, SharedStrategy } from "./sections/shared.ts"
 export type { Durability, StoreEngine, StoreSettings } from "./sections/store.ts"
 export type { WillSettings } from "./sections/will.ts"
+export type { ZoneSettings } from "./sections/zone.ts"
 export { defaultListener } from "./sections/listener.ts"
 export { logFormats, logLevels } from "./sections/log.ts"
 
@@ -33,6 +35,7 @@ export interface Settings {
   readonly node: NodeSettings
   readonly log: LogSettings
   readonly listeners: ReadonlyArray<ListenerSettings>
+  readonly zones: ReadonlyArray<ZoneSettings>
   readonly access: AccessSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
@@ -48,6 +51,7 @@ export const defaultSettings: Settings = {
   node: nodeDefaults,
   log: logDefaults,
   listeners: [defaultListener],
+  zones: [],
   access: accessDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,

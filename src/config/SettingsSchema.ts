@@ -1,6 +1,6 @@
 // The one Schema between a configuration tree (snake_case tables, as TOML, YAML, environment and flags give them) and
 // `Settings`. Decoding fills in defaults and finds every fault; encoding gives back the tree, for `emqttd config dump`.
-import { Schema, SchemaTransformation } from "effect"
+import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
 import { connection } from "./sections/connection.ts"
 import { log } from "./sections/log.ts"
@@ -12,9 +12,10 @@ import { session } from "./sections/session.ts"
 import { shared } from "./sections/shared.ts"
 import { store } from "./sections/store.ts"
 import { will } from "./sections/will.ts"
+import { type ZoneSettings, zoneTables } from "./sections/zone.ts"
 import { defaultListener, listener, type ListenerSettings } from "./sections/listener.ts"
 import { defaultSettings, type Settings } from "./Settings.ts"
-import { keysOf, optionalTable, table } from "./table.ts"
+import { keysOf, optionalTable, partialTable, table } from "./table.ts"
 
 /**
  * Which keys each table has; `listeners.*` stands for every listener. For "did you mean" and for the test of the
@@ -35,26 +36,36 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["store", keysOf(store)]
 ])
 
-// A second listener cannot share the port of the first, so only `tcp` has one by default (decodeSettings.ts puts it there).
-const { name: _, port: __, ...listenerDefaults } = defaultListener
+/** Tables with names of the operator's: a list of them here. */
+const named = <A>(one: Schema.Codec<A, unknown>): Schema.Codec<ReadonlyArray<A & { readonly name: string }>, unknown> =>
+  Schema.Record(Schema.String, one).pipe(Schema.decodeTo(
+    Schema.declare((value): value is ReadonlyArray<A & { readonly name: string }> => Array.isArray(value)),
+    SchemaTransformation.transform({
+      decode: (tree): ReadonlyArray<A & { readonly name: string }> =>
+        Object.entries(tree).map(([name, settings]) => ({ name, ...settings })),
+      encode: (list: ReadonlyArray<A & { readonly name: string }>) =>
+        Object.fromEntries(list.map(({ name, ...settings }) => [name, settings as A])) // A has no name of its own
+    })
+  ))
 
-const listeners: Schema.Codec<ReadonlyArray<ListenerSettings>, unknown> = Schema.Record(
-  Schema.String,
-  table(listener, listenerDefaults)
-).pipe(Schema.decodeTo(
-  Schema.declare((value): value is ReadonlyArray<ListenerSettings> => Array.isArray(value)),
-  SchemaTransformation.transform({
-    decode: (tree): ReadonlyArray<ListenerSettings> =>
-      Object.entries(tree).map(([name, settings]) => ({ name, ...settings })),
-    encode: (list: ReadonlyArray<ListenerSettings>) =>
-      Object.fromEntries(list.map(({ name, ...settings }) => [name, settings]))
-  })
-))
+// Type and port go by the listener's name (listenerDefaults.ts).
+const { name: _, port: __, type: ___, ...listenerDefaults } = defaultListener
+const listeners: Schema.Codec<ReadonlyArray<ListenerSettings>, unknown> = named(table(listener, listenerDefaults))
+
+const zoneTable = <A extends object>(codec: Schema.Codec<A, unknown>, none: A) =>
+  codec.pipe(Schema.withDecodingDefaultType(Effect.succeed(none)))
+
+const zones: Schema.Codec<ReadonlyArray<ZoneSettings>, unknown> = named(Schema.Struct({
+  connection: zoneTable<ZoneSettings["connection"]>(partialTable(zoneTables.connection), {}),
+  session: zoneTable<ZoneSettings["session"]>(partialTable(zoneTables.session), {}),
+  queue: zoneTable<ZoneSettings["queue"]>(partialTable(zoneTables.queue), {})
+}))
 
 export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   node: optionalTable(node, defaultSettings.node),
   log: optionalTable(log, defaultSettings.log),
   listeners,
+  zones: zones.pipe(Schema.withDecodingDefaultType(Effect.succeed(defaultSettings.zones))),
   access: optionalTable(access, defaultSettings.access),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),

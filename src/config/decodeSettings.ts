@@ -2,11 +2,14 @@
 // Invariant: no fault hides another: what is wrong is taken out and the rest is decoded again, up to the checks across
 // tables.
 import { Result, Schema, SchemaIssue } from "effect"
+import { withListenerDefaults } from "./listenerDefaults.ts"
+import { type FaultAcross, listenerFaults } from "./listenerFaults.ts"
 import { describeValue } from "./settingCodecs.ts"
 import { defaultListener, type Settings } from "./Settings.ts"
 import { knownKeys, SettingsSchema } from "./SettingsSchema.ts"
 import { mergeTrees, type Path, type SettingsSource, type Tree, valueAt, withoutPath } from "./SettingsSource.ts"
 import { nearest } from "./suggest.ts"
+import { zonedSettings } from "./zonedSettings.ts"
 
 export interface SettingFault {
   /** "emqttd.toml:12", "EMQTTD_NODE__NAME", "--port"; undefined when no layer says anything about it. */
@@ -25,17 +28,11 @@ const decode = Schema.decodeUnknownResult(SettingsSchema, {
 })
 
 const UNKNOWN = "unknown key"
-const MISSING = "missing: every listener but tcp needs a port of its own"
-
 const NO_TABLE = "no table"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) =>
-    issue._tag === "UnexpectedKey"
-      ? UNKNOWN
-      : issue._tag === "MissingKey"
-      ? MISSING
-      : issue._tag === "InvalidValue"
+    issue._tag === "UnexpectedKey" ? UNKNOWN : issue._tag === "InvalidValue"
       ? SchemaIssue.defaultLeafHook(issue) // our codecs' own words
       : NO_TABLE
 })
@@ -46,7 +43,9 @@ const keyText = (key: unknown): string =>
 /** Where an unknown key may have been meant to stand. */
 export const suggestionFor = (path: Path): string | undefined => {
   const key = path.at(-1) ?? ""
-  const table = path[0] === "listeners" && path.length > 1 ? "listeners.*" : path.slice(0, -1).join(".")
+  const table = path[0] === "listeners" && path.length > 1
+    ? "listeners.*"
+    : path.slice(path[0] === "zones" ? 2 : 0, -1).join(".")
   const here = table === "" ? [...knownKeys.keys()].map((name) => name.replace(".*", "")) : knownKeys.get(table) ?? []
   const prefix = path.slice(0, -1).map((level) => `${level}.`).join("")
   const near = nearest(key, here)
@@ -66,7 +65,7 @@ const faultsOf = (error: Schema.SchemaError, tree: Tree): ReadonlyArray<FoundFau
   issuesOf(error.issue).issues.map((issue) => {
     const path = (issue.path ?? []).map(keyText)
     // Whatever is not the fault of a single value is a value where the schema wants a table.
-    if (!/^(?:expected|missing|unknown)/.test(issue.message)) {
+    if (!/^(?:expected|unknown)/.test(issue.message)) {
       return { path, message: `expected a table, got ${describeValue(valueAt(tree, path))}` }
     }
     if (issue.message !== UNKNOWN) return { path, message: issue.message }
@@ -74,43 +73,23 @@ const faultsOf = (error: Schema.SchemaError, tree: Tree): ReadonlyArray<FoundFau
     return { path, message: suggestion === undefined ? UNKNOWN : `${UNKNOWN}; did you mean ${suggestion}?` }
   })
 
-/** What no single value can show. The first path is the one to blame; the others have a part in it. */
-const faultsAcross = (settings: Settings): ReadonlyArray<{ paths: ReadonlyArray<Path>; message: string }> => {
-  const found: Array<{ paths: ReadonlyArray<Path>; message: string }> = []
-  const taken = new Map<string, string>()
-  for (const { address, enabled, name, port } of settings.listeners) {
-    if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(name) || name.includes("__")) {
-      found.push({
-        paths: [["listeners", name]],
-        message: "a listener's name has 1 to 64 lower-case letters, digits, - and single _, and begins with no _ or -"
-      })
-    }
-    if (!enabled || port === 0) continue
-    const place = `${address}:${port}`
-    const other = taken.get(place)
-    if (other === undefined) {
-      taken.set(place, name)
-      continue
-    }
+/** What no single value can show. */
+const faultsAcross = (settings: Settings): ReadonlyArray<FaultAcross> => {
+  const found = [...listenerFaults(settings)]
+  for (const zone of ["", ...settings.zones.map(({ name }) => name)]) {
+    const { receiveMaximum } = zonedSettings(settings, zone).connection
+    const { maxAwaitingPubrel } = zonedSettings(settings, zone).session
+    if (receiveMaximum <= maxAwaitingPubrel) continue
+    const table = zone === "" ? [] : ["zones", zone]
+    const own = [[...table, "connection", "receive_maximum"], [...table, "session", "max_awaiting_pubrel"]]
     found.push({
-      paths: [["listeners", name, "port"], ["listeners", name], ["listeners", other, "port"]],
-      message:
-        `${place} is taken by listeners.${other}; give one of them another port, or set listeners.${other}.enabled = false`
-    })
-  }
-  const { receiveMaximum } = settings.connection
-  const { maxAwaitingPubrel } = settings.session
-  if (receiveMaximum > maxAwaitingPubrel) {
-    found.push({
-      paths: [["connection", "receive_maximum"], ["session", "max_awaiting_pubrel"]],
+      paths: zone === "" ? own : [...own, table],
       message:
         `${receiveMaximum} is more than session.max_awaiting_pubrel (${maxAwaitingPubrel}): a client within the one could break the other`
     })
   }
   return found
 }
-
-const baseTree: Tree = { listeners: { [defaultListener.name]: { port: defaultListener.port } } }
 
 /** Later sources win. Fails with all faults, those of the file first and by line. */
 export const decodeSettings = (
@@ -132,7 +111,7 @@ export const decodeSettings = (
     return undefined
   }
 
-  let tree = sources.reduce((under, { tree }) => mergeTrees(under, tree), baseTree)
+  let tree = withListenerDefaults(sources.reduce((under, { tree }) => mergeTrees(under, tree), {} as Tree))
   const faults: Array<SettingFault> = []
   const faulty: Array<Path> = []
   for (;;) {
@@ -143,10 +122,10 @@ export const decodeSettings = (
       for (const { message, path } of found) {
         faults.push({ origin: nearestOrigin(path), path: path.join("."), message })
         faulty.push(path)
-        tree = withoutPath(tree, message === MISSING ? path.slice(0, -1) : path)
+        tree = withoutPath(tree, path)
       }
-      // Without its table or its port the default listener would be a fault of our own making.
-      tree = mergeTrees(baseTree, tree)
+      // Without its type or its port a listener would be a fault of our own making.
+      tree = withListenerDefaults(tree)
       continue
     }
     for (const { message, paths } of faultsAcross(decoded.success)) {

@@ -2,6 +2,7 @@
 // or its text) and writes what the file would say. Used by SettingsSchema alone. Invariant: a codec's fault says what
 // it expected, range included, and what it got; a secret's fault would say only the former.
 import { Effect, Predicate, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { networkOf } from "./network.ts"
 import { formatDuration, formatSize, parseDuration, parseSize } from "./Quantity.ts"
 
 export type SettingCodec<A> = Schema.Codec<A, unknown>
@@ -169,3 +170,9 @@ export const textList = (expected: string, accepts: (value: string) => boolean):
 const isMqttText = (value: string): boolean => Buffer.byteLength(value) <= 65_535 && !value.includes("\0")
 export const isTopicFilter = (value: string): boolean => value !== "" && isMqttText(value)
 export const mqttText = text("a text of at most 65,535 bytes", isMqttText)
+
+/** Networks as in 10.0.0.0/8, fd00::/8, or one address. */
+export const cidrList = textList(
+  "networks, as in 10.0.0.0/8, fd00::/8 or one address",
+  (value) => networkOf(value) !== undefined
+)

@@ -34,3 +34,26 @@ export const table = <S extends object>(fields: Fields<S>, defaults: Partial<S>)
 
 export const optionalTable = <S extends object>(fields: Fields<S>, defaults: S) =>
   table(fields, defaults).pipe(Schema.withDecodingDefaultType(Effect.succeed(defaults)))
+
+/** The same keys, any of which may be left out and then stays out. */
+export const partialTable = <S extends object>(fields: Fields<S>): Schema.Codec<Partial<S>, unknown> => {
+  const schemas = Object.fromEntries(
+    namesOf(fields).map((
+      name
+    ) => [fields[name][0], Schema.optionalKey<Schema.Codec<unknown, unknown>>(fields[name][1])])
+  )
+  return Schema.Struct(schemas).pipe(Schema.decodeTo(
+    Schema.declare((value): value is Partial<S> => Predicate.isObject(value)),
+    SchemaTransformation.transform({
+      decode: (tree: { readonly [key: string]: unknown }): Partial<S> => {
+        const given = namesOf(fields).filter((name) => fields[name][0] in tree)
+        const value: unknown = Object.fromEntries(given.map((name) => [name, tree[fields[name][0]]]))
+        return value as Partial<S> // as above
+      },
+      encode: (value: Partial<S>): { readonly [key: string]: unknown } =>
+        Object.fromEntries(
+          namesOf(fields).filter((name) => name in value).map((name) => [fields[name][0], value[name]])
+        )
+    })
+  ))
+}

@@ -55,7 +55,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   aliases: OutgoingAliases | undefined = undefined
   clientId = ""
   private readonly socket: TcpSocket
-  private readonly services: Services
+  readonly services: Services
   private readonly sessions: Sessions
   private readonly reader: FrameReader
   private readonly chunks: ChunkMailbox

@@ -1,13 +1,13 @@
 // One address on which clients are accepted: it looks at each new socket once (limits at the door) and starts a supervised
 // connection for it. Invariant: never more connections than its limit; those above it are told why at their CONNECT.
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import type { ListenerSettings } from "../config/Settings.ts"
 import { Connection, type ConnectionOwner } from "../connection/Connection.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import { collectYoung } from "../platform/collectYoung.ts"
-import type { ListenFailed, Tcp, TcpHandlers, TcpListener, TcpSocket } from "../platform/Tcp.ts"
+import type { TcpHandlers, TcpSocket } from "../platform/Tcp.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 
@@ -28,10 +28,10 @@ export interface ListenerOptions {
 }
 
 export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner {
-  readonly settings: ListenerSettings
+  settings: ListenerSettings
   readonly connections = new Set<Connection>()
-  /** Called when the last connection has gone. */
-  onEmpty: () => void = () => {}
+  private onEmpty: ReadonlyArray<() => void> = []
+  private services: Services
   private readonly options: ListenerOptions
   private serial = 0
   private refusing = 0
@@ -39,23 +39,29 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   private openedThisSecond = 0
   private tidyAt = connectionsPerCollection
 
-  private constructor(options: ListenerOptions) {
+  constructor(options: ListenerOptions) {
     this.options = options
     this.settings = options.settings
+    this.services = options.services
   }
 
-  /** Listens until the scope ends. */
-  static start(
-    tcp: Tcp,
-    options: ListenerOptions
-  ): Effect.Effect<{ readonly listener: Listener; readonly bound: TcpListener }, ListenFailed, Scope.Scope> {
-    const listener = new Listener(options)
-    const { address, port, backlog } = options.settings
-    return Effect.map(tcp.listen({ address, port, backlog }, listener), (bound) => ({ listener, bound }))
+  /** From the next client on. */
+  change(settings: ListenerSettings, services: Services): void {
+    this.settings = settings
+    this.services = services
+  }
+
+  /** Done when there is no connection (any more). */
+  get emptied(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.connections.size === 0) return resume(Effect.void)
+      this.onEmpty = [...this.onEmpty, () => resume(Effect.void)]
+    })
   }
 
   open(socket: TcpSocket): Connection | null {
-    const { services, sessions, supervisor } = this.options
+    const { sessions, supervisor } = this.options
+    const { services } = this
     const refusal = this.judge()
     if (refusal !== undefined && this.refusing >= refusalsAtATime) {
       services.counters.connections_refused_total++
@@ -87,7 +93,10 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   closed(connection: Connection): void {
     this.connections.delete(connection)
     if (connection.refusal !== undefined) this.refusing--
-    if (this.connections.size === 0) this.onEmpty()
+    if (this.connections.size > 0 || this.onEmpty.length === 0) return
+    const waiting = this.onEmpty
+    this.onEmpty = []
+    for (const tell of waiting) tell()
   }
 
   /** Asks every client to go, MQTT 5 clients with this reason. */
@@ -106,7 +115,7 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
 
   private judge(): Refusal | undefined {
     const { maxConnections, maxConnectionRate, name } = this.settings
-    const second = Math.floor(this.options.services.scheduler.refresh() / 1000)
+    const second = Math.floor(this.services.scheduler.refresh() / 1000)
     if (second !== this.second) {
       this.second = second
       this.openedThisSecond = 0

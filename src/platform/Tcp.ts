@@ -40,11 +40,14 @@ export interface TcpHandlers<S> {
 }
 
 export interface TcpListenOptions {
+  /** An IP address, a host name, or `unix:` and the path of a Unix socket, whose port is 0. */
   readonly address: string
   /** 0: any free port; see TcpListener.port. */
   readonly port: number
   /** How many connections may wait to be accepted; the kernel caps it at net.core.somaxconn. */
   readonly backlog: number
+  /** Permissions of a Unix socket's file; undefined: what the process's umask leaves. */
+  readonly unixMode?: number | undefined
 }
 
 export interface TcpListener {

@@ -5,6 +5,7 @@ import type { Subscription } from "../router/Subscriber.ts"
 import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { OutgoingAliases } from "./OutgoingAliases.ts"
 import type { Outlet } from "./Outlet.ts"
+import type { Services } from "./Services.ts"
 
 export type LinkEvent =
   | { readonly _tag: "Attached"; readonly session: SessionHandle; readonly sessionPresent: boolean }
@@ -15,6 +16,8 @@ export type LinkEvent =
   | { readonly _tag: "Close"; readonly reasonCode: number; readonly reason: string }
 
 export interface ClientLink {
+  /** With the limits of its listener's zone: a session that it makes keeps them. */
+  readonly services: Services
   readonly version: ProtocolVersion
   readonly outlet: Outlet
   /** False until CONNACK has been written. */

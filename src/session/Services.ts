@@ -29,6 +29,12 @@ export interface Services {
   readonly log: EventLog
 }
 
+export const publishLimitsOf = ({ connection }: Settings): PublishLimits => ({
+  maximumTopicAlias: connection.topicAliasMaximum,
+  maximumTopicLevels: connection.maxTopicLevels,
+  maximumTopicLength: connection.maxTopicLength
+})
+
 /** Hands a message on to everybody who is owed it; returns how many sessions got it. */
 export const publish = (services: Services, message: Message): number => {
   // [MQTT-3.3.1-12] [MQTT5-3.3.1-8] without RETAIN nothing is stored, removed or replaced

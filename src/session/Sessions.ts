@@ -116,7 +116,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
         return link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
       }
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-6] [MQTT31-8] no session: a new one
-      session = this.create(clientId)
+      session = this.create(clientId, link.services)
       counters.sessions_created_total++
     } else {
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-5]
@@ -126,8 +126,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume })
   }
 
-  private create(clientId: string): Session {
-    const session = new Session(clientId, this.services, this)
+  private create(clientId: string, services: Services): Session {
+    const session = new Session(clientId, services, this)
     // A number: names are the clients' to choose, and one that has ended may still be on its way out.
     this.supervisor.startChild({ id: ++this.serial, kind: "worker", restart: "transient", start: session })
     this.byClientId.set(clientId, session)

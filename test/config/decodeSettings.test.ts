@@ -176,7 +176,7 @@ port = 1884
 port = 1883
 [listeners.tcp]
 port = 70000
-type = "ws"
+type = "quic"
 [listeners.second]
 address = "1.2.3.4"
 [listeners.third]
@@ -201,8 +201,7 @@ level = "loud"
       "emqttd.toml:4: node.port: unknown key; did you mean listeners.tcp.port?",
       "emqttd.toml:6: listener: unknown key; did you mean listeners?",
       "emqttd.toml:9: listeners.tcp.port: expected a whole number from 0 to 65,535, got 70000",
-      `emqttd.toml:10: listeners.tcp.type: expected "tcp" (the only type so far: tls, ws and wss are not there yet), got "ws"`,
-      "emqttd.toml:11: listeners.second.port: missing: every listener but tcp needs a port of its own",
+      `emqttd.toml:10: listeners.tcp.type: expected "tcp", "tls", "ws" or "wss", got "quic"`,
       "emqttd.toml:16: listeners.fourth.port: 0.0.0.0:1885 is taken by listeners.third; give one of them another port, or set listeners.third.enabled = false",
       `emqttd.toml:18: connection.connect_timeout: expected a duration from "100ms" to "10m" (a bare number is milliseconds), got 10`,
       `emqttd.toml:19: connection.max_packet_size: expected a size from 128 bytes to 268,435,460 bytes (a bare number is bytes), got "1XB"`,
@@ -234,7 +233,7 @@ session:
       `emqttd.yaml:2: node.name: expected a name like "emqttd@10.0.0.1", at most 255 characters, got ""`,
       "emqttd.yaml:4: connection.max_packet_size: expected a size from 128 bytes to 268,435,460 bytes (a bare number is bytes), got -1",
       "emqttd.yaml:5: connection.unheard_of: unknown key",
-      `emqttd.yaml:7: listeners.tcp.type: expected "tcp" (the only type so far: tls, ws and wss are not there yet), got "udp"`,
+      `emqttd.yaml:7: listeners.tcp.type: expected "tcp", "tls", "ws" or "wss", got "udp"`,
       "emqttd.yaml:8: listeners.tcp.port: expected a whole number from 0 to 65,535, got 70000",
       "emqttd.yaml:9: listeners.second: expected a table, got 3",
       "emqttd.yaml:10: log: expected a table, got 3",
