@@ -28,10 +28,18 @@ export interface Frame {
   readonly end: number
 }
 
+/** Under which number a message goes to the store, in which group, and how many deliveries of that group need it. */
+export interface Recorded {
+  readonly group: number
+  readonly number: number
+  users: number
+}
+
 /**
  * An application message: the bytes of its PUBLISH as they came in, and what the broker asks of them often. One object however
  * many sessions get it; nothing of it is decoded that nobody asks for.
- * Invariant: what it says never changes. `detach` moves the bytes elsewhere, memo fields fill, `sequence` is the retainer's.
+ * Invariant: what it says never changes. `detach` moves the bytes elsewhere, memo fields fill, `sequence` is the retainer's,
+ * `recorded` the journal's.
  */
 export class Message implements Frame, PublishBytes {
   readonly topicName: TopicName
@@ -49,6 +57,8 @@ export class Message implements Frame, PublishBytes {
   readonly expiresAt: number
   /** Set by the retainer. */
   sequence: number
+  /** The journal's memo; nobody else's. */
+  recorded: Recorded | undefined
   private propertiesMemo: PublishProperties | null | undefined
   private frame3: Frame | undefined
   private frame5: Frame | undefined
@@ -75,6 +85,7 @@ export class Message implements Frame, PublishBytes {
     this.receivedAt = receivedAt
     this.expiresAt = expiresAt
     this.sequence = 0
+    this.recorded = undefined
     this.propertiesMemo = undefined
     this.frame3 = undefined
     this.frame5 = undefined

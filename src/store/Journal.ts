@@ -1,0 +1,267 @@
+// What durable sessions and the retainer have changed and the store has not taken yet. Plain code on the packet path: changes are put
+// into the group that is being formed; a group goes when the writer is idle, at the end of the scheduler's turn, so that groups form by
+// themselves under load and nobody waits for a clock. Invariants: groups are committed in the order of their numbers, each whole; what
+// a group says of a thing is the last that was said of it; a delivery that is done before its group went is never written.
+import type { Message } from "../mqtt/Message.ts"
+import type { Scheduler, Task } from "../otp/Scheduler.ts"
+import { type Changes, DeliveryState, type SessionRow, type StoreFailure, type SubscriptionRow } from "./Engine.ts"
+import { FormingGroup } from "./FormingGroup.ts"
+import { DurableDelivery } from "./DurableDelivery.ts"
+
+/** Someone who waits for a group: a connection with held answers, a session with a held PUBLISH. Woken at every commit and failure. */
+export interface Waiter {
+  wake(): void
+}
+
+export interface JournalOptions {
+  readonly scheduler: Scheduler
+  /** False: nothing is recorded and nobody waits. */
+  readonly enabled: boolean
+  /** The highest numbers that the store knows. */
+  readonly session?: number
+  readonly message?: number
+  /** The store has stopped taking changes; undefined: it takes them again. */
+  readonly onAlarm?: (failure: StoreFailure | undefined) => void
+}
+
+/** So many changes that nobody waits for go without waiting for the tick. */
+const lazyAtMost = 4_096
+
+export class Journal implements Task {
+  readonly enabled: boolean
+  /** The group that a change made now belongs to. */
+  group = 1
+  /** The highest group that is committed; Infinity when nothing is recorded. */
+  committed: number
+  /** Changes that somebody waits for, made so far: whether it has moved says whether there is something to wait for. */
+  changes = 0
+  /** Why the store does not take changes now; null: it does. */
+  failing: StoreFailure | null = null
+  /** For the metrics. */
+  readonly counters = { groups: 0, failures: 0, deliveries: 0, struck: 0 }
+  private readonly scheduler: Scheduler
+  private readonly onAlarm: (failure: StoreFailure | undefined) => void
+  private forming = new FormingGroup()
+  private urgent = false
+  private lazy = 0
+  private flushing = false
+  private lastSession: number
+  private lastMessage: number
+  private waiters = new Set<Waiter>()
+  /** Handed to the writer and not committed. */
+  private handed: { readonly group: number; readonly changes: Changes } | null = null
+  private takeGroup: ((changes: Changes) => void) | null = null
+  private onIdle: Array<() => void> = []
+
+  constructor(options: JournalOptions) {
+    this.scheduler = options.scheduler
+    this.enabled = options.enabled
+    this.committed = options.enabled ? 0 : Infinity
+    this.lastSession = options.session ?? 0
+    this.lastMessage = options.message ?? 0
+    this.onAlarm = options.onAlarm ?? (() => {})
+  }
+
+  // --- changes: each returns the group that it is in ----------------------------------------------------------------
+
+  nextSession(): number {
+    return ++this.lastSession
+  }
+
+  session(row: SessionRow): number {
+    this.forming.sessions.set(row.session, row)
+    return this.changed()
+  }
+
+  /** It takes everything it has with it; nothing is recorded of it any more. */
+  sessionEnded(session: number): number {
+    this.forming.end(session)
+    return this.changed()
+  }
+
+  subscription(row: SubscriptionRow): number {
+    this.forming.subscribe(row)
+    return this.changed()
+  }
+
+  unsubscription(session: number, topicFilter: string): number {
+    this.forming.unsubscribe(session, topicFilter)
+    return this.changed()
+  }
+
+  /** A message is written once for all who are owed it, as long as they come in the same group. */
+  deliver(
+    session: number,
+    sequence: number,
+    message: Message,
+    qos: 1 | 2,
+    retain: boolean,
+    topicFilter: string,
+    subscriptionIdentifiers: ReadonlyArray<number> | undefined
+  ): DurableDelivery {
+    let recorded = message.recorded
+    if (recorded === undefined || recorded.group !== this.group) {
+      // It is kept until the commit: it must not keep the chunk that it came in.
+      message.detach()
+      recorded = { group: this.group, number: ++this.lastMessage, users: 0 }
+      message.recorded = recorded
+      this.forming.messages.push({ recorded, message })
+    }
+    recorded.users++
+    const delivery = new DurableDelivery(
+      session,
+      sequence,
+      recorded,
+      qos,
+      retain,
+      topicFilter,
+      subscriptionIdentifiers,
+      this.group
+    )
+    this.forming.deliveries.push(delivery)
+    this.counters.deliveries++
+    this.changed()
+    return delivery
+  }
+
+  /** QoS 1: nobody waits for it, a crash costs a DUP flag. QoS 2: what is said to the client next waits for the group. */
+  exchange(delivery: DurableDelivery, state: DeliveryState, packetIdentifier: number): number {
+    delivery.state = state
+    delivery.packetIdentifier = packetIdentifier
+    if (delivery.group !== this.group && delivery.notedIn !== this.group) {
+      delivery.notedIn = this.group
+      this.forming.states.push(delivery)
+    }
+    return delivery.qos === 2 ? this.changed() : this.changedLazily()
+  }
+
+  /** The client has it, or never will. Nobody waits for it: a crash costs the same message again. */
+  done(delivery: DurableDelivery): void {
+    if (delivery.done) return
+    delivery.done = true
+    if (delivery.group === this.group) {
+      this.forming.strike(delivery)
+      this.counters.struck++
+      return
+    }
+    this.forming.done.push(delivery)
+    this.changedLazily()
+  }
+
+  /** `since`: 0 releases it. */
+  awaitingPubrel(session: number, packetIdentifier: number, since: number): number {
+    this.forming.awaiting(session, packetIdentifier, since)
+    return this.changed()
+  }
+
+  /** Null: none is retained any more. */
+  retain(topic: string, message: Message | null): number {
+    if (!this.enabled) return 0
+    message?.detach()
+    this.forming.retained.set(topic, message)
+    return this.changed()
+  }
+
+  // --- waiting -----------------------------------------------------------------------------------------------------
+
+  /** Woken once, at the next commit or failure. */
+  wait(waiter: Waiter): void {
+    this.waiters.add(waiter)
+  }
+
+  /** From the clock: what nobody waits for goes now. */
+  tick(): void {
+    if (this.lazy > 0) this.flushSoon()
+  }
+
+  /** Calls back once all that was changed so far is committed. */
+  whenIdle(callback: () => void): void {
+    if (this.handed === null && !this.urgent && this.lazy === 0) return callback()
+    this.onIdle.push(callback)
+    this.flushSoon()
+  }
+
+  // --- the writer --------------------------------------------------------------------------------------------------
+
+  /** The writer has nothing to do: `take` is called with the next group; with the same one again when its writer has crashed. */
+  park(take: (changes: Changes) => void): void {
+    if (this.handed !== null) return take(this.handed.changes)
+    this.takeGroup = take
+    if (this.urgent) this.flushSoon()
+  }
+
+  unpark(): void {
+    this.takeGroup = null
+  }
+
+  groupCommitted(): void {
+    const handed = this.handed
+    if (handed === null) return
+    this.handed = null
+    this.advance(handed.group)
+    if (this.failing === null) return
+    this.failing = null
+    this.onAlarm(undefined)
+  }
+
+  /** The same group will be tried again. */
+  groupFailed(failure: StoreFailure): void {
+    this.counters.failures++
+    const first = this.failing === null
+    this.failing = failure
+    if (first) this.onAlarm(failure)
+    this.wakeAll()
+  }
+
+  run(): void {
+    this.flushing = false
+    const take = this.takeGroup
+    if (take === null || (!this.urgent && this.lazy === 0)) return
+    const group = this.group++
+    const changes = this.forming.take()
+    this.forming = new FormingGroup()
+    this.urgent = false
+    this.lazy = 0
+    // All of it was struck out again.
+    if (changes === undefined) return this.advance(group)
+    this.handed = { group, changes }
+    this.takeGroup = null
+    take(changes)
+  }
+
+  private advance(group: number): void {
+    this.counters.groups++
+    this.committed = group
+    this.wakeAll()
+    if (this.onIdle.length === 0) return
+    if (this.urgent || this.lazy > 0) return this.flushSoon()
+    const callbacks = this.onIdle
+    this.onIdle = []
+    for (const callback of callbacks) callback()
+  }
+
+  private wakeAll(): void {
+    if (this.waiters.size === 0) return
+    const woken = this.waiters
+    this.waiters = new Set()
+    for (const waiter of woken) waiter.wake()
+  }
+
+  private changed(): number {
+    this.changes++
+    this.urgent = true
+    if (this.takeGroup !== null) this.flushSoon()
+    return this.group
+  }
+
+  private changedLazily(): number {
+    if (++this.lazy >= lazyAtMost && this.takeGroup !== null) this.flushSoon()
+    return this.group
+  }
+
+  private flushSoon(): void {
+    if (this.flushing) return
+    this.flushing = true
+    this.scheduler.enqueueFlush(this)
+  }
+}
