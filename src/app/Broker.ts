@@ -1,6 +1,7 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
+import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Listeners } from "../listener/Listeners.ts"
@@ -20,6 +21,7 @@ import { Router } from "../router/Router.ts"
 import { Arena } from "../session/Outlet.ts"
 import { publishLimitsOf, type Services, type Timed } from "../session/Services.ts"
 import { Sessions } from "../session/Sessions.ts"
+import { adminNode } from "./adminNode.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
 
@@ -78,6 +80,10 @@ export class Broker {
   static readonly start = Effect.fn("Broker.start")(function* (
     settings: Settings
   ): Effect.fn.Return<Broker, BrokerStartFailed, Scope.Scope> {
+    const adminSocket = adminSocketPath(settings)
+    if (adminSocket !== undefined) {
+      yield* Effect.mapError(claimAdminSocket(adminSocket, settings.node.dataDir), adminFailed)
+    }
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
     const sink: LogSink = yield* logSink
@@ -168,6 +174,7 @@ export class Broker {
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
     broker = new Broker(services, sessions, root, Deferred.await(failed), listeners)
+    if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
     return broker
   })
 
@@ -183,8 +190,13 @@ export class Broker {
     return this.doors.connections
   }
 
-  tree(): TreeNode {
-    return this.root.tree()
+  /** Of the supervisors below the root at most `limit` children each. */
+  tree(limit = Infinity): TreeNode {
+    return this.root.tree(limit)
+  }
+
+  get isClosing(): boolean {
+    return this.closing
   }
 
   /** No new client; those that are there are sent away, MQTT 5 ones with 0x8B, and given the time to take what they are sent. */
@@ -208,12 +220,23 @@ const ticking = ({ scheduler, wheel }: Services): Effect.Effect<never> =>
     Effect.sync(() => wheel.advance(scheduler.refresh(), (timed) => timed.onTimer()))
   ))
 
+/** Open when it returns. A later crash opens it anew. */
+const startAdmin = Effect.fnUntraced(function* (root: Supervisor, socketPath: string, broker: Broker) {
+  const opened = yield* Deferred.make<void, AdminSocketUnusable>()
+  const start = serveAdmin(socketPath, adminNode(broker)).pipe(
+    Effect.onExit((exit) => Deferred.done(opened, exit)),
+    Effect.andThen(Effect.never)
+  )
+  root.startChild({ id: "admin", kind: "worker", restart: "permanent", start })
+  yield* Effect.mapError(Deferred.await(opened), adminFailed)
+})
+
 const supervisorChild = (supervisor: Supervisor): ChildSpec => ({
   id: supervisor.name,
   kind: "supervisor",
   restart: "permanent",
   start: supervisor.run,
-  inspect: () => supervisor.tree().children
+  inspect: (limit) => supervisor.tree(limit, limit)
 })
 
 const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport): LogFields => ({
@@ -226,6 +249,9 @@ const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport
 
 const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode })
+
+const adminFailed = ({ message }: AdminSocketUnusable): BrokerStartFailed =>
+  new BrokerStartFailed({ message, exitCode: 74 })
 
 /** A runtime that has run out of files spins or stops accepting: the listeners together stay below the system's limit. */
 const withinFileLimit = (

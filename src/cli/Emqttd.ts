@@ -9,6 +9,7 @@ import { noColour } from "../config/environment.ts"
 import { loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
 import { logFormats, logLevels } from "../config/Settings.ts"
 import type { Assignment } from "../config/SettingsSource.ts"
+import { ctlCommand } from "./ctl/command.ts"
 import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
 
 const setting = (name: string, metavar: string, description: string) =>
@@ -115,6 +116,8 @@ const config = Command.make("config").pipe(
   Command.withSubcommands([dump])
 )
 
+const ctl = ctlCommand(Effect.flatMap(base, settings))
+
 const emqttd = base.pipe(
   Command.withHandler((flags) =>
     Effect.gen(function* () {
@@ -131,9 +134,10 @@ const emqttd = base.pipe(
     { command: "emqttd --port 1884 --data /tmp/emqttd --log-level debug", description: "Change a few settings" },
     { command: "EMQTTD_ACCESS__ANONYMOUS=anywhere emqttd", description: "Change one by the environment" },
     { command: "emqttd check --config my.toml", description: "Only say whether a file is good" },
-    { command: "emqttd config dump", description: "Print all settings" }
+    { command: "emqttd config dump", description: "Print all settings" },
+    { command: "emqttd ctl status", description: "Ask the node that runs here how it is" }
   ]),
-  Command.withSubcommands([check, config])
+  Command.withSubcommands([check, config, ctl])
 )
 
 /** The library's help, but for two slips: a subcommand is not needed everywhere, and a blank line is missing. */

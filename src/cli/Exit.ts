@@ -4,6 +4,8 @@ import { Data, Effect, Runtime } from "effect"
 export const ExitCode = {
   /** A part of the broker crashed again and again. */
   Crash: 1,
+  /** `emqttd ctl`: the node says no, or that it is not well. */
+  Refused: 1,
   /** Bad usage: a flag that is not there, a value it cannot have. */
   Usage: 2,
   /** A port in use or not permitted. */

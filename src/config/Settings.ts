@@ -2,6 +2,7 @@
 // folder above, changed by nobody after start. Units: durations are milliseconds and end in Millis, MQTT's own seconds end in
 // Seconds, sizes are bytes. `Infinity` is "never". Invariant: every key of the file has its default beside its type, and nowhere else.
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
+import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
 import { defaultListener, type ListenerSettings } from "./sections/listener.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
@@ -16,6 +17,7 @@ import { willDefaults, type WillSettings } from "./sections/will.ts"
 import type { ZoneSettings } from "./sections/zone.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
+export type { AdminSettings } from "./sections/admin.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
@@ -33,6 +35,7 @@ export { logFormats, logLevels } from "./sections/log.ts"
 
 export interface Settings {
   readonly node: NodeSettings
+  readonly admin: AdminSettings
   readonly log: LogSettings
   readonly listeners: ReadonlyArray<ListenerSettings>
   readonly zones: ReadonlyArray<ZoneSettings>
@@ -49,6 +52,7 @@ export interface Settings {
 
 export const defaultSettings: Settings = {
   node: nodeDefaults,
+  admin: adminDefaults,
   log: logDefaults,
   listeners: [defaultListener],
   zones: [],

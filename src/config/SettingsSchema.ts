@@ -2,6 +2,7 @@
 // `Settings`. Decoding fills in defaults and finds every fault; encoding gives back the tree, for `emqttd config dump`.
 import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
+import { admin } from "./sections/admin.ts"
 import { connection } from "./sections/connection.ts"
 import { log } from "./sections/log.ts"
 import { node } from "./sections/node.ts"
@@ -23,6 +24,7 @@ import { keysOf, optionalTable, partialTable, table } from "./table.ts"
  */
 export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["node", keysOf(node)],
+  ["admin", keysOf(admin)],
   ["log", keysOf(log)],
   ["listeners.*", keysOf(listener)],
   ["access", keysOf(access)],
@@ -63,6 +65,7 @@ const zones: Schema.Codec<ReadonlyArray<ZoneSettings>, unknown> = named(Schema.S
 
 export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   node: optionalTable(node, defaultSettings.node),
+  admin: optionalTable(admin, defaultSettings.admin),
   log: optionalTable(log, defaultSettings.log),
   listeners,
   zones: zones.pipe(Schema.withDecodingDefaultType(Effect.succeed(defaultSettings.zones))),

@@ -484,7 +484,12 @@ export class Connection extends Actor implements ClientLink, Timed {
     return this.socket.bufferedBytes
   }
 
-  private get peer(): string {
+  /** Its CONNECT was accepted, and it is not over. */
+  get connected(): boolean {
+    return this.session !== null
+  }
+
+  get peer(): string {
     return `${this.socket.remoteAddress}:${this.socket.remotePort}`
   }
 }

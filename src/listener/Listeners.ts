@@ -215,7 +215,7 @@ export class Listeners {
       kind: "supervisor",
       restart: "permanent",
       start: supervisor.run,
-      inspect: () => supervisor.tree().children
+      inspect: (limit) => supervisor.tree(limit, limit)
     })
     this.running.set(settings.name, { listener, supervisor, scope, transport, bound, boundScope })
   })

@@ -19,8 +19,8 @@ export interface ChildSpec {
   readonly start: Actor | Effect.Effect<unknown, unknown, Scope.Scope>
   /** How long a life may take to end when asked to. By default 5,000 for a worker, and for a supervisor as long as its children take. */
   readonly shutdownMillis?: number
-  /** What the tree shows below this child. */
-  readonly inspect?: () => ReadonlyArray<TreeNode>
+  /** What the tree shows below this child, `limit` children at most. */
+  readonly inspect?: (limit: number) => Pick<TreeNode, "children" | "omitted">
 }
 
 export interface TreeNode {
@@ -30,6 +30,8 @@ export interface TreeNode {
   readonly status: "running" | "restarting" | "stopping" | "ended"
   readonly restarts: number
   readonly children: ReadonlyArray<TreeNode>
+  /** Children that were left out: there only when there are some. */
+  readonly omitted?: number
 }
 
 export interface CrashReport {

@@ -138,16 +138,20 @@ export class Supervisor {
     })
   }
 
-  tree(): TreeNode {
+  /** As things are: its first `own` children, and of each supervisor below at most `limit`. */
+  tree(limit = Infinity, own = Infinity): TreeNode {
     const children: Array<TreeNode> = []
     for (const { recovery, spec, status } of this.byId.values()) {
+      if (children.length >= own) break
+      const below = spec.inspect?.(limit)
       children.push({
         name: String(spec.id),
         kind: spec.kind,
         restart: spec.restart,
         status,
         restarts: recovery?.restarts ?? 0,
-        children: spec.inspect?.() ?? []
+        children: below?.children ?? [],
+        ...(below?.omitted === undefined ? {} : { omitted: below.omitted })
       })
     }
     return {
@@ -156,7 +160,8 @@ export class Supervisor {
       restart: "permanent",
       status: this.phase === "up" ? "running" : this.phase === "stopping" ? "stopping" : "ended",
       restarts: 0,
-      children
+      children,
+      ...(this.byId.size > children.length ? { omitted: this.byId.size - children.length } : {})
     }
   }
 

@@ -73,6 +73,11 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     return this.awaiting ??= new AwaitingPubrel(this.services.settings.session.maxAwaitingPubrel)
   }
 
+  /** Messages that wait for its client or are in flight. */
+  get owed(): number {
+    return this.sending?.owed ?? 0
+  }
+
   // --- the mailbox -------------------------------------------------------------------------------------------------
 
   /**

@@ -378,7 +378,7 @@ describe("intensity", () => {
         kind: "supervisor",
         restart: "permanent",
         start: inner.run,
-        inspect: () => inner.tree().children
+        inspect: (limit) => inner.tree(limit, limit)
       })
       assert.deepStrictEqual(journal.news, ["+a", "+b", "+once"])
       yield* journal.crash("b")
@@ -649,7 +649,7 @@ describe("tree", () => {
         kind: "supervisor",
         restart: "permanent",
         start: inner.run,
-        inspect: () => inner.tree().children
+        inspect: (limit) => inner.tree(limit, limit)
       })
       inner.startChild({ ...journal.child("x", "transient"), id: 17 })
       yield* journal.crash("store")

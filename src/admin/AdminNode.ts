@@ -1,0 +1,19 @@
+// What the management API asks of a node; the app gives it (app/adminNode.ts). Reads are plain and at once: an admin's question never
+// waits on an actor, and never makes one wait.
+import type { Effect } from "effect"
+import type { ListenerFailed } from "../listener/transport.ts"
+import type { ClientsPage, Counts, ListenerStatus, Status, TreePart } from "./Api.ts"
+
+export interface AdminNode {
+  readonly status: () => Status
+  /** At most `limit` children of each supervisor, which names how many it has left out. */
+  readonly tree: (limit: number) => TreePart
+  readonly counters: () => Counts
+  readonly listeners: () => ReadonlyArray<ListenerStatus>
+  /** False: it is as asked already. */
+  readonly startListener: (name: string) => Effect.Effect<boolean, ListenerFailed>
+  readonly stopListener: (name: string) => Effect.Effect<boolean, ListenerFailed>
+  readonly clients: (limit: number) => ClientsPage
+  /** Sends the client away; false: no such client is connected. */
+  readonly kick: (clientId: string) => boolean
+}

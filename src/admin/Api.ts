@@ -1,0 +1,120 @@
+// The management API, defined once: what can be asked of a node, and what is answered. Served over the admin socket (webHandler.ts),
+// called by `emqttd ctl` (cli/). No server code here. Names are snake_case as in the settings; times are milliseconds since 1970.
+// Invariant: no answer grows with the number of clients beyond a limit that the asker gives.
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+
+export const ListenerStatus = Schema.Struct({
+  name: Schema.String,
+  type: Schema.String,
+  address: Schema.String,
+  /** The one in use where the setting left the choice to the system. */
+  port: Schema.Int,
+  state: Schema.Literals(["running", "stopped"]),
+  connections: Schema.Int,
+  max_connections: Schema.Int
+})
+
+/** A limit that keeps new clients out at present. */
+export const OverloadMark = Schema.Struct({
+  /** The setting's name. */
+  setting: Schema.String,
+  since: Schema.Finite,
+  refused: Schema.Int
+})
+
+export const Status = Schema.Struct({
+  version: Schema.String,
+  node: Schema.String,
+  runtime: Schema.String,
+  process: Schema.Int,
+  uptime_seconds: Schema.Finite,
+  health: Schema.Struct({ ok: Schema.Boolean, reasons: Schema.Array(Schema.String) }),
+  connections: Schema.Int,
+  sessions: Schema.Int,
+  subscriptions: Schema.Int,
+  retained: Schema.Struct({ messages: Schema.Int, bytes: Schema.Finite }),
+  memory: Schema.Struct({ resident_bytes: Schema.Finite, limit_bytes: Schema.Finite }),
+  overload: Schema.Array(OverloadMark),
+  listeners: Schema.Array(ListenerStatus)
+})
+
+export interface TreePart {
+  readonly name: string
+  readonly kind: "worker" | "supervisor"
+  readonly restart: "permanent" | "transient" | "temporary"
+  readonly status: "running" | "restarting" | "stopping" | "ended"
+  readonly restarts: number
+  readonly children: ReadonlyArray<TreePart>
+  /** Children that were left out. */
+  readonly omitted?: number | undefined
+}
+
+export const TreePart: Schema.Codec<TreePart> = Schema.Struct({
+  name: Schema.String,
+  kind: Schema.Literals(["worker", "supervisor"]),
+  restart: Schema.Literals(["permanent", "transient", "temporary"]),
+  status: Schema.Literals(["running", "restarting", "stopping", "ended"]),
+  restarts: Schema.Int,
+  children: Schema.Array(Schema.suspend((): Schema.Codec<TreePart> => TreePart)),
+  omitted: Schema.optional(Schema.Int)
+})
+
+export const Client = Schema.Struct({
+  client_id: Schema.String,
+  peer: Schema.String,
+  listener: Schema.String,
+  /** 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5. */
+  protocol: Schema.Int,
+  subscriptions: Schema.Int,
+  /** Messages that wait for it or are on their way to it. */
+  owed: Schema.Int
+})
+
+export const ClientsPage = Schema.Struct({ total: Schema.Int, clients: Schema.Array(Client) })
+
+export const Counts = Schema.Record(Schema.String, Schema.Finite)
+
+export type ListenerStatus = typeof ListenerStatus.Type
+export type OverloadMark = typeof OverloadMark.Type
+export type Status = typeof Status.Type
+export type Client = typeof Client.Type
+export type ClientsPage = typeof ClientsPage.Type
+export type Counts = typeof Counts.Type
+
+/** Of what was asked for there is none; the message is for people. */
+export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
+  message: Schema.String
+}, { httpApiStatus: 404 }) {}
+
+/** It is there, and what was asked of it cannot be. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  message: Schema.String
+}, { httpApiStatus: 409 }) {}
+
+const limit = Schema.optional(Schema.FiniteFromString)
+
+const change = { success: HttpApiSchema.NoContent, error: [NotFound, Refused] } as const
+
+class NodeApi extends HttpApiGroup.make("node").add(
+  HttpApiEndpoint.get("status", "/status", { success: Status }),
+  HttpApiEndpoint.get("tree", "/tree", { query: { limit }, success: TreePart }),
+  HttpApiEndpoint.get("counters", "/counters", { success: Counts })
+).prefix("/api/v1") {}
+
+class ListenersApi extends HttpApiGroup.make("listeners").add(
+  HttpApiEndpoint.get("list", "/", { success: Schema.Array(ListenerStatus) }),
+  HttpApiEndpoint.post("start", "/:name/start", { params: { name: Schema.String }, ...change }),
+  HttpApiEndpoint.post("stop", "/:name/stop", { params: { name: Schema.String }, ...change })
+).prefix("/api/v1/listeners") {}
+
+class ClientsApi extends HttpApiGroup.make("clients").add(
+  HttpApiEndpoint.get("list", "/", { query: { limit }, success: ClientsPage }),
+  HttpApiEndpoint.delete("kick", "/:clientId", {
+    params: { clientId: Schema.String },
+    success: HttpApiSchema.NoContent,
+    error: NotFound
+  })
+).prefix("/api/v1/clients") {}
+
+export class Api extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi) {}

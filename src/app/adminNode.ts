@@ -1,0 +1,102 @@
+// What the management API may ask of this broker, read from its parts as they are. Invariant: nothing here changes a part's state but by
+// the message that the part takes from anybody.
+import packageJson from "../../package.json" with { type: "json" }
+import type { AdminNode } from "../admin/AdminNode.ts"
+import type { Client, ListenerStatus } from "../admin/Api.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { Listeners } from "../listener/Listeners.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { TreeNode } from "../otp/ChildSpec.ts"
+import { memoryLimit } from "../platform/memoryLimit.ts"
+import { runtimeName } from "../platform/runtimeName.ts"
+import type { Services } from "../session/Services.ts"
+import type { Sessions } from "../session/Sessions.ts"
+
+/** The broker, as far as an administrator sees it. */
+export interface AdministeredBroker {
+  readonly services: Services
+  readonly sessions: Sessions
+  readonly doors: Listeners
+  readonly isClosing: boolean
+  readonly tree: (limit: number) => TreeNode
+}
+
+export const adminNode = (broker: AdministeredBroker): AdminNode => {
+  const { counters, retainer, router, scheduler, settings } = broker.services
+  const startedAt = scheduler.refresh()
+
+  const listeners = (): ReadonlyArray<ListenerStatus> =>
+    broker.doors.list().map(({ maxConnections, status, ...rest }) => ({
+      ...rest,
+      state: status,
+      max_connections: maxConnections
+    }))
+
+  /** Why a load balancer or a supervisor of the process should not count on this node. */
+  const ailments = (): ReadonlyArray<string> => [
+    ...(broker.isClosing ? ["the node is shutting down"] : []),
+    ...broker.tree(0).children
+      .filter(({ restart, status }) => restart === "permanent" && status !== "running")
+      .map(({ name, status }) => `${name} is ${status}`)
+  ]
+
+  return {
+    status: () => {
+      const reasons = ailments()
+      return {
+        version: packageJson.version,
+        node: settings.node.name,
+        runtime: runtimeName,
+        process: process.pid,
+        uptime_seconds: Math.max(0, Math.floor((scheduler.refresh() - startedAt) / 1000)),
+        health: { ok: reasons.length === 0, reasons },
+        connections: broker.doors.connections,
+        sessions: broker.sessions.size,
+        subscriptions: router.subscriptionCount,
+        retained: { messages: retainer.count, bytes: retainer.payloadBytes },
+        memory: { resident_bytes: process.memoryUsage.rss(), limit_bytes: memoryLimit() },
+        overload: [],
+        listeners: listeners()
+      }
+    },
+    tree: (limit) => broker.tree(limit),
+    counters: () => ({ ...counters.snapshot() }),
+    listeners,
+    startListener: (name) => broker.doors.start(name),
+    stopListener: (name) => broker.doors.stop(name),
+    clients: (limit) => {
+      const clients: Array<Client> = []
+      for (const [listener, connection] of connected(broker)) {
+        if (clients.length >= limit) break
+        const session = broker.sessions.get(connection.clientId)
+        clients.push({
+          client_id: connection.clientId,
+          peer: connection.peer,
+          listener,
+          protocol: connection.version,
+          subscriptions: session?.subscriptions?.size ?? 0,
+          owed: session?.owed ?? 0
+        })
+      }
+      return { total: broker.doors.connections, clients }
+    },
+    kick: (clientId) => {
+      for (const [, connection] of connected(broker)) {
+        if (connection.clientId !== clientId) continue
+        connection.post({
+          _tag: "Close",
+          reasonCode: ReasonCode.AdministrativeAction,
+          reason: "disconnected by the administrator"
+        })
+        return true
+      }
+      return false
+    }
+  }
+}
+
+function* connected(broker: AdministeredBroker): Iterable<readonly [listener: string, connection: Connection]> {
+  for (const { connections, settings } of broker.doors.open) {
+    for (const connection of connections) if (connection.connected) yield [settings.name, connection]
+  }
+}

@@ -1,0 +1,79 @@
+// One conversation of `emqttd ctl` with a node: the typed client of the management API over the node's socket file, and what is said
+// when nobody answers. Invariant: a node that cannot be reached costs one line and exit 69.
+import { Effect } from "effect"
+import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { HttpApiClient } from "effect/http-api"
+import { Api, NotFound, Refused } from "../../admin/Api.ts"
+import { adminSocketPath } from "../../admin/AdminSocket.ts"
+import type { Settings } from "../../config/Settings.ts"
+import { HttpSocketFailed, requestHttpSocket } from "../../platform/HttpSocket.ts"
+import { ExitCode, type ExitWith, exitWith } from "../Exit.ts"
+
+export interface Target {
+  readonly socket: string
+  readonly json: boolean
+}
+
+const patienceMillis = 10_000
+
+export const socketOf = (settings: Settings): Effect.Effect<string, ExitWith> => {
+  const path = adminSocketPath(settings)
+  return path === undefined
+    ? exitWith(ExitCode.Unavailable, [`emqttd: these settings give the node no socket (admin.socket = "")`])
+    : Effect.succeed(path)
+}
+
+const overSocket = (path: string): HttpClient.HttpClient =>
+  HttpClient.make((request, url) => {
+    const { body, headers, method } = request
+    const bytes = body._tag === "Uint8Array" ? { body: body.body } : {}
+    return requestHttpSocket(path, url, { method, headers: { ...headers }, ...bytes }).pipe(
+      Effect.map((response) => HttpClientResponse.fromWeb(request, response)),
+      Effect.mapError((cause) =>
+        new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request, cause, description: cause.message })
+        })
+      )
+    )
+  })
+
+const connect = (path: string) =>
+  HttpApiClient.makeWith(Api, { httpClient: overSocket(path), baseUrl: "http://localhost" })
+
+export type NodeClient = Effect.Success<ReturnType<typeof connect>>
+
+/** Undefined: the node has answered, but not as this version understands it. */
+const whyUnreachable = (path: string, error: unknown): string | undefined => {
+  const cause = error instanceof HttpClientError.HttpClientError && error.reason._tag === "TransportError"
+    ? error.reason.cause
+    : undefined
+  if (!(cause instanceof HttpSocketFailed)) return undefined
+  const asked = "is it running, with this data directory? (--data, --socket)"
+  return cause.code === "ENOENT" || cause.code === "ECONNREFUSED"
+    ? `no node answers on ${path}; ${asked}`
+    : `no node to be reached on ${cause.message}`
+}
+
+/** The answer, or one line and the end. */
+export const ask = <A, E>(
+  { socket }: Target,
+  question: (client: NodeClient) => Effect.Effect<A, E>
+): Effect.Effect<A, ExitWith> =>
+  connect(socket).pipe(
+    Effect.flatMap(question),
+    Effect.catch((error) => {
+      if (error instanceof NotFound || error instanceof Refused) {
+        return exitWith(ExitCode.Refused, [`emqttd: ${error.message}`])
+      }
+      const unreachable = whyUnreachable(socket, error)
+      if (unreachable !== undefined) return exitWith(ExitCode.Unavailable, [`emqttd: ${unreachable}`])
+      return exitWith(ExitCode.Refused, [`emqttd: the node on ${socket} did not answer as expected: ${String(error)}`])
+    }),
+    Effect.timeoutOrElse({
+      duration: patienceMillis,
+      orElse: () =>
+        exitWith(ExitCode.Unavailable, [
+          `emqttd: the node on ${socket} has not answered for ${patienceMillis / 1000} s`
+        ])
+    })
+  )

@@ -1,0 +1,96 @@
+// `emqttd ctl` as a process, against a broker as a process.
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { TestClient } from "../support/TestClient.ts"
+import { EmqttdProcess, run } from "./EmqttdProcess.ts"
+
+let directory = ""
+let broker: EmqttdProcess | undefined
+let port = 0
+beforeAll(async () => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-ctl-"))
+  broker = new EmqttdProcess(["--host", "127.0.0.1", "--port", "0", "--data", "node"], { cwd: directory })
+  await broker.told(/is ready/)
+  port = Number(/listening: tcp:\/\/127\.0\.0\.1:(\d+)/.exec(broker.stderr)?.[1])
+})
+afterAll(() => {
+  broker?.kill()
+  fs.rmSync(directory, { recursive: true, force: true })
+})
+
+const ctl = (...args: ReadonlyArray<string>) => run(["ctl", ...args], { cwd: directory })
+const connected = async (clientId: string): Promise<TestClient> =>
+  (await TestClient.open(port, 5)).connect({ clientId })
+
+describe("emqttd ctl", () => {
+  it("status: by --data and by --socket, for people and for programs", async () => {
+    const [text, json] = await Promise.all([
+      ctl("status", "--data", "node"),
+      ctl("status", "--socket", "node/emqttd.sock", "--json")
+    ])
+    assert.strictEqual(text.code, 0, text.stderr)
+    assert.match(text.stdout, /^health +ok$/m)
+    assert.match(text.stdout, new RegExp(`^tcp +tcp://127\\.0\\.0\\.1:${port} +running +0 of \\d+$`, "m"))
+    assert.strictEqual(json.code, 0, json.stderr)
+    assert.deepNestedInclude(JSON.parse(json.stdout), { "health.ok": true, "listeners[0].port": port })
+  })
+
+  it("tree, listeners and counters", async () => {
+    const [tree, listeners, counters] = await Promise.all([
+      ctl("tree", "--data", "node"),
+      ctl("listeners", "list", "--data", "node", "--json"),
+      ctl("counters", "--data", "node")
+    ])
+    assert.match(tree.stdout, /^├─ router +permanent +running +0$/m)
+    assert.match(tree.stdout, /^└─ admin +permanent +running +0$/m)
+    assert.deepInclude(JSON.parse(listeners.stdout)[0], { name: "tcp", port })
+    assert.match(counters.stdout, /^connections_opened_total +\d+$/m)
+  })
+
+  it("clients list and kick: what a client calls itself does not steer the terminal", async () => {
+    const client = await connected("meter-\u001b[31m17")
+    const list = await ctl("clients", "list", "--data", "node")
+    assert.match(list.stdout, /^meter-\\u001b\[31m17 +127\.0\.0\.1:\d+ +tcp +5 +0 +0$/m)
+    const kicked = await ctl("clients", "kick", "meter-\u001b[31m17", "--data", "node")
+    assert.strictEqual(kicked.code, 0, kicked.stderr)
+    await client.receive("disconnect", { reasonCode: 0x98 })
+    await client.expectClosed()
+  })
+
+  it("the node says no: exit 1 and its reason", async () => {
+    assert.deepStrictEqual(await ctl("clients", "kick", "nobody", "--data", "node"), {
+      code: 1,
+      stdout: "",
+      stderr: "emqttd: no client nobody is connected\n"
+    })
+  })
+
+  it("no node: exit 69 and one clear line", async () => {
+    fs.mkdirSync(path.join(directory, "empty"), { recursive: true })
+    const [none, off] = await Promise.all([
+      ctl("status", "--data", "empty"),
+      ctl("status", "--set", "admin.socket=")
+    ])
+    assert.deepStrictEqual(none, {
+      code: 69,
+      stdout: "",
+      stderr: `emqttd: no node answers on ${path.join(fs.realpathSync(directory), "empty/emqttd.sock")}; ` +
+        "is it running, with this data directory? (--data, --socket)\n"
+    })
+    assert.deepStrictEqual([off.code, off.stderr], [
+      69,
+      `emqttd: these settings give the node no socket (admin.socket = "")\n`
+    ])
+  })
+
+  it("a second broker on the same data directory: exit 74 and one clear line", async () => {
+    const { code, stderr } = await run(["--host", "127.0.0.1", "--port", "0", "--data", "node"], { cwd: directory })
+    assert.strictEqual(code, 74)
+    assert.match(
+      stderr,
+      /^emqttd: another emqttd runs on the data directory .*; choose another with --data or node\.data_dir\n$/
+    )
+  })
+})
