@@ -1,0 +1,105 @@
+// Each row of the store as bytes, the same for every engine; the key of the row stands beside them, not in them.
+// Invariant: what is written here is read by every later version; a change of a layout is a new store version.
+import type { DeliveryRow, DeliveryState, MessageRow, SessionRow, SubscriptionRow } from "../Engine.ts"
+import type { RecordReader } from "./RecordReader.ts"
+import type { RecordWriter } from "./RecordWriter.ts"
+
+export type RetainedMessage = Omit<MessageRow, "message">
+
+export const writeSession = (to: RecordWriter, { clientId, connected, expiresAt, expiryMillis, will }: SessionRow) => {
+  to.uint8((connected ? 1 : 0) | (will === null ? 0 : 2))
+  to.float64(expiryMillis)
+  to.float64(expiresAt)
+  to.text(clientId)
+  if (will === null) return
+  to.float64(will.delaySeconds)
+  to.float64(will.dueAt)
+  to.data(will.packet)
+}
+
+export const readSession = (from: RecordReader, session: number): SessionRow => {
+  const flags = from.uint8()
+  const expiryMillis = from.float64()
+  const expiresAt = from.float64()
+  const clientId = from.text()
+  const will = (flags & 2) === 0 ? null : { delaySeconds: from.float64(), dueAt: from.float64(), packet: from.data() }
+  return { session, clientId, expiryMillis, expiresAt, connected: (flags & 1) !== 0, will }
+}
+
+export const writeSubscription = (to: RecordWriter, row: SubscriptionRow): void => {
+  to.uint8(row.qos | (row.noLocal ? 4 : 0) | (row.retainAsPublished ? 8 : 0) | (row.retainHandling << 4))
+  to.uint32(row.subscriptionIdentifier)
+  to.text(row.topicFilter)
+}
+
+const qualities = [0, 1, 2, 0] as const
+
+export const readSubscription = (from: RecordReader, session: number): SubscriptionRow => {
+  const flags = from.uint8()
+  const subscriptionIdentifier = from.uint32()
+  return {
+    session,
+    topicFilter: from.text(),
+    qos: qualities[flags & 3] ?? 0,
+    noLocal: (flags & 4) !== 0,
+    retainAsPublished: (flags & 8) !== 0,
+    retainHandling: qualities[(flags >> 4) & 3] ?? 0,
+    subscriptionIdentifier
+  }
+}
+
+export const writeMessage = (to: RecordWriter, row: RetainedMessage): void => {
+  to.float64(row.receivedAt)
+  to.float64(row.expiresAt)
+  to.uint32(row.shape)
+  to.text(row.publisher)
+  to.data(row.packet)
+}
+
+export const readMessage = (from: RecordReader): RetainedMessage => {
+  const receivedAt = from.float64()
+  const expiresAt = from.float64()
+  const shape = from.uint32()
+  const publisher = from.text()
+  return { packet: from.data(), shape, publisher, receivedAt, expiresAt }
+}
+
+/** The row without its exchange, which changes more often than the rest. */
+export const writeDelivery = (to: RecordWriter, row: DeliveryRow): void => {
+  to.uint8((row.qos === 2 ? 1 : 0) | (row.retain ? 2 : 0))
+  to.float64(row.message)
+  to.text(row.topicFilter)
+  to.uint16(row.subscriptionIdentifiers.length)
+  for (const identifier of row.subscriptionIdentifiers) to.uint32(identifier)
+}
+
+/** State and packet identifier as one number: 0 is queued, without an identifier. */
+export const exchangeOf = ({ packetIdentifier, state }: Pick<DeliveryRow, "packetIdentifier" | "state">): number =>
+  packetIdentifier * 4 + state
+
+const states: ReadonlyArray<DeliveryState> = [0, 1, 2, 3]
+
+export const readDelivery = (
+  from: RecordReader,
+  session: number,
+  sequence: number,
+  exchange: number
+): DeliveryRow => {
+  const flags = from.uint8()
+  const message = from.float64()
+  const topicFilter = from.text()
+  const count = from.uint16()
+  const subscriptionIdentifiers: Array<number> = []
+  for (let index = 0; index < count; index++) subscriptionIdentifiers.push(from.uint32())
+  return {
+    session,
+    sequence,
+    message,
+    qos: (flags & 1) !== 0 ? 2 : 1,
+    retain: (flags & 2) !== 0,
+    topicFilter,
+    subscriptionIdentifiers,
+    state: states[exchange & 3] ?? 0,
+    packetIdentifier: Math.floor(exchange / 4)
+  }
+}

@@ -1,0 +1,213 @@
+// The database of one node, in the writer's thread: opened, locked, written in transactions, checkpointed between them.
+// Invariant: while it is open, no other process has the same file open for writing (the lock file beside it).
+import { DatabaseSync } from "node:sqlite"
+import type { StoredHighest, StoreStats } from "../Engine.ts"
+import { applyGroup } from "./applyGroup.ts"
+import { StoreTrouble, troubleOf } from "./failures.ts"
+import type { OpenOptions } from "./protocol.ts"
+import { type Damage, type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
+import { prepareSchema } from "./schema.ts"
+import { Statements } from "./Statements.ts"
+
+export type Notice = (message: string, fields: Readonly<Record<string, string | number>>) => void
+
+/** Pages of the log beyond which a checkpoint is due: 16 MiB. */
+const checkpointPages = 4096
+/** Pages given back to the file system in one step of upkeep. */
+const vacuumPages = 256
+const unreferencedAtOnce = 1_000
+
+export class StoreFile {
+  private readonly options: OpenOptions
+  private readonly notice: Notice
+  private readonly lock: DatabaseSync
+  private readonly database: DatabaseSync
+  private readonly statements: Statements
+  private sharing: boolean
+  private commitsSinceCheckpoint = 0
+  private checkpointAfter = 16
+  private tidiedMessage = 0
+
+  constructor(options: OpenOptions, notice: Notice) {
+    this.options = options
+    this.notice = notice
+    this.lock = takeLock(options)
+    try {
+      this.database = new DatabaseSync(options.file)
+      prepareSchema(this.database, options.name, options.sync)
+      this.statements = new Statements(this.database)
+      this.sharing = this.statements.get("SELECT 1 FROM message LIMIT 1").get() !== undefined
+    } catch (error) {
+      this.lock.close()
+      throw troubleOf(options.name, error)
+    }
+  }
+
+  highest(): StoredHighest {
+    const row = this.statements.get("SELECT session, message, committed_at FROM highest").get()
+    return {
+      session: Number(row?.["session"] ?? 0),
+      message: Number(row?.["message"] ?? 0),
+      committedAt: Number(row?.["committed_at"] ?? 0)
+    }
+  }
+
+  commit(group: Uint8Array): void {
+    this.within(() => {
+      this.sharing = applyGroup(this.statements, group, this.sharing)
+    })
+    this.commitsSinceCheckpoint++
+  }
+
+  readSessions(after: number, limit: number): Uint8Array<ArrayBuffer> {
+    return this.reading((damage) => readSessionPage(this.statements, after, limit, damage))
+  }
+
+  readDeliveries(session: number, after: number, limit: number): Uint8Array<ArrayBuffer> {
+    return this.reading((damage) => readDeliveryPage(this.statements, session, after, limit, damage))
+  }
+
+  readRetained(after: string, limit: number): Uint8Array<ArrayBuffer> {
+    return this.reading((damage) => readRetainedPage(this.statements, after, limit, damage))
+  }
+
+  /** Removes messages that nothing names, gives pages back. True: there is more to do. */
+  tidy(): boolean {
+    const rows = this.statements.all(
+      "SELECT message FROM message WHERE message > ? ORDER BY message LIMIT ?",
+      this.tidiedMessage,
+      unreferencedAtOnce
+    )
+    const last = Number(rows[rows.length - 1]?.["message"] ?? 0)
+    if (rows.length > 0) {
+      this.within(() =>
+        this.statements.run(
+          "DELETE FROM message WHERE message BETWEEN ? AND ? AND NOT EXISTS " +
+            "(SELECT 1 FROM delivery WHERE delivery.message = message.message)",
+          this.tidiedMessage + 1,
+          last
+        )
+      )
+    }
+    this.tidiedMessage = rows.length === unreferencedAtOnce ? last : 0
+    this.database.exec(`PRAGMA incremental_vacuum(${vacuumPages})`)
+    this.checkpoint()
+    return this.tidiedMessage !== 0 || this.pragma("freelist_count") > vacuumPages
+  }
+
+  stats(): StoreStats {
+    const count = (sql: string): number => Number(this.statements.get(`SELECT ${sql} AS n`).get()?.["n"] ?? 0)
+    const inline = "(SELECT count(*) FROM delivery WHERE message IS NULL)"
+    return {
+      sessions: count("(SELECT count(*) FROM session)"),
+      subscriptions: count("(SELECT count(*) FROM subscription)"),
+      messages: count(`(SELECT count(*) FROM message) + ${inline}`),
+      deliveries: count("(SELECT count(*) FROM delivery)"),
+      retained: count("(SELECT count(*) FROM retained)"),
+      bytes: this.pragma("page_count") * this.pragma("page_size")
+    }
+  }
+
+  get checkpointIsDue(): boolean {
+    return this.commitsSinceCheckpoint >= this.checkpointAfter
+  }
+
+  /** Moves the log into the database. Learns how many commits fill the log. */
+  checkpoint(): void {
+    if (this.commitsSinceCheckpoint === 0) return
+    const pages = Number(this.database.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()?.["log"] ?? 0)
+    const pagesPerCommit = Math.max(1, pages / this.commitsSinceCheckpoint)
+    this.checkpointAfter = Math.min(10_000, Math.max(1, Math.floor(checkpointPages / pagesPerCommit)))
+    this.commitsSinceCheckpoint = 0
+  }
+
+  close(): void {
+    try {
+      this.database.close()
+    } finally {
+      this.lock.close()
+    }
+  }
+
+  private pragma(name: string): number {
+    return Number(Object.values(this.statements.get(`PRAGMA ${name}`).get() ?? {})[0])
+  }
+
+  private within(change: () => void): void {
+    this.database.exec("BEGIN IMMEDIATE")
+    try {
+      change()
+      this.database.exec("COMMIT")
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+  }
+
+  /** SQLite has rolled back by itself after some failures. */
+  private rollback(): void {
+    try {
+      this.database.exec("ROLLBACK")
+    } catch {
+      // There was nothing left to roll back.
+    }
+  }
+
+  private reading(read: (damage: Damage) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const damaged: Array<DamagedRow> = []
+    const page = read((row) => damaged.push(row))
+    if (damaged.length > 0) this.setAside(damaged)
+    return page
+  }
+
+  /** A damaged row moves to the table `damaged`, where it harms nobody and can be looked at. */
+  private setAside(rows: ReadonlyArray<DamagedRow>): void {
+    this.within(() => {
+      for (const { key, table } of rows) {
+        const where = keyColumns[table].map((column) => `${column} = ?`).join(" AND ")
+        this.statements.run(
+          `INSERT INTO damaged(found_at, from_table, key_1, key_2, body) SELECT unixepoch(), ?, ?, ?, body FROM ${table} WHERE ${where}`,
+          table,
+          key[0],
+          key[1] ?? null,
+          ...key
+        )
+        this.statements.run(`DELETE FROM ${table} WHERE ${where}`, ...key)
+      }
+    })
+    for (const { key, table } of rows) {
+      this.notice(`store ${this.options.name}: a damaged row was set aside in its table "damaged"`, {
+        table,
+        key: key.join(" ")
+      })
+    }
+  }
+}
+
+const keyColumns = {
+  session: ["session"],
+  subscription: ["session", "topic_filter"],
+  message: ["message"],
+  delivery: ["session", "sequence"],
+  awaiting_pubrel: ["session", "packet_identifier"],
+  retained: ["topic"]
+} as const
+
+/** A transaction that never ends on a database of its own: the system releases it with the process, however that ends. */
+const takeLock = ({ file, name }: OpenOptions): DatabaseSync => {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(`${file}.lock`)
+    lock.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE")
+    return lock
+  } catch (error) {
+    lock?.close()
+    const trouble = troubleOf(name, error)
+    throw trouble.kind === "locked"
+      ? new StoreTrouble(
+        "locked",
+        `store ${name}: another emqttd uses it; stop that one or give this one another --data`
+      )
+      : trouble
+  }
+}

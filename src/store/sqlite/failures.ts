@@ -1,0 +1,29 @@
+// What went wrong in SQLite, as the broker's kinds of failure. By the text: Deno's node:sqlite gives no number.
+import type { StoreFailureKind } from "../Engine.ts"
+
+/** A failure that already has its kind and its line. */
+export class StoreTrouble extends Error {
+  readonly kind: StoreFailureKind
+  constructor(kind: StoreFailureKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+const kinds: ReadonlyArray<readonly [RegExp, StoreFailureKind, string]> = [
+  [/database or disk is full/, "full", "no space left on the device"],
+  [/readonly database|read-only/, "read_only", "it cannot be written (read-only)"],
+  [/malformed|not a database|damaged/, "damaged", "the file is damaged"],
+  [/database is locked/, "locked", "another process uses it"],
+  [/disk I\/O error/, "other", "input/output error"],
+  [/unable to open database file/, "other", "it cannot be opened"]
+]
+
+export const troubleOf = (name: string, error: unknown): StoreTrouble => {
+  if (error instanceof StoreTrouble) return error
+  const text = error instanceof Error ? error.message : String(error)
+  for (const [pattern, kind, reason] of kinds) {
+    if (pattern.test(text)) return new StoreTrouble(kind, `store ${name}: ${reason}`)
+  }
+  return new StoreTrouble("other", `store ${name}: ${text}`)
+}

@@ -1,0 +1,114 @@
+// A group of changes as one run of bytes, made on the event loop and applied by the writer's thread.
+// A record: operation, size of the body, two keys, body; a body that is stored ends with room for its checksum, which the writer fills in.
+// Invariant: records stand in the order in which they are to be applied.
+import type { Changes, MessageRow } from "../Engine.ts"
+import { RecordWriter } from "../records/RecordWriter.ts"
+import { exchangeOf, writeDelivery, writeMessage, writeSession, writeSubscription } from "../records/rows.ts"
+
+export const Operation = {
+  EndSession: 1,
+  PutSession: 2,
+  EndSubscription: 3,
+  PutSubscription: 4,
+  PutMessage: 5,
+  /** The message stands in the row. */
+  PutDelivery: 6,
+  /** The message is a row of its own. */
+  PutSharedDelivery: 7,
+  SetExchange: 8,
+  EndDelivery: 9,
+  PutAwaitingPubrel: 10,
+  EndAwaitingPubrel: 11,
+  PutRetained: 12,
+  EndRetained: 13
+} as const
+export type Operation = (typeof Operation)[keyof typeof Operation]
+
+/** A larger message is a row of its own, so that a page holds many deliveries. */
+const inlineMaximum = 1024
+const noBody = () => {}
+
+export const packGroup = (changes: Changes, now: number): Uint8Array<ArrayBuffer> => {
+  const to = new RecordWriter(4096 + changes.deliveries.length * 256 + changes.deliveriesDone.length * 21)
+  const record = (operation: Operation, a: number, b: number, body: () => void, stored: boolean): void => {
+    to.uint8(operation)
+    const start = to.length
+    to.uint32(0)
+    to.float64(a)
+    to.float64(b)
+    body()
+    if (stored) to.uint32(0)
+    to.overwriteUint32(start, to.length - start - 20)
+  }
+  to.float64(now)
+  to.float64(highestOf(changes.sessions, (row) => row.session))
+  to.float64(highestOf(changes.messages, (row) => row.message))
+
+  for (const session of changes.sessionsEnded) record(Operation.EndSession, session, 0, noBody, false)
+  for (const row of changes.sessions) {
+    record(Operation.PutSession, row.session, 0, () => writeSession(to, row), true)
+  }
+  for (const { session, topicFilter } of changes.unsubscriptions) {
+    record(Operation.EndSubscription, session, 0, () => to.text(topicFilter), false)
+  }
+  for (const row of changes.subscriptions) {
+    record(Operation.PutSubscription, row.session, 0, () => writeSubscription(to, row), true)
+  }
+  packDeliveries(changes, to, record)
+  for (const row of changes.deliveryStates) {
+    record(Operation.SetExchange, row.session, row.sequence, () => to.uint32(exchangeOf(row)), false)
+  }
+  for (const { sequence, session } of changes.deliveriesDone) {
+    record(Operation.EndDelivery, session, sequence, noBody, false)
+  }
+  for (const { packetIdentifier, session, since } of changes.awaitingPubrel) {
+    if (since === 0) record(Operation.EndAwaitingPubrel, session, packetIdentifier, noBody, false)
+    else record(Operation.PutAwaitingPubrel, session, packetIdentifier, () => to.float64(since), true)
+  }
+  for (const { message, topic } of changes.retained) {
+    if (message === null) record(Operation.EndRetained, 0, 0, () => to.text(topic), false)
+    else {
+      record(Operation.PutRetained, 0, 0, () => {
+        to.text(topic)
+        writeMessage(to, message)
+      }, true)
+    }
+  }
+  return to.finish()
+}
+
+type PutRecord = (operation: Operation, a: number, b: number, body: () => void, stored: boolean) => void
+
+const packDeliveries = ({ deliveries, messages }: Changes, to: RecordWriter, record: PutRecord): void => {
+  const rows = new Map<number, MessageRow>()
+  for (const row of messages) rows.set(row.message, row)
+  const receivers = new Map<number, number>()
+  for (const { message } of deliveries) receivers.set(message, (receivers.get(message) ?? 0) + 1)
+  const isInline = (row: MessageRow) => row.packet.length <= inlineMaximum && receivers.get(row.message) === 1
+  for (const row of messages) {
+    if (receivers.has(row.message) && !isInline(row)) {
+      record(Operation.PutMessage, row.message, 0, () => writeMessage(to, row), true)
+    }
+  }
+  for (const row of deliveries) {
+    const message = rows.get(row.message)
+    if (message === undefined || !isInline(message)) {
+      record(Operation.PutSharedDelivery, row.session, row.sequence, () => writeDelivery(to, row), true)
+      continue
+    }
+    record(Operation.PutDelivery, row.session, row.sequence, () => {
+      writeDelivery(to, row)
+      writeMessage(to, message)
+    }, true)
+  }
+  for (const row of deliveries) {
+    if (exchangeOf(row) === 0) continue
+    record(Operation.SetExchange, row.session, row.sequence, () => to.uint32(exchangeOf(row)), false)
+  }
+}
+
+const highestOf = <Row>(rows: ReadonlyArray<Row>, number: (row: Row) => number): number => {
+  let highest = 0
+  for (const row of rows) if (number(row) > highest) highest = number(row)
+  return highest
+}

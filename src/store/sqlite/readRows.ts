@@ -1,0 +1,172 @@
+// Reads pages of rows into runs of bytes that the event loop decodes. Every row's checksum is judged here.
+// Invariant: a damaged row is never answered; it is named to `damage`, and its page goes on without it.
+import { RecordReader } from "../records/RecordReader.ts"
+import { RecordWriter } from "../records/RecordWriter.ts"
+import { contentOf, openExchange } from "./checksum.ts"
+import type { Statements } from "./Statements.ts"
+
+type Key = number | string
+
+/** A row whose checksum does not fit, by its table and its key. */
+export interface DamagedRow {
+  readonly table: "session" | "subscription" | "message" | "delivery" | "awaiting_pubrel" | "retained"
+  readonly key: readonly [Key] | readonly [Key, Key]
+}
+
+export type Damage = (row: DamagedRow) => void
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Session by session: session, row, subscriptions, awaiting PUBREL, owed, last sequence. */
+export const readSessionPage = (
+  statements: Statements,
+  after: number,
+  limit: number,
+  damage: Damage
+): Uint8Array<ArrayBuffer> => {
+  const to = new RecordWriter(4096)
+  let last = after
+  // A page of which all is damaged is not the end.
+  while (to.length === 0) {
+    const rows = statements.all(
+      "SELECT session, body FROM session WHERE session > ? ORDER BY session LIMIT ?",
+      last,
+      limit
+    )
+    if (rows.length === 0) break
+    const first = last + 1
+    last = Number(rows[rows.length - 1]?.["session"])
+    const subscriptions = grouped(statements.all(
+      "SELECT session, topic_filter, body FROM subscription WHERE session BETWEEN ? AND ? ORDER BY session, topic_filter",
+      first,
+      last
+    ))
+    const awaiting = grouped(statements.all(
+      "SELECT session, packet_identifier, body FROM awaiting_pubrel WHERE session BETWEEN ? AND ? ORDER BY session, packet_identifier",
+      first,
+      last
+    ))
+    const owed = grouped(statements.all(
+      "SELECT session, count(*) AS owed, max(sequence) AS last FROM delivery WHERE session BETWEEN ? AND ? GROUP BY session",
+      first,
+      last
+    ))
+    for (const row of rows) {
+      const session = Number(row["session"])
+      const content = contentOf(session, 0, row["body"])
+      if (content === undefined) {
+        damage({ table: "session", key: [session] })
+        continue
+      }
+      to.float64(session)
+      to.raw(content)
+      writeSubscriptions(to, session, subscriptions.get(session) ?? [], damage)
+      writeAwaiting(to, session, awaiting.get(session) ?? [], damage)
+      const [sums] = owed.get(session) ?? []
+      to.float64(Number(sums?.["owed"] ?? 0))
+      to.float64(Number(sums?.["last"] ?? 0))
+    }
+  }
+  return to.finish()
+}
+
+const grouped = (rows: ReadonlyArray<Row>): ReadonlyMap<number, ReadonlyArray<Row>> => {
+  const groups = new Map<number, Array<Row>>()
+  for (const row of rows) {
+    const session = Number(row["session"])
+    const group = groups.get(session)
+    if (group === undefined) groups.set(session, [row])
+    else group.push(row)
+  }
+  return groups
+}
+
+const writeSubscriptions = (to: RecordWriter, session: number, rows: ReadonlyArray<Row>, damage: Damage): void => {
+  const good: Array<Uint8Array> = []
+  for (const row of rows) {
+    const content = contentOf(session, 0, row["body"])
+    if (content === undefined) damage({ table: "subscription", key: [session, String(row["topic_filter"])] })
+    else good.push(content)
+  }
+  to.uint32(good.length)
+  for (const content of good) to.raw(content)
+}
+
+const writeAwaiting = (to: RecordWriter, session: number, rows: ReadonlyArray<Row>, damage: Damage): void => {
+  const good: Array<readonly [number, Uint8Array]> = []
+  for (const row of rows) {
+    const packetIdentifier = Number(row["packet_identifier"])
+    const content = contentOf(session, packetIdentifier, row["body"])
+    if (content === undefined) damage({ table: "awaiting_pubrel", key: [session, packetIdentifier] })
+    else good.push([packetIdentifier, content])
+  }
+  to.uint32(good.length)
+  for (const [packetIdentifier, content] of good) {
+    to.uint32(packetIdentifier)
+    to.raw(content)
+  }
+}
+
+/** Delivery by delivery: sequence, exchange, row, message. */
+export const readDeliveryPage = (
+  statements: Statements,
+  session: number,
+  after: number,
+  limit: number,
+  damage: Damage
+): Uint8Array<ArrayBuffer> => {
+  const to = new RecordWriter(4096)
+  let last = after
+  while (to.length === 0) {
+    const rows = statements.all(
+      "SELECT d.sequence, d.exchange, d.body, d.message, m.body AS stored FROM delivery d LEFT JOIN message m " +
+        "ON m.message = d.message WHERE d.session = ? AND d.sequence > ? ORDER BY d.sequence LIMIT ?",
+      session,
+      last,
+      limit
+    )
+    if (rows.length === 0) break
+    for (const row of rows) {
+      last = Number(row["sequence"])
+      const message = row["message"]
+      const content = contentOf(session, last, row["body"])
+      const exchange = openExchange(session, last, row["exchange"])
+      const stored = typeof message === "number" ? contentOf(message, 0, row["stored"]) : null
+      if (stored === undefined && row["stored"] !== null) damage({ table: "message", key: [Number(message)] })
+      if (content === undefined || exchange === undefined || stored === undefined) {
+        damage({ table: "delivery", key: [session, last] })
+        continue
+      }
+      to.float64(last)
+      to.uint32(exchange)
+      to.raw(content)
+      if (stored !== null) to.raw(stored)
+    }
+  }
+  return to.finish()
+}
+
+/** Topic by topic: topic, message. */
+export const readRetainedPage = (
+  statements: Statements,
+  after: string,
+  limit: number,
+  damage: Damage
+): Uint8Array<ArrayBuffer> => {
+  const to = new RecordWriter(4096)
+  let last = after
+  while (to.length === 0) {
+    const rows = statements.all("SELECT topic, body FROM retained WHERE topic > ? ORDER BY topic LIMIT ?", last, limit)
+    if (rows.length === 0) break
+    for (const row of rows) {
+      last = String(row["topic"])
+      const content = contentOf(0, 0, row["body"])
+      if (content === undefined || new RecordReader(content).text() !== last) {
+        damage({ table: "retained", key: [last] })
+        continue
+      }
+      to.raw(content)
+    }
+  }
+  return to.finish()
+}

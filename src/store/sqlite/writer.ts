@@ -1,0 +1,70 @@
+// The thread that owns the database: SQLite waits for the disk here, never on the event loop. An entry point of its own.
+// Invariant: it answers every question once, in the order in which they came.
+import { parentPort } from "node:worker_threads"
+import { troubleOf } from "./failures.ts"
+import type { Answer, Ask, FromWriter, OpenOptions, ToWriter } from "./protocol.ts"
+import { StoreFile } from "./StoreFile.ts"
+
+let opened: OpenOptions = { file: "", name: "", sync: true }
+let store: StoreFile | undefined
+let idle: ReturnType<typeof setTimeout> | undefined
+
+const say = (message: FromWriter, transfer: ReadonlyArray<ArrayBuffer> = []): void =>
+  parentPort?.postMessage(message, [...transfer])
+
+const answerTo = (ask: Ask): Answer => {
+  if (ask._tag === "Open") {
+    opened = ask.options
+    store = new StoreFile(opened, (message, fields) => say({ _tag: "Notice", message, fields }))
+    return store.highest()
+  }
+  if (store === undefined) throw new Error("the store is not open")
+  switch (ask._tag) {
+    case "Commit":
+      store.commit(ask.group)
+      return null
+    case "ReadSessions":
+      return store.readSessions(ask.after, ask.limit)
+    case "ReadDeliveries":
+      return store.readDeliveries(ask.session, ask.after, ask.limit)
+    case "ReadRetained":
+      return store.readRetained(ask.after, ask.limit)
+    case "Tidy":
+      return store.tidy()
+    case "Stats":
+      return store.stats()
+    case "Close":
+      store.close()
+      store = undefined
+      return null
+    default:
+      return ask satisfies never
+  }
+}
+
+/** After an answer, so that nobody waits for it; a failure shows again at the next commit. */
+const checkpoint = (): void => {
+  clearTimeout(idle)
+  idle = undefined
+  try {
+    store?.checkpoint()
+  } catch (error) {
+    say({ _tag: "Notice", message: `${troubleOf(opened.name, error).message} (checkpoint)`, fields: {} })
+  }
+}
+
+parentPort?.on("message", ({ ask, id }: ToWriter) => {
+  try {
+    const answer = answerTo(ask)
+    const done: FromWriter = { _tag: "Done", id, answer }
+    say(done, answer instanceof Uint8Array ? [answer.buffer] : [])
+  } catch (error) {
+    const { kind, message } = troubleOf(opened.name, error)
+    say({ _tag: "Failed", id, kind, message })
+    return
+  }
+  if (ask._tag === "Close") clearTimeout(idle)
+  if (ask._tag !== "Commit") return
+  if (store?.checkpointIsDue === true) checkpoint()
+  else idle ??= setTimeout(checkpoint, 1_000)
+})
