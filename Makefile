@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno check $(CHECKS) bench profile interop fmt clean
+.PHONY: help run run-deno test test-deno build test-binary check $(CHECKS) bench profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -41,6 +41,12 @@ test: $(READY) ## all tests on Bun; ARGS=test/router narrows them down
 
 test-deno: $(READY) ## the same tests on Deno
 	@$(DENO) run -A npm:vitest $(VITEST_OPTIONS) $(ARGS)
+
+build: $(READY) ## the broker as one executable, dist/emqttd
+	@$(BUN) scripts/release/compile.ts
+
+test-binary: build ## the end-to-end tests on that executable
+	@EMQTTD_BINARY=dist/emqttd $(MAKE) --no-print-directory test ARGS="test/e2e test/cli test/release $(ARGS)"
 
 check: $(READY) ## types, lint, Effect diagnostics, format, architecture, conformance table
 	@passed=0; failed=0; \

@@ -2,6 +2,7 @@
 // Loaded only when a broker is to be started, so that `--help` and `check` do not pay for it.
 // Invariant: a signal always ends the process: in order within node.shutdown_timeout, at once on a second interrupt.
 import { Effect, type Scope } from "effect"
+import { serviceEnvironment } from "../config/environment.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import type { AnonymousAccess, Settings } from "../config/Settings.ts"
 import { hostPort } from "../platform/Tcp.ts"
@@ -9,6 +10,7 @@ import { onSignals } from "../platform/Signals.ts"
 import { prepareDataDirectory } from "./dataDirectory.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 import { layerLogging } from "./logging.ts"
+import { type Systemd, systemd } from "./systemd.ts"
 
 /** What is listened on, and how to stop. */
 export interface RunningBroker {
@@ -58,6 +60,8 @@ export const start = (startBroker: StartBroker, { file, settings }: LoadedSettin
       )
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
+    const manager = yield* systemd(serviceEnvironment())
+    yield* manager.ready(`${settings.node.name} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
       node: settings.node.name,
       milliseconds: Math.round(performance.now())
@@ -66,11 +70,12 @@ export const start = (startBroker: StartBroker, { file, settings }: LoadedSettin
       Effect.catchCause((cause) =>
         Effect.andThen(Effect.logFatal("cannot go on", cause), exitWith(ExitCode.Crash, []))
       ),
-      Effect.onInterrupt(() => stop(broker, settings.node.shutdownTimeoutMillis))
+      Effect.onInterrupt(() => stop(broker, manager, settings.node.shutdownTimeoutMillis))
     )
   }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
 
-const stop = Effect.fnUntraced(function* (broker: RunningBroker, timeoutMillis: number) {
+const stop = Effect.fnUntraced(function* (broker: RunningBroker, manager: Systemd, timeoutMillis: number) {
+  yield* manager.stopping
   yield* Effect.logInfo("stopping: clients are told, state is flushed")
   const done = yield* Effect.interruptible(broker.shutdown).pipe(Effect.timeoutOption(timeoutMillis))
   if (done._tag === "None") yield* Effect.logWarning("not all was done within node.shutdown_timeout")

@@ -28,3 +28,23 @@ export const processEnvironment = (): Environment => process.env
 
 /** https://no-color.org: set to anything but nothing. */
 export const noColour = (): boolean => (process.env["NO_COLOR"] ?? "") !== ""
+
+/** What systemd passes to a service of Type=notify (sd_notify(3), sd_watchdog_enabled(3)). */
+export interface ServiceEnvironment {
+  readonly notifySocket: string | undefined
+  /** Killed when it has not been heard of for this long. */
+  readonly watchdogMillis: number | undefined
+}
+
+/** A watchdog that names another process is not for us. */
+export const serviceEnvironment = (
+  environment: Environment = process.env,
+  pid: number = process.pid
+): ServiceEnvironment => {
+  const micros = Number(environment["WATCHDOG_USEC"] ?? NaN)
+  const isOurs = environment["WATCHDOG_PID"] === undefined || environment["WATCHDOG_PID"] === String(pid)
+  return {
+    notifySocket: environment["NOTIFY_SOCKET"] === "" ? undefined : environment["NOTIFY_SOCKET"],
+    watchdogMillis: isOurs && micros > 0 && Number.isFinite(micros) ? micros / 1000 : undefined
+  }
+}

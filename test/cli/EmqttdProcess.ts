@@ -1,10 +1,7 @@
-// The real program as a child process, on the runtime that runs the tests. Waits on output and on the exit, never on
+// The real program as a child process, on the runtime that runs the tests or compiled. Waits on output and on the exit, never on
 // time.
 import { type ChildProcess, spawn } from "node:child_process"
-import * as path from "node:path"
-
-const root = path.resolve(import.meta.dirname, "../..")
-const onDeno = process.versions["deno"] !== undefined
+import { brokerProgram, projectRoot, sourceProgram } from "../support/brokerCommand.ts"
 
 export interface Ended {
   readonly code: number | null
@@ -27,11 +24,11 @@ export class EmqttdProcess {
   #watch: () => void = () => {}
   #isOver = false
 
-  constructor(args: ReadonlyArray<string>, { cwd, environment = {}, program = "src/main.ts" }: SpawnOptions = {}) {
+  constructor(args: ReadonlyArray<string>, { cwd, environment = {}, program }: SpawnOptions = {}) {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("EMQTTD_") && name !== "NO_COLOR")
-    const run = onDeno ? ["run", "-A", "--config", path.join(root, "deno.json")] : []
-    this.#child = spawn(process.execPath, [...run, path.join(root, program), ...args], {
-      cwd: cwd ?? root,
+    const run = program === undefined ? brokerProgram : sourceProgram(program)
+    this.#child = spawn(run.command, [...run.args, ...args], {
+      cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...environment },
       stdio: ["ignore", "pipe", "pipe"]
     })

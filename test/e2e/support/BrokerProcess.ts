@@ -1,4 +1,4 @@
-// The broker as a user runs it: a process of its own (`src/main.ts` on the runtime of the tests), on a free loopback port, its data in a
+// The broker as a user runs it: a process of its own (`src/main.ts` on the runtime of the tests, or EMQTTD_BINARY), on a free loopback port, its data in a
 // folder that goes with it. start() returns when the port answers and fails with what the process printed when it never does.
 // With E2E_PORT=1883 the clients' tests talk to a broker that runs already: it tells a wrong test from a wrong broker.
 import { type ChildProcess, spawn } from "node:child_process"
@@ -6,8 +6,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-
-const projectRoot = path.resolve(import.meta.dirname, "../../..")
+import { brokerProgram } from "../../support/brokerCommand.ts"
 
 export interface Ended {
   readonly code: number | null
@@ -49,8 +48,7 @@ export class BrokerProcess {
       this.ended = new Promise(() => {})
       return
     }
-    const runtime = process.versions["bun"] ? [] : ["run", "-A"]
-    const child = spawn(process.execPath, [...runtime, path.join(projectRoot, "src/main.ts"), ...args], {
+    const child = spawn(brokerProgram.command, [...brokerProgram.args, ...args], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"]
     })
