@@ -4,7 +4,7 @@
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
 import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
-import { defaultListener, type ListenerSettings } from "./sections/listener.ts"
+import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
 import { nodeDefaults, type NodeSettings } from "./sections/node.ts"
 import { queueDefaults, type QueueSettings } from "./sections/queue.ts"
@@ -30,7 +30,7 @@ export type { SharedSettings, SharedStrategy } from "./sections/shared.ts"
 export type { Durability, StoreEngine, StoreSettings } from "./sections/store.ts"
 export type { WillSettings } from "./sections/will.ts"
 export type { ZoneSettings } from "./sections/zone.ts"
-export { defaultListener } from "./sections/listener.ts"
+export { defaultListener, defaultWebSocketListener } from "./sections/listener.ts"
 export { logFormats, logLevels } from "./sections/log.ts"
 
 export interface Settings {
@@ -54,7 +54,7 @@ export const defaultSettings: Settings = {
   node: nodeDefaults,
   admin: adminDefaults,
   log: logDefaults,
-  listeners: [defaultListener],
+  listeners: [defaultListener, defaultWebSocketListener],
   zones: [],
   access: accessDefaults,
   connection: connectionDefaults,

@@ -2,10 +2,10 @@
 // Invariant: no fault hides another: what is wrong is taken out and the rest is decoded again, up to the checks across
 // tables.
 import { Result, Schema, SchemaIssue } from "effect"
-import { withListenerDefaults } from "./listenerDefaults.ts"
+import { namesListeners, withListenerDefaults } from "./listenerDefaults.ts"
 import { type FaultAcross, listenerFaults } from "./listenerFaults.ts"
 import { describeValue } from "./settingCodecs.ts"
-import { defaultListener, type Settings } from "./Settings.ts"
+import { defaultListener, defaultSettings, type Settings } from "./Settings.ts"
 import { knownKeys, SettingsSchema } from "./SettingsSchema.ts"
 import { mergeTrees, type Path, type SettingsSource, type Tree, valueAt, withoutPath } from "./SettingsSource.ts"
 import { nearest } from "./suggest.ts"
@@ -111,7 +111,8 @@ export const decodeSettings = (
     return undefined
   }
 
-  let tree = withListenerDefaults(sources.reduce((under, { tree }) => mergeTrees(under, tree), {} as Tree))
+  const given = sources.reduce((under, { tree }) => mergeTrees(under, tree), {} as Tree)
+  let tree = withListenerDefaults(given)
   const faults: Array<SettingFault> = []
   const faulty: Array<Path> = []
   for (;;) {
@@ -133,7 +134,12 @@ export const decodeSettings = (
       const blamed = paths.find((path) => originOf(path) !== undefined) ?? paths[0] ?? []
       faults.push({ origin: originOf(blamed), path: (paths[0] ?? []).join("."), message })
     }
-    if (faults.length === 0) return Result.succeed(decoded.success)
+    if (faults.length === 0) {
+      // The very objects: who opens them can tell that nobody has asked for them.
+      return Result.succeed(
+        namesListeners(given) ? decoded.success : { ...decoded.success, listeners: defaultSettings.listeners }
+      )
+    }
     return Result.fail(faults.toSorted(byOrigin))
   }
 }

@@ -10,6 +10,12 @@ const completed = (name: string, listener: Tree): Tree => {
   return mergeTrees({ type, port: usualPorts[typeOf(type) ?? "tcp"] }, listener)
 }
 
+/** Whether anything is said about listeners; a table without a key says nothing. */
+export const namesListeners = (tree: Tree): boolean => {
+  const listeners = tree["listeners"] ?? {}
+  return !isTree(listeners) || Object.values(listeners).some((one) => !isTree(one) || Object.keys(one).length > 0)
+}
+
 /** Type and port of every listener that leaves them out; `tcp` is there without being named. */
 export const withListenerDefaults = (tree: Tree): Tree => {
   const listeners = tree["listeners"] ?? {}

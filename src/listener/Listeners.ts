@@ -2,7 +2,7 @@
 // reload, and by whoever administers the node. Invariant: one change at a time, and a change of one listener touches no client of
 // another; what fails to change stays as it was.
 import { Effect, Exit, Scope, Semaphore } from "effect"
-import type { ListenerSettings, Settings } from "../config/Settings.ts"
+import { defaultWebSocketListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { zonedSettings } from "../config/zonedSettings.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
@@ -91,9 +91,31 @@ export class Listeners {
   /** Opens all that are enabled; the first that fails is the failure of it. */
   get startAll(): Effect.Effect<void, ListenerFailed> {
     return this.exclusively(
-      Effect.forEach(this.bounded(this.settings).filter(({ enabled }) => enabled), (one) => this.begin(one), {
-        discard: true
-      })
+      Effect.forEach(
+        this.bounded(this.settings).filter(({ enabled }) => enabled),
+        (one) => this.isUnasked(one.name) ? this.beginUnasked(one) : this.begin(one),
+        { discard: true }
+      )
+    )
+  }
+
+  /** Nothing is said about listeners in the settings, and this is not the one that everybody expects. */
+  private isUnasked(name: string): boolean {
+    return this.settings.listeners.some((one) => one === defaultWebSocketListener && one.name === name)
+  }
+
+  /** A port that is in use does not keep the broker from starting for want of what nobody has asked for. */
+  private beginUnasked(settings: ListenerSettings): Effect.Effect<void> {
+    return Effect.catch(
+      this.begin(settings),
+      ({ detail }) =>
+        Effect.sync(() =>
+          this.options.services.log.warning("no WebSocket: the default listener could not be opened", {
+            listener: settings.name,
+            reason: detail,
+            remedy: "set listeners.ws.port, or listeners.ws.enabled = false"
+          })
+        )
     )
   }
 

@@ -18,7 +18,13 @@ const addressKeys = [
   "tlsVersions",
   "ciphers",
   "handshakeTimeoutMillis",
-  "maxHandshakes"
+  "maxHandshakes",
+  "path",
+  "wsRequireSubprotocol",
+  "wsAllowedOrigins",
+  "wsMaxFrameSize",
+  "wsMaxHeaderSize",
+  "trustForwardedFor"
 ] as const
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -5,6 +5,7 @@ import type { ListenerSettings } from "../config/Settings.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
 import type { Tcp } from "../platform/Tcp.ts"
 import type { Services } from "../session/Services.ts"
+import { overWebSocket } from "./webSocketTransport.ts"
 
 /** One line for the operator, and the code that the process ends with when it happens at the start: 69 an address, 78 a setting. */
 export class ListenerFailed extends Data.TaggedError("ListenerFailed")<{
@@ -25,13 +26,14 @@ export interface Transport {
 
 export const transportOf = (
   settings: ListenerSettings,
-  _services: Services
+  services: Services
 ): Effect.Effect<Transport, ListenerFailed> => {
   switch (settings.type) {
     case "tcp":
       return Effect.succeed({ tcp, reload: Effect.succeed(false) })
-    case "tls":
     case "ws":
+      return Effect.succeed({ tcp: overWebSocket(tcp, settings, services), reload: Effect.succeed(false) })
+    case "tls":
     case "wss":
       return Effect.fail(
         new ListenerFailed({ listener: settings.name, detail: `type ${settings.type} is not there yet`, exitCode: 78 })

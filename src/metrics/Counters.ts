@@ -10,6 +10,10 @@ export class Counters {
   connections_timed_out_total = 0
   connections_crashed_total = 0
   protocol_errors_total = 0
+  /** Requests to a WebSocket listener that were answered with an HTTP status. */
+  websocket_refused_total = 0
+  /** WebSockets closed for frames against the rules, a text frame among them. */
+  websocket_errors_total = 0
 
   bytes_received_total = 0
   bytes_sent_total = 0

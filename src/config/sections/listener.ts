@@ -1,6 +1,7 @@
 // `[listeners.<name>]`: one address on which clients are accepted, what is spoken there, and who may knock.
 import type { Fields } from "../table.ts"
 import { choice, cidrList, duration, integer, text, textList, truth } from "../settingCodecs.ts"
+import { webSocketDefaults, webSocketFields, type WebSocketSettings } from "./webSocket.ts"
 
 export const listenerTypes = ["tcp", "tls", "ws", "wss"] as const
 export type ListenerType = (typeof listenerTypes)[number]
@@ -10,7 +11,7 @@ export const usualPorts: { readonly [Type in ListenerType]: number } = { tcp: 18
 
 export const certificateNames = ["none", "user_name_cn", "user_name_dn", "client_id_cn", "client_id_dn"] as const
 
-export interface ListenerSettings {
+export interface ListenerSettings extends WebSocketSettings {
   /** The key in the file: `[listeners.<name>]`. Letters, digits, `_` and `-`. */
   readonly name: string
   /** By default the name, if it is one of the types, else tcp. */
@@ -93,7 +94,16 @@ export const defaultListener: ListenerSettings = {
   tlsVersions: ["1.2", "1.3"],
   ciphers: "",
   handshakeTimeoutMillis: 10_000,
-  maxHandshakes: 1_000
+  maxHandshakes: 1_000,
+  ...webSocketDefaults
+}
+
+/** There beside `tcp` as long as nothing is said about listeners. */
+export const defaultWebSocketListener: ListenerSettings = {
+  ...defaultListener,
+  name: "ws",
+  type: "ws",
+  port: usualPorts.ws
 }
 
 /** `unix:/run/emqttd.sock` → the path; undefined: not a Unix socket. */
@@ -144,5 +154,6 @@ export const listener: Fields<Omit<ListenerSettings, "name">> = {
   tlsVersions: ["tls_versions", textList(`"1.2" and "1.3"`, (value) => value === "1.2" || value === "1.3")],
   ciphers: ["ciphers", anyText],
   handshakeTimeoutMillis: ["handshake_timeout", duration(seconds)],
-  maxHandshakes: ["max_handshakes", integer(1, 1_000_000)]
+  maxHandshakes: ["max_handshakes", integer(1, 1_000_000)],
+  ...webSocketFields
 }
