@@ -3,8 +3,8 @@
 // Invariant: nothing is dropped; a packet that no test asked for is found by expectNothing or expectClosed.
 
 import { generate, type IConnackPacket, type IConnectPacket, type Packet, parser } from "mqtt-packet"
-import { connect as connectTcp, type Socket } from "node:net"
 import { bytes, shown } from "./bytes.ts"
+import { openWire, type Wire } from "./Wire.ts"
 
 export type Version = 3 | 4 | 5
 export type Command = Packet["cmd"]
@@ -72,7 +72,7 @@ const differs = (actual: unknown, expected: unknown, path: string): string | und
 }
 
 export class TestClient {
-  readonly #socket: Socket
+  #socket: Wire | undefined
   readonly version: Version
   clientId = ""
   connack: IConnackPacket = { cmd: "connack", sessionPresent: false }
@@ -83,23 +83,18 @@ export class TestClient {
   #waiter: Waiter | undefined
   #packetIdentifier = 0
 
-  private constructor(socket: Socket, version: Version) {
-    this.#socket = socket
+  private constructor(version: Version) {
     this.version = version
-    socket.on("data", (chunk) => this.#onData(Buffer.from(chunk)))
-    socket.on("error", () => this.#onClosed())
-    socket.on("end", () => this.#onClosed())
-    socket.on("close", () => this.#onClosed())
   }
 
-  /** A TCP connection, nothing sent yet. */
-  static open(port: number, version: Version): Promise<TestClient> {
-    return new Promise((resolve, reject) => {
-      const socket = connectTcp({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true })
-      const client = new TestClient(socket, version)
-      socket.once("connect", () => resolve(client))
-      socket.once("error", reject)
+  /** A connection, over what the run is over (Wire.ts); nothing of MQTT sent yet. */
+  static async open(port: number, version: Version): Promise<TestClient> {
+    const client = new TestClient(version)
+    client.#socket = await openWire(port, {
+      data: (chunk) => client.#onData(chunk),
+      closed: () => client.#onClosed()
     })
+    return client
   }
 
   /** Sends CONNECT (clean, keep alive 60) and awaits a successful CONNACK, which stays in `connack`. */
@@ -124,7 +119,7 @@ export class TestClient {
   }
 
   send(...what: ReadonlyArray<Packet | Uint8Array | string>): void {
-    this.#socket.write(
+    this.#socket?.write(
       Buffer.concat(
         what.map((one) =>
           typeof one === "string"
@@ -191,7 +186,7 @@ export class TestClient {
     await this.#until(() => this.#frames.length > 0 || this.#closed, "the broker to close the connection")
     const frame = this.#frames[0]
     if (frame !== undefined) throw this.#failure(`expected the broker to close, but came ${shown(frame)}`)
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 
   /** A refusal on an accepted connection: DISCONNECT with (one of) the reason codes for MQTT 5, then closed; closed at once for 3.x. */
@@ -287,12 +282,12 @@ export class TestClient {
 
   /** No more bytes from this side; the other direction stays open. */
   end(): void {
-    this.#socket.end()
+    this.#socket?.end()
   }
 
   /** The network fails: no DISCONNECT, the TCP connection is gone. */
   drop(): void {
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 
   async #receiveRefusal(cmd: "connack" | "disconnect", reasonCodes: ReadonlyArray<number>): Promise<void> {

@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
-import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
+import { defaultListener, defaultSettings, type Settings } from "../../src/config/Settings.ts"
 import { type ConnectOptions, TestClient, type Version } from "./TestClient.ts"
+import { wireType } from "./Wire.ts"
 
 /** Sections of the settings that differ from the defaults. */
 export type Overrides = { readonly [K in keyof Settings]?: Partial<Settings[K]> }
@@ -98,7 +99,7 @@ const settingsWith = (overrides: Overrides, dataDir: string): Settings => {
     ...defaultSettings,
     log: { ...defaultSettings.log, level: "error" },
     node: { ...defaultSettings.node, dataDir },
-    listeners: defaultSettings.listeners.map((listener) => ({ ...listener, address: "127.0.0.1", port: 0 }))
+    listeners: [{ ...defaultListener, type: wireType, address: "127.0.0.1", port: 0 }]
   }
   return Object.fromEntries(
     Object.entries(settings).map(([section, values]) => {

@@ -1,16 +1,19 @@
 // A broker whose inside a test may look at and break: for defects, counters and the tree. Tests of what clients see use broker.ts.
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect, Exit, Logger, References, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Broker } from "../../src/app/Broker.ts"
-import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
+import { defaultListener, defaultSettings, type Settings } from "../../src/config/Settings.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { Session } from "../../src/session/Session.ts"
 import { type ConnectOptions, TestClient, type Version } from "./TestClient.ts"
+import { wireType } from "./Wire.ts"
 
 export interface InnerBroker {
   readonly broker: Broker
+  /** What the operator reads: the message and its fields as JSON. */
+  readonly lines: ReadonlyArray<string>
   readonly connect: (version: Version, options?: ConnectOptions) => Promise<TestClient>
   readonly open: () => Promise<TestClient>
   readonly session: (clientId: string) => Session
@@ -27,10 +30,14 @@ export const startInnerBroker = async (
     ...defaultSettings,
     log: { ...defaultSettings.log, level: "error" },
     node: { ...defaultSettings.node, dataDir },
-    listeners: defaultSettings.listeners.map((listener) => ({ ...listener, address: "127.0.0.1", port: 0 }))
+    listeners: [{ ...defaultListener, type: wireType, address: "127.0.0.1", port: 0 }]
+  })
+  const lines: Array<string> = []
+  const keeping = Logger.make<unknown, void>(({ fiber, message }) => {
+    lines.push(`${[message].flat().join(" ")} ${JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))}`)
   })
   const broker = await Effect.runPromise(
-    Broker.start(settings).pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([])))
+    Broker.start(settings).pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([keeping])))
   )
   const clients: Array<TestClient> = []
   const port = broker.addresses[0]?.port ?? 0
@@ -46,6 +53,7 @@ export const startInnerBroker = async (
   }
   return {
     broker,
+    lines,
     open,
     connect: async (version, options = {}) => (await open(version)).connect({ clientId: `c${++serial}`, ...options }),
     session: (clientId) => found(broker.sessions.get(clientId), `session ${clientId}`),

@@ -140,7 +140,7 @@ export const answerUpgrade = (head: Buffer, rules: UpgradeRules): UpgradeAnswer 
     return refused(403, `origin ${origin.slice(0, 64)}`, "Pages of this origin may not connect here.")
   }
   const offered = tokens(headers.get("sec-websocket-protocol"))
-  // [MQTT-6.0.0-4] [MQTT5-6.0.0-4] the one of ours that the client names first
+  // [MQTT-6.0.0-3] [MQTT5-6.0.0-3] clients offer it; [MQTT-6.0.0-4] [MQTT5-6.0.0-4] the one of ours that the client names first
   const chosen = offered.find((one) => subprotocols.includes(one))
   if (chosen === undefined && (offered.length > 0 || rules.requireSubprotocol)) {
     return refused(
