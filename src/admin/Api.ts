@@ -35,6 +35,9 @@ export const Status = Schema.Struct({
   subscriptions: Schema.Int,
   retained: Schema.Struct({ messages: Schema.Int, bytes: Schema.Finite }),
   memory: Schema.Struct({ resident_bytes: Schema.Finite, limit_bytes: Schema.Finite }),
+  /** Connections whose CONNECT is not answered yet. */
+  handshakes: Schema.Int,
+  event_loop_lag_ms: Schema.Int,
   overload: Schema.Array(OverloadMark),
   listeners: Schema.Array(ListenerStatus)
 })

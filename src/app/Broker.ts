@@ -5,6 +5,7 @@ import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Listeners } from "../listener/Listeners.ts"
+import { Overload } from "../listener/Overload.ts"
 import type { ListenerFailed } from "../listener/transport.ts"
 import { Counters } from "../metrics/Counters.ts"
 import { EventLog, type LogFields, type LogSink } from "../metrics/EventLog.ts"
@@ -54,6 +55,7 @@ export class Broker {
   readonly counters: Counters
   /** Starts, stops and changes listeners by name. */
   readonly doors: Listeners
+  readonly overload: Overload
   private readonly settings: Settings
   /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
   readonly run: Effect.Effect<never, IntensityExceeded>
@@ -65,7 +67,8 @@ export class Broker {
     sessions: Sessions,
     root: Supervisor,
     run: Effect.Effect<never, IntensityExceeded>,
-    doors: Listeners
+    doors: Listeners,
+    overload: Overload
   ) {
     this.run = run
     this.services = services
@@ -74,6 +77,7 @@ export class Broker {
     this.sessions = sessions
     this.root = root
     this.doors = doors
+    this.overload = overload
   }
 
   /** Listens when it returns; the end of the scope stops all of it, last first. */
@@ -150,30 +154,33 @@ export class Broker {
     }
     const sessions: Sessions = new Sessions(services, sessionSupervisor)
 
-    root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services) })
+    const memoryIsHigh = memoryGuard(settings.node.memoryHighWatermark)
+    const overload = new Overload({ settings, counters, log, memoryIsHigh })
+
+    root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services, overload) })
     root.startChild({ id: "router", kind: "worker", restart: "permanent", start: router })
     root.startChild({ id: "retainer", kind: "worker", restart: "permanent", start: retainer })
     root.startChild({ id: "registry", kind: "worker", restart: "permanent", start: sessions })
     root.startChild(supervisorChild(sessionSupervisor))
 
-    const memory = memoryGuard(settings.node.memoryHighWatermark)
     let broker: Broker | undefined
     const closedBecause = () =>
       broker?.closing === true
         ? { reasonCode: ReasonCode.ServerUnavailable, reason: "the server is shutting down" }
-        : memory.refusal(scheduler.now)
+        : undefined
     const listeners = yield* Listeners.make({
       services,
       sessions,
       root,
       closedBecause,
+      overload,
       onCrash,
       within: (all) => withinFileLimit(all, log)
     })
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners)
+    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload)
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
     return broker
   })
@@ -214,11 +221,19 @@ export class Broker {
 }
 
 /** Deadlines pass: whoever waits for one is woken. */
-const ticking = ({ scheduler, wheel }: Services): Effect.Effect<never> =>
-  Effect.forever(Effect.andThen(
-    Effect.sleep(tickMillis),
-    Effect.sync(() => wheel.advance(scheduler.refresh(), (timed) => timed.onTimer()))
-  ))
+const ticking = ({ scheduler, wheel }: Services, overload: Overload): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    let before = scheduler.refresh()
+    return Effect.forever(Effect.andThen(
+      Effect.sleep(tickMillis),
+      Effect.sync(() => {
+        const now = scheduler.refresh()
+        overload.tick(now, now - before - tickMillis)
+        wheel.advance(now, (timed) => timed.onTimer())
+        before = scheduler.refresh()
+      })
+    ))
+  })
 
 /** Open when it returns. A later crash opens it anew. */
 const startAdmin = Effect.fnUntraced(function* (root: Supervisor, socketPath: string, broker: Broker) {

@@ -5,6 +5,7 @@ import type { AdminNode } from "../admin/AdminNode.ts"
 import type { Client, ListenerStatus } from "../admin/Api.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Listeners } from "../listener/Listeners.ts"
+import type { Overload } from "../listener/Overload.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { TreeNode } from "../otp/ChildSpec.ts"
 import { memoryLimit } from "../platform/memoryLimit.ts"
@@ -17,6 +18,7 @@ export interface AdministeredBroker {
   readonly services: Services
   readonly sessions: Sessions
   readonly doors: Listeners
+  readonly overload: Overload
   readonly isClosing: boolean
   readonly tree: (limit: number) => TreeNode
 }
@@ -55,7 +57,9 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
         subscriptions: router.subscriptionCount,
         retained: { messages: retainer.count, bytes: retainer.payloadBytes },
         memory: { resident_bytes: process.memoryUsage.rss(), limit_bytes: memoryLimit() },
-        overload: [],
+        handshakes: broker.overload.handshakes.size,
+        event_loop_lag_ms: Math.round(broker.overload.eventLoopLagMillis),
+        overload: [...broker.overload.marks],
         listeners: listeners()
       }
     },

@@ -7,6 +7,7 @@ import { connectionDefaults, type ConnectionSettings } from "./sections/connecti
 import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
 import { nodeDefaults, type NodeSettings } from "./sections/node.ts"
+import { overloadDefaults, type OverloadSettings } from "./sections/overload.ts"
 import { queueDefaults, type QueueSettings } from "./sections/queue.ts"
 import { retainDefaults, type RetainSettings } from "./sections/retain.ts"
 import { routerDefaults, type RouterSettings } from "./sections/router.ts"
@@ -22,6 +23,7 @@ export type { ConnectionSettings } from "./sections/connection.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
 export type { NodeSettings } from "./sections/node.ts"
+export type { OverloadSettings } from "./sections/overload.ts"
 export type { QueueSettings, WhenQueueFull } from "./sections/queue.ts"
 export type { RetainSettings } from "./sections/retain.ts"
 export type { RouterSettings } from "./sections/router.ts"
@@ -40,6 +42,7 @@ export interface Settings {
   readonly listeners: ReadonlyArray<ListenerSettings>
   readonly zones: ReadonlyArray<ZoneSettings>
   readonly access: AccessSettings
+  readonly overload: OverloadSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
   readonly queue: QueueSettings
@@ -57,6 +60,7 @@ export const defaultSettings: Settings = {
   listeners: [defaultListener, defaultWebSocketListener],
   zones: [],
   access: accessDefaults,
+  overload: overloadDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,
   queue: queueDefaults,

@@ -6,6 +6,7 @@ import { admin } from "./sections/admin.ts"
 import { connection } from "./sections/connection.ts"
 import { log } from "./sections/log.ts"
 import { node } from "./sections/node.ts"
+import { overload } from "./sections/overload.ts"
 import { queue } from "./sections/queue.ts"
 import { retain } from "./sections/retain.ts"
 import { router } from "./sections/router.ts"
@@ -28,6 +29,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["log", keysOf(log)],
   ["listeners.*", keysOf(listener)],
   ["access", keysOf(access)],
+  ["overload", keysOf(overload)],
   ["connection", keysOf(connection)],
   ["session", keysOf(session)],
   ["queue", keysOf(queue)],
@@ -70,6 +72,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   listeners,
   zones: zones.pipe(Schema.withDecodingDefaultType(Effect.succeed(defaultSettings.zones))),
   access: optionalTable(access, defaultSettings.access),
+  overload: optionalTable(overload, defaultSettings.overload),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),
   queue: optionalTable(queue, defaultSettings.queue),

@@ -43,6 +43,8 @@ const pingrespBuffer = Buffer.from(pingresp)
 
 /** The listener, as its connections see it. */
 export interface ConnectionOwner {
+  /** Its CONNECT is accepted: it waits at the door no longer. */
+  admitted(connection: Connection): void
   closed(connection: Connection): void
 }
 
@@ -326,6 +328,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.phase = Phase.Connected
     // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
     if (!this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))) return this.finish()
+    this.owner.admitted(this)
     this.accepting = true
     session.wake()
     this.endsWithSession = terms.expiryMillis === 0
@@ -470,7 +473,10 @@ export class Connection extends Actor implements ClientLink, Timed {
       peer: this.peer,
       seconds: this.idleMillis / 1000
     })
+    const heldPlace = this.phase === Phase.AwaitingConnect
     this.disconnect(ReasonCode.KeepAliveTimeout, "", withoutDisconnect)
+    // It was told nothing that it would have to read first: its place is free with the next tick.
+    if (heldPlace && this.timer !== undefined) this.setTimer(this.scheduler.now)
   }
 
   private setTimer(deadline: number | undefined): void {
@@ -484,7 +490,6 @@ export class Connection extends Actor implements ClientLink, Timed {
     return this.socket.bufferedBytes
   }
 
-  /** Its CONNECT was accepted, and it is not over. */
   get connected(): boolean {
     return this.session !== null
   }

@@ -34,6 +34,8 @@ export const serverReferenceOf = ({ connection }: Settings, reasonCode: number):
 const sentElsewhere: ReadonlySet<number> = new Set([
   ReasonCode.ServerUnavailable,
   ReasonCode.ServerBusy,
+  ReasonCode.UseAnotherServer,
+  ReasonCode.ServerMoved,
   ReasonCode.ServerShuttingDown
 ])
 

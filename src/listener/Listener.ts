@@ -8,6 +8,7 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import { collectYoung } from "../platform/collectYoung.ts"
 import type { TcpHandlers, TcpSocket } from "../platform/Tcp.ts"
+import type { Overload } from "./Overload.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 
@@ -23,6 +24,8 @@ export interface ListenerOptions {
   readonly sessions: Sessions
   /** Of this listener's connections. */
   readonly supervisor: Supervisor
+  /** Of all listeners. */
+  readonly overload: Overload
   /** Why nobody may come in at present; undefined: they may. */
   readonly closedBecause: () => Refusal | undefined
 }
@@ -60,18 +63,22 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   }
 
   open(socket: TcpSocket): Connection | null {
-    const { sessions, supervisor } = this.options
+    const { overload, sessions, supervisor } = this.options
     const { services } = this
-    const refusal = this.judge()
+    const network = overload.networkOf(socket)
+    const refusal = this.judge(network)
     if (refusal !== undefined && this.refusing >= refusalsAtATime) {
       services.counters.connections_refused_total++
       services.log.warning("connection closed unanswered: too many are being refused", { listener: this.settings.name })
       socket.destroy()
       return null
     }
-    if (refusal !== undefined) this.refusing++
     services.counters.connections_opened_total++
     const connection = new Connection(socket, services, sessions, refusal, this)
+    if (refusal === undefined) {
+      overload.connections++
+      overload.handshakes.begin(connection, network)
+    } else this.refusing++
     this.connections.add(connection)
     this.tidyUp()
     supervisor.startChild({ id: ++this.serial, kind: "worker", restart: "temporary", start: connection })
@@ -90,9 +97,17 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
     connection?.onSocketClosed()
   }
 
+  admitted(connection: Connection): void {
+    this.options.overload.handshakes.end(connection)
+  }
+
   closed(connection: Connection): void {
+    const { overload } = this.options
     this.connections.delete(connection)
-    if (connection.refusal !== undefined) this.refusing--
+    if (connection.refusal === undefined) {
+      overload.connections--
+      overload.handshakes.end(connection)
+    } else this.refusing--
     if (this.connections.size > 0 || this.onEmpty.length === 0) return
     const waiting = this.onEmpty
     this.onEmpty = []
@@ -113,20 +128,24 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
     collectYoung()
   }
 
-  private judge(): Refusal | undefined {
+  private judge(network: string): Refusal | undefined {
+    const { closedBecause, overload } = this.options
     const { maxConnections, maxConnectionRate, name } = this.settings
-    const second = Math.floor(this.services.scheduler.refresh() / 1000)
+    const now = this.services.scheduler.refresh()
+    const second = Math.floor(now / 1000)
     if (second !== this.second) {
       this.second = second
       this.openedThisSecond = 0
     }
     this.openedThisSecond++
+    const closed = closedBecause()
+    if (closed !== undefined) return closed
     if (this.connections.size - this.refusing >= maxConnections) {
-      return { reasonCode: ReasonCode.QuotaExceeded, reason: `listeners.${name}.max_connections reached` }
+      return overload.refuse(now, `listeners.${name}.max_connections`, ReasonCode.QuotaExceeded)
     }
     if (maxConnectionRate > 0 && this.openedThisSecond > maxConnectionRate) {
-      return { reasonCode: ReasonCode.ConnectionRateExceeded, reason: `listeners.${name}.max_connection_rate reached` }
+      return overload.refuse(now, `listeners.${name}.max_connection_rate`, ReasonCode.ConnectionRateExceeded)
     }
-    return this.options.closedBecause()
+    return overload.judge(now, network)
   }
 }

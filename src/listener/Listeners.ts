@@ -12,6 +12,7 @@ import type { TcpListener } from "../platform/Tcp.ts"
 import { publishLimitsOf, type Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { Listener } from "./Listener.ts"
+import type { Overload } from "./Overload.ts"
 import { ListenerFailed, type Transport, transportOf } from "./transport.ts"
 import { sameAddress, sameDoor } from "./sameSettings.ts"
 
@@ -22,6 +23,7 @@ export interface ListenersOptions {
   readonly root: Supervisor
   /** Why nobody may come in at present; undefined: they may. */
   readonly closedBecause: () => Refusal | undefined
+  readonly overload: Overload
   readonly onCrash: (report: CrashReport) => void
   /** Bounds what a listener is asked to hold, by what the system allows. */
   readonly within: (listeners: ReadonlyArray<ListenerSettings>) => ReadonlyArray<ListenerSettings>
@@ -205,7 +207,7 @@ export class Listeners {
   }
 
   private readonly begin = Effect.fnUntraced({ self: this }, function* (this: Listeners, settings: ListenerSettings) {
-    const { closedBecause, onCrash, root, services, sessions } = this.options
+    const { closedBecause, onCrash, overload, root, services, sessions } = this.options
     const transport = yield* transportOf(settings, services)
     const scope = yield* Scope.make()
     const supervisor = yield* Scope.provide(
@@ -227,6 +229,7 @@ export class Listeners {
       services: this.servicesFor(settings),
       sessions,
       supervisor,
+      overload,
       closedBecause
     })
     const { bound, boundScope } = yield* bind(transport, listener, settings).pipe(

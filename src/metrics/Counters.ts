@@ -7,6 +7,10 @@ export class Counters {
   connections_closed_total = 0
   /** Refused at the door or in CONNACK. */
   connections_refused_total = 0
+  /** A mark of [overload] or a limit of a listener was reached, once until it is left. */
+  overload_entered_total = 0
+  /** New sockets that were refused for such a mark. */
+  overload_refused_total = 0
   connections_timed_out_total = 0
   connections_crashed_total = 0
   protocol_errors_total = 0

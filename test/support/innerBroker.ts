@@ -15,7 +15,7 @@ export interface InnerBroker {
   /** What the operator reads: the message and its fields as JSON. */
   readonly lines: ReadonlyArray<string>
   readonly connect: (version: Version, options?: ConnectOptions) => Promise<TestClient>
-  readonly open: () => Promise<TestClient>
+  readonly open: (version?: Version) => Promise<TestClient>
   readonly session: (clientId: string) => Session
   readonly connection: (clientId: string) => Connection
   readonly stop: () => Promise<void>

@@ -49,11 +49,12 @@ export const statusLines = (status: Status): ReadonlyArray<string> => {
       ["node", `${status.node}, emqttd ${status.version} on ${status.runtime}, process ${status.process}`],
       ["health", status.health.ok ? "ok" : `not ok: ${status.health.reasons.join("; ")}`],
       ["up", span(status.uptime_seconds)],
-      ["connections", String(status.connections)],
+      ["connections", `${status.connections}, ${status.handshakes} not accepted yet`],
       ["sessions", String(status.sessions)],
       ["subscriptions", String(status.subscriptions)],
       ["retained", `${retained.messages} messages, ${bytes(retained.bytes)}`],
       ["memory", `${bytes(memory.resident_bytes)} of ${bytes(memory.limit_bytes)}`],
+      ["event loop", `${status.event_loop_lag_ms} ms late`],
       ["overload", overload.length === 0 ? "none" : "new clients are being refused:"],
       ...overload.map(({ refused, setting, since }) => [
         "",

@@ -1,0 +1,44 @@
+// Who has come to a door and is not in yet: connections before the CONNACK that accepts them, counted in all and by network. Plain;
+// the overload judge asks, the listeners tell. Invariant: the numbers are those of the connections that `begin` named and `end` did not.
+
+export class Handshakes {
+  private readonly networks = new Map<object, string>()
+  private readonly counts = new Map<string, number>()
+
+  get size(): number {
+    return this.networks.size
+  }
+
+  /** `network`: of `networkKey`; "" is not counted by network. */
+  begin(connection: object, network: string): void {
+    this.networks.set(connection, network)
+    if (network !== "") this.counts.set(network, this.from(network) + 1)
+  }
+
+  /** Accepted, or gone; the second time nothing. */
+  end(connection: object): void {
+    const network = this.networks.get(connection)
+    if (network === undefined) return
+    this.networks.delete(connection)
+    if (network === "") return
+    const left = this.from(network) - 1
+    if (left > 0) this.counts.set(network, left)
+    else this.counts.delete(network)
+  }
+
+  from(network: string): number {
+    return this.counts.get(network) ?? 0
+  }
+}
+
+/** What one stranger has: an IPv4 address, or a /64 of IPv6, as whoever has one address of it has all. */
+export const networkKey = (address: string): string => {
+  if (!address.includes(":")) return address
+  const plain = address.toLowerCase().replace(/%.*$/, "")
+  if (plain.startsWith("::ffff:") && plain.includes(".")) return plain.slice("::ffff:".length)
+  const [left = "", right] = plain.split("::")
+  const groups = left === "" ? [] : left.split(":")
+  const trailing = right === undefined || right === "" ? [] : right.split(":")
+  while (right !== undefined && groups.length + trailing.length < 8) groups.push("0")
+  return [...groups, ...trailing].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "")).join(":") + "::/64"
+}
