@@ -6,6 +6,7 @@ import { applyGroup } from "./applyGroup.ts"
 import { StoreTrouble, troubleOf } from "./failures.ts"
 import type { OpenOptions } from "./protocol.ts"
 import { type Damage, type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
+import { salvage } from "./salvage.ts"
 import { prepareSchema } from "./schema.ts"
 import { Statements } from "./Statements.ts"
 
@@ -21,9 +22,9 @@ export class StoreFile {
   private readonly options: OpenOptions
   private readonly notice: Notice
   private readonly lock: DatabaseSync
-  private readonly database: DatabaseSync
-  private readonly statements: Statements
-  private sharing: boolean
+  private database: DatabaseSync
+  private statements: Statements
+  private sharing = true
   private commitsSinceCheckpoint = 0
   private checkpointAfter = 16
   private tidiedMessage = 0
@@ -34,9 +35,8 @@ export class StoreFile {
     this.lock = takeLock(options)
     try {
       this.database = new DatabaseSync(options.file)
-      prepareSchema(this.database, options.name, options.sync)
       this.statements = new Statements(this.database)
-      this.sharing = this.statements.get("SELECT 1 FROM message LIMIT 1").get() !== undefined
+      this.guarded(() => this.prepare())
     } catch (error) {
       this.lock.close()
       throw troubleOf(options.name, error)
@@ -44,18 +44,23 @@ export class StoreFile {
   }
 
   highest(): StoredHighest {
-    const row = this.statements.get("SELECT session, message, committed_at FROM highest").get()
+    const row = this.guarded(() => this.statements.get("SELECT session, message, committed_at FROM highest").get())
+    if (row === undefined) {
+      throw new StoreTrouble("damaged", `store ${this.options.name}: its highest numbers are missing`)
+    }
     return {
-      session: Number(row?.["session"] ?? 0),
-      message: Number(row?.["message"] ?? 0),
-      committedAt: Number(row?.["committed_at"] ?? 0)
+      session: Number(row["session"]),
+      message: Number(row["message"]),
+      committedAt: Number(row["committed_at"])
     }
   }
 
   commit(group: Uint8Array): void {
-    this.within(() => {
-      this.sharing = applyGroup(this.statements, group, this.sharing)
-    })
+    this.guarded(() =>
+      this.within(() => {
+        this.sharing = applyGroup(this.statements, group, this.sharing)
+      })
+    )
     this.commitsSinceCheckpoint++
   }
 
@@ -73,6 +78,10 @@ export class StoreFile {
 
   /** Removes messages that nothing names, gives pages back. True: there is more to do. */
   tidy(): boolean {
+    return this.guarded(() => this.tidyOnce())
+  }
+
+  private tidyOnce(): boolean {
     const rows = this.statements.all(
       "SELECT message FROM message WHERE message > ? ORDER BY message LIMIT ?",
       this.tidiedMessage,
@@ -96,6 +105,10 @@ export class StoreFile {
   }
 
   stats(): StoreStats {
+    return this.guarded(() => this.count())
+  }
+
+  private count(): StoreStats {
     const count = (sql: string): number => Number(this.statements.get(`SELECT ${sql} AS n`).get()?.["n"] ?? 0)
     const inline = "(SELECT count(*) FROM delivery WHERE message IS NULL)"
     return {
@@ -133,6 +146,36 @@ export class StoreFile {
     return Number(Object.values(this.statements.get(`PRAGMA ${name}`).get() ?? {})[0])
   }
 
+  private prepare(): void {
+    prepareSchema(this.database, this.options.name, this.options.sync)
+    this.sharing = this.statements.get("SELECT 1 FROM message LIMIT 1").get() !== undefined
+  }
+
+  /** Does it, or does it again with what could be saved of a damaged file. */
+  private guarded<A>(work: () => A): A {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof StoreTrouble || troubleOf("", error).kind !== "damaged") throw error
+    }
+    this.database.close()
+    try {
+      const { damaged, gaps, kept, rows } = salvage(this.options, new Date().toISOString().replaceAll(":", "-"))
+      this.notice(`store ${this.options.name}: the file was damaged; what could be read is in a new one`, {
+        rows_saved: rows,
+        rows_damaged: damaged,
+        unreadable_places: gaps,
+        damaged_file_kept: kept
+      })
+    } finally {
+      this.database = new DatabaseSync(this.options.file)
+      this.statements = new Statements(this.database)
+    }
+    this.commitsSinceCheckpoint = 1
+    this.prepare()
+    return work()
+  }
+
   private within(change: () => void): void {
     this.database.exec("BEGIN IMMEDIATE")
     try {
@@ -154,10 +197,24 @@ export class StoreFile {
   }
 
   private reading(read: (damage: Damage) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    const damaged: Array<DamagedRow> = []
-    const page = read((row) => damaged.push(row))
+    let damaged: Array<DamagedRow> = []
+    const page = this.guarded(() => {
+      damaged = []
+      return read((row) => damaged.push(row))
+    })
     if (damaged.length > 0) this.setAside(damaged)
     return page
+  }
+
+  private setAsideWith(session: number | string): void {
+    for (const [table, key] of belongings) {
+      this.statements.run(
+        "INSERT INTO damaged(found_at, from_table, key_1, key_2, body) " +
+          `SELECT unixepoch(), '${table}', session, ${key}, body FROM ${table} WHERE session = ?`,
+        session
+      )
+      this.statements.run(`DELETE FROM ${table} WHERE session = ?`, session)
+    }
   }
 
   /** A damaged row moves to the table `damaged`, where it harms nobody and can be looked at. */
@@ -173,6 +230,7 @@ export class StoreFile {
           ...key
         )
         this.statements.run(`DELETE FROM ${table} WHERE ${where}`, ...key)
+        if (table === "session") this.setAsideWith(key[0])
       }
     })
     for (const { key, table } of rows) {
@@ -183,6 +241,12 @@ export class StoreFile {
     }
   }
 }
+
+/** Nobody can ask any more for what belonged to it. */
+const belongings = [["subscription", "topic_filter"], ["delivery", "sequence"], [
+  "awaiting_pubrel",
+  "packet_identifier"
+]] as const
 
 const keyColumns = {
   session: ["session"],
