@@ -3,7 +3,7 @@
 // Invariant: whatever goes wrong is told once, on stderr, and has its exit code.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Option } from "effect"
-import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, type HelpDoc } from "effect/cli"
+import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, type HelpDoc } from "effect/cli"
 import packageJson from "../../package.json" with { type: "json" }
 import { noColour } from "../config/environment.ts"
 import { loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
@@ -118,6 +118,46 @@ const config = Command.make("config").pipe(
 
 const ctl = ctlCommand(Effect.flatMap(base, settings))
 
+const aclTest = Command.make("test", {
+  client: setting("client", "ID", "Client id (none)"),
+  user: setting("user", "NAME", "User name (none: an anonymous client)"),
+  address: setting("address", "IP", "Where it comes from (127.0.0.1)"),
+  listener: setting("listener", "NAME", "The listener it came in by (tcp)"),
+  certificateName: setting("certificate-cn", "NAME", "Common name of its certificate (none)"),
+  qos: Flag.Literals("qos", ["0", "1", "2"]).pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription("QoS of the PUBLISH, or asked for by the SUBSCRIBE (0)"),
+    Flag.withDefault("0" as const)
+  ),
+  retain: Flag.Boolean("retain").pipe(Flag.withDescription("The PUBLISH has RETAIN"), Flag.withDefault(false)),
+  action: Argument.Literals("action", ["publish", "subscribe"]).pipe(Argument.withDescription("What it wants to do")),
+  topic: Argument.String("topic").pipe(Argument.withDescription("A topic name; for subscribe a topic filter"))
+}, (question) =>
+  Effect.gen(function* () {
+    const loaded = yield* settings(yield* base)
+    const { aclTest } = yield* Effect.promise(() => import("./aclTest.ts"))
+    return yield* aclTest(loaded, {
+      ...question,
+      client: Option.getOrElse(question.client, () => ""),
+      user: Option.getOrUndefined(question.user),
+      address: Option.getOrElse(question.address, () => "127.0.0.1"),
+      listener: Option.getOrElse(question.listener, () => "tcp"),
+      certificateName: Option.getOrUndefined(question.certificateName),
+      qos: Number(question.qos)
+    }).pipe(Effect.catchTag("QuestionInvalid", ({ fault }) => badUsage([fault])))
+  })).pipe(
+    Command.withDescription("Say which rule decides, by file and line: exit 0 when it allows, 1 when it denies"),
+    Command.withExamples([
+      { command: "emqttd acl test --config my.toml --user bob --address 10.0.0.7 subscribe 'plant/#'" },
+      { command: "emqttd acl test --client sensor-1 --qos 1 --retain publish plant/boiler" }
+    ])
+  )
+
+const acl = Command.make("acl").pipe(
+  Command.withDescription("Look at the access rules"),
+  Command.withSubcommands([aclTest])
+)
+
 const emqttd = base.pipe(
   Command.withHandler((flags) =>
     Effect.gen(function* () {
@@ -137,7 +177,7 @@ const emqttd = base.pipe(
     { command: "emqttd config dump", description: "Print all settings" },
     { command: "emqttd ctl status", description: "Ask the node that runs here how it is" }
   ]),
-  Command.withSubcommands([check, config, ctl])
+  Command.withSubcommands([check, config, acl, ctl])
 )
 
 /** The library's help, but for two slips: a subcommand is not needed everywhere, and a blank line is missing. */

@@ -6,6 +6,8 @@ export const ExitCode = {
   Crash: 1,
   /** `emqttd ctl`: the node says no, or that it is not well. */
   Refused: 1,
+  /** `acl test`: what was asked about is denied. */
+  Denied: 1,
   /** Bad usage: a flag that is not there, a value it cannot have. */
   Usage: 2,
   /** A port in use or not permitted. */

@@ -3,6 +3,7 @@
 // Seconds, sizes are bytes. `Infinity` is "never". Invariant: every key of the file has its default beside its type, and nowhere else.
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
 import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
+import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
 import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
@@ -19,6 +20,7 @@ import type { ZoneSettings } from "./sections/zone.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
 export type { AdminSettings } from "./sections/admin.ts"
+export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
@@ -43,6 +45,7 @@ export interface Settings {
   readonly zones: ReadonlyArray<ZoneSettings>
   readonly access: AccessSettings
   readonly overload: OverloadSettings
+  readonly authorization: AuthorizationSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
   readonly queue: QueueSettings
@@ -61,6 +64,7 @@ export const defaultSettings: Settings = {
   zones: [],
   access: accessDefaults,
   overload: overloadDefaults,
+  authorization: authorizationDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,
   queue: queueDefaults,

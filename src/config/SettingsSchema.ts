@@ -3,6 +3,7 @@
 import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
 import { admin } from "./sections/admin.ts"
+import { authorization } from "./sections/authorization.ts"
 import { connection } from "./sections/connection.ts"
 import { log } from "./sections/log.ts"
 import { node } from "./sections/node.ts"
@@ -30,6 +31,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["listeners.*", keysOf(listener)],
   ["access", keysOf(access)],
   ["overload", keysOf(overload)],
+  ["authorization", keysOf(authorization)],
   ["connection", keysOf(connection)],
   ["session", keysOf(session)],
   ["queue", keysOf(queue)],
@@ -73,6 +75,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   zones: zones.pipe(Schema.withDecodingDefaultType(Effect.succeed(defaultSettings.zones))),
   access: optionalTable(access, defaultSettings.access),
   overload: optionalTable(overload, defaultSettings.overload),
+  authorization: optionalTable(authorization, defaultSettings.authorization),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),
   queue: optionalTable(queue, defaultSettings.queue),

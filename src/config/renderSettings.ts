@@ -31,5 +31,9 @@ export const renderJson = (settings: Settings): string => JSON.stringify(setting
 
 const tomlKey = (key: string): string => /^[A-Za-z0-9_-]+$/.test(key) ? key : JSON.stringify(key)
 const tomlValue = (value: unknown): string =>
-  // JSON's escapes are TOML's, but for DEL, which TOML wants escaped and JSON leaves as it is.
-  Array.isArray(value) ? `[${value.map(tomlValue).join(", ")}]` : JSON.stringify(value).replaceAll("\u007f", "\\u007f")
+  Array.isArray(value)
+    ? `[${value.map(tomlValue).join(", ")}]`
+    : isTree(value)
+    ? `{ ${Object.entries(value).map(([key, below]) => `${tomlKey(key)} = ${tomlValue(below)}`).join(", ")} }`
+    // JSON's escapes are TOML's, but for DEL, which TOML wants escaped and JSON leaves as it is.
+    : JSON.stringify(value).replaceAll("\u007f", "\\u007f")

@@ -16,7 +16,8 @@ export const describeValue = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
-const codec = <A>(
+/** `expected` is what a fault says; `decode` gives undefined for what it does not take. */
+export const codec = <A>(
   expected: string,
   is: (value: unknown) => value is A,
   decode: (input: unknown) => A | undefined,

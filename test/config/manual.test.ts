@@ -93,6 +93,12 @@ describe("renderSettings", () => {
       { ...defaultSettings.listeners[0]!, name: "second-one", address: "::", port: 2, enabled: false }
     ],
     access: { anonymous: "nowhere", refusedSubscriptions: ["a,b", "+/é"] },
+    authorization: {
+      ...defaultSettings.authorization,
+      sources: [{ type: "toml", path: `a "b",c` }, { type: "default", path: "" }, { type: "mosquitto", path: "/x" }],
+      noMatch: "deny",
+      denyCovers: false
+    },
     connection: { ...defaultSettings.connection, maxPacketSize: 1_000_001, connectTimeoutMillis: 1_500, maximumQoS: 0 },
     session: { ...defaultSettings.session, maxExpiryMillis: 3_600_000, persistentExpiryMillis: Infinity }
   }

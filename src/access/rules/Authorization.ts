@@ -1,0 +1,36 @@
+// All sources of rules in their order, and what holds when none decides. One object a set of settings and files; a reload makes a new one
+// and puts it in place of the old. Invariant: the first source with a matching rule decides; a superuser is asked nothing.
+import type { AuthorizationSettings } from "../../config/Settings.ts"
+import type { ClientRules } from "./ClientRules.ts"
+import type { Decision, RuleFile, Subject } from "./Rule.ts"
+import { RuleSet } from "./RuleSet.ts"
+
+export type RuleOptions = Pick<AuthorizationSettings, "noMatch" | "denyCovers">
+
+export class Authorization {
+  readonly denyCovers: boolean
+  readonly noMatch: Decision
+  private readonly sets: ReadonlyArray<RuleSet>
+
+  constructor(files: ReadonlyArray<RuleFile>, { denyCovers, noMatch }: RuleOptions) {
+    this.sets = files.map((file) => new RuleSet(file))
+    this.denyCovers = denyCovers
+    this.noMatch = {
+      allowed: noMatch === "allow",
+      file: undefined,
+      line: 0,
+      by: `authorization.no_match = "${noMatch}"`
+    }
+  }
+
+  rulesFor(subject: Subject): ReadonlyArray<ClientRules> {
+    return this.sets.map((set) => set.for(subject))
+  }
+}
+
+/** Where the Authorization in force is found; a reload replaces it. */
+export interface InForce {
+  authorization: Authorization
+}
+
+export const superuser: Decision = { allowed: true, file: undefined, line: 0, by: "superuser" }

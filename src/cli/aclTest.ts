@@ -1,0 +1,52 @@
+// `emqttd acl test`: asks the rules of a configuration what the broker would ask them, and says which one decides.
+import { Console, Data, Effect } from "effect"
+import { AddressRange } from "../access/rules/AddressRange.ts"
+import { loadRules } from "../access/rules/loadRules.ts"
+import { Permissions } from "../access/rules/Permissions.ts"
+import type { Action } from "../access/rules/Rule.ts"
+import type { LoadedSettings } from "../config/loadSettings.ts"
+import { parseSharedFilter, validateTopicFilter, validateTopicName } from "../mqtt/Topic.ts"
+import { ExitCode, exitWith } from "./Exit.ts"
+
+export interface Question {
+  readonly client: string
+  readonly user: string | undefined
+  readonly address: string
+  readonly listener: string
+  readonly certificateName: string | undefined
+  readonly qos: number
+  readonly retain: boolean
+  readonly action: Action
+  readonly topic: string
+}
+
+/** Asked in a way that no client could. */
+export class QuestionInvalid extends Data.TaggedError("QuestionInvalid")<{ readonly fault: string }> {}
+
+const faultOf = ({ action, address, topic }: Question): string | undefined => {
+  if (AddressRange.parse(address) === undefined || address.includes("/")) return `--address ${address}: no IP address`
+  if (action === "publish") return validateTopicName(topic) ? undefined : `${topic}: no topic name`
+  const parsed = parseSharedFilter(topic)
+  return parsed !== undefined && validateTopicFilter(parsed.filter) ? undefined : `${topic}: no topic filter`
+}
+
+export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings, question: Question) {
+  const fault = faultOf(question)
+  if (fault !== undefined) return yield* new QuestionInvalid({ fault })
+  const authorization = yield* loadRules(settings.authorization).pipe(
+    Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
+  )
+  const permissions = new Permissions({ authorization }, {
+    clientId: question.client,
+    userName: question.user,
+    address: question.address,
+    listener: question.listener,
+    certificateName: question.certificateName,
+    superuser: false
+  }, 0)
+  const { allowed, by } = question.action === "publish"
+    ? permissions.publish(question.topic, question.qos, question.retain)
+    : permissions.subscribe(question.topic, question.qos)
+  yield* Console.log(`${allowed ? "allow" : "deny"}: ${by}`)
+  if (!allowed) return yield* exitWith(ExitCode.Denied, [])
+})
