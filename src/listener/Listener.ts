@@ -2,6 +2,7 @@
 // connection for it. Invariant: never more connections than its limit; those above it are told why at their CONNECT.
 import { Effect } from "effect"
 import type { ListenerSettings } from "../config/Settings.ts"
+import { isWithin, type Networks, networksOf } from "../config/network.ts"
 import { Connection, type ConnectionOwner } from "../connection/Connection.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
@@ -35,6 +36,10 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   readonly connections = new Set<Connection>()
   private onEmpty: ReadonlyArray<() => void> = []
   private services: Services
+  private allow: Networks = []
+  private deny: Networks = []
+  /** Some addresses are let in and others are not: only then is the address asked for. */
+  private guarded = false
   private readonly options: ListenerOptions
   private serial = 0
   private refusing = 0
@@ -46,12 +51,25 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
     this.options = options
     this.settings = options.settings
     this.services = options.services
+    this.change(options.settings, options.services)
   }
 
   /** From the next client on. */
   change(settings: ListenerSettings, services: Services): void {
     this.settings = settings
     this.services = services
+    this.allow = networksOf(settings.allow)
+    this.deny = networksOf(settings.deny)
+    this.guarded = this.allow.length > 0 || this.deny.length > 0
+  }
+
+  admits(address: string): boolean {
+    return !isWithin(this.deny, address) && (this.allow.length === 0 || isWithin(this.allow, address))
+  }
+
+  onPrefaceFailed(reason: string, peer: string): void {
+    this.services.counters.proxy_headers_failed_total++
+    this.services.log.warning("connection closed: no good PROXY header", { listener: this.settings.name, peer, reason })
   }
 
   /** Done when there is no connection (any more). */
@@ -65,6 +83,16 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   open(socket: TcpSocket): Connection | null {
     const { overload, sessions, supervisor } = this.options
     const { services } = this
+    if (this.guarded && !this.admits(socket.remoteAddress)) {
+      services.counters.connections_denied_total++
+      const { remoteAddress: peer } = socket
+      services.log.warning("connection closed unanswered: its address is not let in", {
+        listener: this.settings.name,
+        peer
+      })
+      socket.destroy()
+      return null
+    }
     const network = overload.networkOf(socket)
     const refusal = this.judge(network)
     if (refusal !== undefined && this.refusing >= refusalsAtATime) {

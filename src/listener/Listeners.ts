@@ -8,11 +8,12 @@ import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { CrashReport } from "../otp/ChildSpec.ts"
 import { Supervisor } from "../otp/Supervisor.ts"
-import type { TcpListener } from "../platform/Tcp.ts"
+import type { Preface, TcpListener } from "../platform/Tcp.ts"
 import { publishLimitsOf, type Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { Listener } from "./Listener.ts"
 import type { Overload } from "./Overload.ts"
+import { readProxyHeader } from "./proxyHeader.ts"
 import { ListenerFailed, type Transport, transportOf } from "./transport.ts"
 import { sameAddress, sameDoor } from "./sameSettings.ts"
 
@@ -39,6 +40,8 @@ export interface ListenerStatus {
   readonly maxConnections: number
 }
 
+/** How often the files of certificates are looked at, ms. */
+const watchMillis = 5_000
 /** A client that was told to go and does not is cut off by its connection within this time, ms. */
 const emptyMillis = 6_000
 
@@ -66,7 +69,19 @@ export class Listeners {
 
   /** None is open yet; the end of the scope closes those that are. */
   static make(options: ListenersOptions): Effect.Effect<Listeners, never, Scope.Scope> {
-    return Effect.acquireRelease(Effect.sync(() => new Listeners(options)), (listeners) => listeners.closeAll)
+    return Effect.acquireRelease(Effect.sync(() => new Listeners(options)), (listeners) => listeners.closeAll).pipe(
+      Effect.tap((listeners) => Effect.forkScoped(listeners.watchCertificates))
+    )
+  }
+
+  /** A poll and no watch: it also sees files behind links that were exchanged, as in a container. */
+  private get watchCertificates(): Effect.Effect<never> {
+    const look = Effect.suspend(() =>
+      Effect.forEach([...this.running.values()], (running) => this.reloadOf(running, running.transport.reloadChanged), {
+        discard: true
+      })
+    )
+    return Effect.forever(Effect.andThen(Effect.sleep(watchMillis), this.exclusively(look)))
   }
 
   /** Every listener of the settings, open or not. */
@@ -173,7 +188,9 @@ export class Listeners {
   get reloadCertificates(): Effect.Effect<void> {
     return this.exclusively(
       Effect.suspend(() =>
-        Effect.forEach([...this.running.values()], (running) => this.reloadOf(running), { discard: true })
+        Effect.forEach([...this.running.values()], (running) => this.reloadOf(running, running.transport.reload), {
+          discard: true
+        })
       )
     )
   }
@@ -287,13 +304,13 @@ export class Listeners {
         })
       }
       listener.change(settings, this.servicesFor(settings))
-      yield* this.reloadOf(running)
+      yield* this.reloadOf(running, running.transport.reload)
     }
   )
 
-  private reloadOf({ listener, transport }: Running): Effect.Effect<void> {
+  private reloadOf({ listener }: Running, reload: Transport["reload"]): Effect.Effect<void> {
     const { log } = this.options.services
-    return Effect.match(transport.reload, {
+    return Effect.match(reload, {
       onFailure: ({ detail }) =>
         log.error("certificate not changed: the former stays in force", {
           listener: listener.settings.name,
@@ -321,8 +338,15 @@ export class Listeners {
 const bind = Effect.fnUntraced(function* (transport: Transport, listener: Listener, settings: ListenerSettings) {
   const { address, backlog, name, port, unixMode } = settings
   const boundScope = yield* Scope.make()
+  const preface: Preface | undefined = settings.proxyProtocol
+    ? {
+      read: readProxyHeader,
+      timeoutMillis: settings.proxyProtocolTimeoutMillis,
+      onFailed: (reason, peer) => listener.onPrefaceFailed(reason, peer)
+    }
+    : undefined
   const bound = yield* Scope.provide(
-    transport.tcp.listen({ address, port, backlog, unixMode: Number.parseInt(unixMode, 8) }, listener),
+    transport.tcp.listen({ address, port, backlog, unixMode: Number.parseInt(unixMode, 8), preface }, listener),
     boundScope
   ).pipe(
     Effect.mapError((failure) => new ListenerFailed({ listener: name, detail: failure.message, exitCode: 69 })),

@@ -4,7 +4,9 @@ import { Data, Effect } from "effect"
 import type { ListenerSettings } from "../config/Settings.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
 import type { Tcp } from "../platform/Tcp.ts"
+import { makeTls } from "../platform/Tls.ts"
 import type { Services } from "../session/Services.ts"
+import { readCertificates, stampOf } from "./certificateFiles.ts"
 import { overWebSocket } from "./webSocketTransport.ts"
 
 /** One line for the operator, and the code that the process ends with when it happens at the start: 69 an address, 78 a setting. */
@@ -22,6 +24,8 @@ export interface Transport {
   readonly tcp: Tcp
   /** Reads certificates again; those in force stay when the new ones are not good. True: they have changed. */
   readonly reload: Effect.Effect<boolean, ListenerFailed>
+  /** The same, but only when a file has changed since it was last looked at. */
+  readonly reloadChanged: Effect.Effect<boolean, ListenerFailed>
 }
 
 export const transportOf = (
@@ -30,15 +34,64 @@ export const transportOf = (
 ): Effect.Effect<Transport, ListenerFailed> => {
   switch (settings.type) {
     case "tcp":
-      return Effect.succeed({ tcp, reload: Effect.succeed(false) })
-    case "ws":
-      return Effect.succeed({ tcp: overWebSocket(tcp, settings, services), reload: Effect.succeed(false) })
+      return Effect.succeed(plain)
     case "tls":
+      return encrypted(settings, services)
+    case "ws":
+      return Effect.succeed({ ...plain, tcp: overWebSocket(tcp, settings, services) })
     case "wss":
-      return Effect.fail(
-        new ListenerFailed({ listener: settings.name, detail: `type ${settings.type} is not there yet`, exitCode: 78 })
-      )
+      return Effect.map(encrypted(settings, services), (transport) => ({
+        ...transport,
+        tcp: overWebSocket(transport.tcp, settings, services)
+      }))
     default:
       return settings.type satisfies never
   }
 }
+
+const plain: Transport = { tcp, reload: Effect.succeed(false), reloadChanged: Effect.succeed(false) }
+
+const encrypted = Effect.fnUntraced(function* (settings: ListenerSettings, services: Services) {
+  const { ciphers, clientCertificate, handshakeTimeoutMillis, maxHandshakes, name, tlsVersions } = settings
+  const { counters, log } = services
+  const failed = ({ message }: { readonly message: string }) =>
+    new ListenerFailed({ listener: name, detail: message, exitCode: 78 })
+  let stamp = stampOf(settings)
+  let inForce = yield* Effect.mapError(readCertificates(settings), failed)
+  const tls = yield* Effect.mapError(
+    makeTls({
+      ciphers,
+      clientCertificate,
+      versions: tlsVersions,
+      handshakeTimeoutMillis,
+      maxHandshakes,
+      onFailed: (reason, peer) => {
+        counters.tls_handshakes_failed_total++
+        log.info("TLS handshake failed", { listener: name, peer, reason })
+      },
+      onRefused: (peer) => {
+        counters.tls_handshakes_refused_total++
+        log.warning("TLS handshake refused: too many at the same time", {
+          listener: name,
+          peer,
+          limit: `listeners.${name}.max_handshakes`
+        })
+      }
+    }, inForce),
+    failed
+  )
+  const reload = Effect.gen(function* () {
+    stamp = stampOf(settings)
+    const next = yield* Effect.mapError(readCertificates(settings), failed)
+    if (JSON.stringify(next) === JSON.stringify(inForce)) return false
+    yield* Effect.mapError(tls.exchange(next), failed)
+    inForce = next
+    return true
+  })
+  const transport: Transport = {
+    tcp: tls,
+    reload,
+    reloadChanged: Effect.suspend(() => stampOf(settings) === stamp ? Effect.succeed(false) : reload)
+  }
+  return transport
+})

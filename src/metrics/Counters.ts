@@ -11,8 +11,14 @@ export class Counters {
   overload_entered_total = 0
   /** New sockets that were refused for such a mark. */
   overload_refused_total = 0
+  /** Closed unanswered by allow or deny of their listener. */
+  connections_denied_total = 0
   connections_timed_out_total = 0
   connections_crashed_total = 0
+  tls_handshakes_failed_total = 0
+  /** Above max_handshakes. */
+  tls_handshakes_refused_total = 0
+  proxy_headers_failed_total = 0
   protocol_errors_total = 0
   /** Requests to a WebSocket listener that were answered with an HTTP status. */
   websocket_refused_total = 0

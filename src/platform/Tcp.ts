@@ -1,13 +1,23 @@
 /**
- * TCP as the broker sees it, whatever the runtime: a listener calls plain functions, a socket takes every byte it is given. Two
- * implementations (TcpBun, TcpNode) keep one contract (test/platform/Tcp.test.ts). Invariant: `open` once, then any number of `data`
- * and `drain`, then `close` once, for every connection accepted; nothing after `close`.
+ * TCP as the broker sees it, whatever the runtime: a listener calls plain functions, a socket takes every byte it is given. Its
+ * implementations (TcpBun, TcpNode, Tls) keep one contract (test/platform/Tcp.test.ts), on Unix sockets too. Invariant: `open` once, then
+ * any number of `data` and `drain`, then `close` once, for every connection accepted; nothing after `close`.
  */
 import { Data } from "effect"
 import type { Effect, Scope } from "effect"
 
+/** Whom a client's certificate names; there is one only where it was verified. */
+export interface PeerCertificate {
+  readonly commonName: string | undefined
+  /** As RFC 4514 writes it. */
+  readonly distinguishedName: string
+}
+
 export interface TcpSocket {
-  /** "" when the connection is gone. Slow the first time on Bun (0.3 ms), so ask only when there is need. */
+  /**
+   * "" when the connection is gone; 127.0.0.1 and port 0 on a Unix socket. Slow the first time on Bun (0.3 ms), so ask only when there
+   * is need.
+   */
   readonly remoteAddress: string
   readonly remotePort: number
   /**
@@ -27,6 +37,24 @@ export interface TcpSocket {
   /** Stops reading: the kernel's buffer fills and the peer has to wait. */
   pause(): void
   resume(): void
+  /** Undefined: the client showed none, or this is not TLS. */
+  readonly peerCertificate?: PeerCertificate | undefined
+}
+
+/** What comes before the bytes of a connection: a PROXY header. */
+export interface Preface {
+  /** Given all bytes that there are. Undefined: there have to be more; a text: what is wrong with them. */
+  readonly read: (bytes: Buffer) => PrefaceRead | string | undefined
+  readonly timeoutMillis: number
+  /** A connection was closed for want of it. */
+  readonly onFailed: (reason: string, remoteAddress: string) => void
+}
+
+export interface PrefaceRead {
+  /** Bytes that it takes. */
+  readonly length: number
+  /** Whom it names as the client; undefined: whoever has opened the connection. */
+  readonly client: { readonly address: string; readonly port: number } | undefined
 }
 
 /** One object for all connections of a listener; `S` is what `open` makes of a connection. */
@@ -48,6 +76,7 @@ export interface TcpListenOptions {
   readonly backlog: number
   /** Permissions of a Unix socket's file; undefined: what the process's umask leaves. */
   readonly unixMode?: number | undefined
+  readonly preface?: Preface | undefined
 }
 
 export interface TcpListener {
@@ -77,6 +106,10 @@ export interface Tcp {
   ) => Effect.Effect<TcpListener, ListenFailed, Scope.Scope>
 }
 
-/** 127.0.0.1:1883, [::1]:1883 */
+/** The path in `unix:/run/mqtt.sock`; undefined: it is no Unix socket. */
+export const unixPath = (address: string): string | undefined =>
+  address.startsWith("unix:") ? address.slice("unix:".length) : undefined
+
+/** 127.0.0.1:1883, [::1]:1883, unix:/run/mqtt.sock */
 export const hostPort = (address: string, port: number): string =>
-  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`
+  unixPath(address) !== undefined ? address : address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`

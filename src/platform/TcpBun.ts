@@ -3,10 +3,12 @@
  * and its end drops what has not gone and resets, so the rest is kept here and the end is a half-close. Invariant: while anything is
  * kept nothing overtakes it.
  */
-import type { Socket } from "bun"
+import type { Socket, UnixSocketOptions } from "bun"
 import { Effect } from "effect"
 import { listenFailed } from "./listenFailed.ts"
-import type { Tcp, TcpHandlers, TcpListenOptions, TcpSocket } from "./Tcp.ts"
+import { withPreface } from "./Preface.ts"
+import { type Tcp, type TcpHandlers, type TcpListenOptions, type TcpSocket, unixPath } from "./Tcp.ts"
+import { onUnixPath } from "./unixSocket.ts"
 
 class BunSocket<S> implements TcpSocket {
   private readonly socket: Socket<BunSocket<S> | undefined>
@@ -128,13 +130,24 @@ class BunSocket<S> implements TcpSocket {
   }
 }
 
-const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>) =>
-  Bun.listen<BunSocket<S> | undefined>({
-    hostname: options.address,
-    port: options.port,
+/** A client on this machine: its address says nothing. */
+class UnixBunSocket<S> extends BunSocket<S> {
+  override get remoteAddress(): string {
+    return "127.0.0.1"
+  }
+
+  override get remotePort(): number {
+    return 0
+  }
+}
+
+const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): { port: number; stop(): void } => {
+  const path = unixPath(options.address)
+  const Seen = path === undefined ? BunSocket : UnixBunSocket
+  const common: Omit<UnixSocketOptions<BunSocket<S> | undefined>, "unix"> = {
     socket: {
       open(socket) {
-        socket.data = new BunSocket(socket, handlers)
+        socket.data = new Seen(socket, handlers)
       },
       data(socket, chunk) {
         socket.data?.data(chunk)
@@ -151,7 +164,15 @@ const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>) =>
       }
     },
     data: undefined
-  })
+  }
+  if (path !== undefined) {
+    const listener = Bun.listen<BunSocket<S> | undefined>({ ...common, unix: path })
+    return { port: 0, stop: () => listener.stop(false) }
+  }
+  const listener = Bun.listen<BunSocket<S> | undefined>({ ...common, hostname: options.address, port: options.port })
+  raiseBacklog(listener, options.backlog)
+  return { port: listener.port, stop: () => listener.stop(false) }
+}
 
 const isFfi = (module: object | undefined): module is typeof import("bun:ffi") =>
   module !== undefined && "dlopen" in module
@@ -175,15 +196,17 @@ const raiseBacklog = (listener: object, backlog: number): void => {
 }
 
 export const tcpBun: Tcp = {
-  listen: (options, handlers) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.try({ try: () => listen(options, handlers), catch: (error) => listenFailed(options, error) }),
-        (listener) => Effect.sync(() => listener.stop(false))
-      ),
-      (listener) => {
-        raiseBacklog(listener, options.backlog)
-        return { address: options.address, port: listener.port, stop: Effect.sync(() => listener.stop(false)) }
-      }
+  listen: (options, handlers) => {
+    const { address, preface } = options
+    const start = () =>
+      preface === undefined ? listen(options, handlers) : listen(options, withPreface(handlers, preface))
+    const listening = Effect.acquireRelease(
+      Effect.try({ try: start, catch: (error) => listenFailed(options, error) }),
+      (listener) => Effect.sync(() => listener.stop())
     )
+    return onUnixPath(
+      options,
+      Effect.map(listening, ({ port, stop }) => ({ address, port, stop: Effect.sync(stop) }))
+    )
+  }
 }

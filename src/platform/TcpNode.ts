@@ -5,10 +5,20 @@
 import { Effect } from "effect"
 import { createServer, type Server, type Socket } from "node:net"
 import { listenFailed } from "./listenFailed.ts"
-import type { ListenFailed, Tcp, TcpHandlers, TcpListenOptions, TcpSocket } from "./Tcp.ts"
+import { withPreface } from "./Preface.ts"
+import {
+  type ListenFailed,
+  type Tcp,
+  type TcpHandlers,
+  type TcpListener,
+  type TcpListenOptions,
+  type TcpSocket,
+  unixPath
+} from "./Tcp.ts"
+import { onUnixPath } from "./unixSocket.ts"
 
-class NodeSocket implements TcpSocket {
-  private readonly socket: Socket
+export class NodeSocket implements TcpSocket {
+  protected readonly socket: Socket
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -49,6 +59,17 @@ class NodeSocket implements TcpSocket {
   }
 }
 
+/** A client on this machine: its address says nothing. */
+export class UnixNodeSocket extends NodeSocket {
+  override get remoteAddress(): string {
+    return "127.0.0.1"
+  }
+
+  override get remotePort(): number {
+    return 0
+  }
+}
+
 /** A small chunk is a view into a slab of 64 KB: who keeps a message out of it would keep the slab. */
 const owned = (chunk: Buffer): Buffer =>
   chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(new Uint8Array(chunk).buffer) : chunk
@@ -62,13 +83,14 @@ const guarded = (socket: Socket, handle: () => void): void => {
   }
 }
 
-const accept = <S>(socket: Socket, handlers: TcpHandlers<S>): void => {
+/** `seen` is what the handlers see of it. */
+export const accept = <S>(socket: Socket, seen: TcpSocket, handlers: TcpHandlers<S>): void => {
   let failure: string | undefined
   socket.on("error", (error) => {
     failure ??= error.message
   })
   guarded(socket, () => {
-    const state = handlers.open(new NodeSocket(socket))
+    const state = handlers.open(seen)
     socket.on("data", (chunk: Buffer) => {
       if (!socket.destroyed) guarded(socket, () => handlers.data(state, owned(chunk)))
     })
@@ -79,9 +101,9 @@ const accept = <S>(socket: Socket, handlers: TcpHandlers<S>): void => {
   })
 }
 
-const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): Effect.Effect<Server, ListenFailed> =>
+/** A server that is not listening yet, of TCP or of TLS, and what it is to listen on. */
+export const listenServer = (server: Server, options: TcpListenOptions): Effect.Effect<Server, ListenFailed> =>
   Effect.callback((resume) => {
-    const server = createServer({ noDelay: true }, (socket) => accept(socket, handlers))
     const failed = (error: Error) => resume(Effect.fail(listenFailed(options, error)))
     server.once("error", failed)
     server.once("listening", () => {
@@ -91,7 +113,9 @@ const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): Effect.
       resume(Effect.succeed(server))
     })
     try {
-      server.listen({ host: options.address, port: options.port, backlog: options.backlog })
+      const { address, backlog, port } = options
+      const path = unixPath(address)
+      server.listen(path === undefined ? { host: address, port, backlog } : { path, backlog })
     } catch (error) {
       // A port that is none is thrown, not emitted.
       resume(Effect.fail(listenFailed(options, error)))
@@ -110,10 +134,31 @@ const stop = (server: Server) =>
     if (server.listening) server.close()
   })
 
+/** Listens until the scope ends. */
+export const serve = (options: TcpListenOptions, make: () => Server) =>
+  onUnixPath(
+    options,
+    Effect.map(
+      Effect.acquireRelease(Effect.suspend(() => listenServer(make(), options)), stop, { interruptible: true }),
+      (server): TcpListener => ({ address: options.address, port: portOf(server), stop: stop(server) })
+    )
+  )
+
+export const createPlainServer = (accepted: (socket: Socket) => void): Server =>
+  createServer({ noDelay: true }, accepted)
+
+const server = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): Server => {
+  const Seen = unixPath(options.address) === undefined ? NodeSocket : UnixNodeSocket
+  return createPlainServer((socket) => accept(socket, new Seen(socket), handlers))
+}
+
 export const tcpNode: Tcp = {
   listen: (options, handlers) =>
-    Effect.map(
-      Effect.acquireRelease(listen(options, handlers), stop, { interruptible: true }),
-      (server) => ({ address: options.address, port: portOf(server), stop: stop(server) })
+    serve(
+      options,
+      () =>
+        options.preface === undefined
+          ? server(options, handlers)
+          : server(options, withPreface(handlers, options.preface))
     )
 }

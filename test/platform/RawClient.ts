@@ -18,6 +18,7 @@ export class Happenings {
 
 export class RawClient extends Happenings {
   readonly socket: Socket
+  private readonly below: Socket
   received: Array<Buffer> = []
   receivedBytes = 0
   connected = false
@@ -25,10 +26,15 @@ export class RawClient extends Happenings {
   closed = false
   error: string | undefined
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, event: string, below: Socket) {
     super()
+    this.below = below
+    below.on("error", (error) => {
+      this.error ??= error.message
+      this.happened()
+    })
     this.socket = socket
-    socket.on("connect", () => {
+    socket.on(event, () => {
       this.connected = true
       this.happened()
     })
@@ -52,8 +58,18 @@ export class RawClient extends Happenings {
   }
 
   /** Half-open: the server's end does not make it end as well. */
-  static async connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
-    const client = new RawClient(connect({ port, host, noDelay: true, allowHalfOpen: true }))
+  static connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
+    return RawClient.over(connect({ port, host, noDelay: true, allowHalfOpen: true }))
+  }
+
+  /** A reset in place of an end; with TLS that of the socket below. */
+  reset(): void {
+    this.below.resetAndDestroy()
+  }
+
+  /** A socket that is about to connect, of whatever kind; `event` says when it is. */
+  static async over(socket: Socket, event = "connect", below = socket): Promise<RawClient> {
+    const client = new RawClient(socket, event, below)
     await client.until(() => client.connected || client.error !== undefined)
     return client
   }

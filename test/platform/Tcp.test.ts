@@ -2,19 +2,88 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { createHash } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
 import { connect, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { connect as connectTls } from "node:tls"
+import { afterAll } from "vitest"
 import { listenFailed } from "../../src/platform/listenFailed.ts"
 import { runtimeName } from "../../src/platform/runtimeName.ts"
 import { tcp } from "../../src/platform/runtimeTcp.ts"
-import { ListenFailed, type Tcp, type TcpHandlers, type TcpListener, type TcpSocket } from "../../src/platform/Tcp.ts"
+import {
+  hostPort,
+  ListenFailed,
+  type Tcp,
+  type TcpHandlers,
+  type TcpListener,
+  type TcpListenOptions,
+  type TcpSocket,
+  unixPath
+} from "../../src/platform/Tcp.ts"
 import { tcpBun } from "../../src/platform/TcpBun.ts"
 import { tcpNode } from "../../src/platform/TcpNode.ts"
+import { makeTls } from "../../src/platform/Tls.ts"
+import { certificates, opensslMissing } from "../support/certificates.ts"
 import { Happenings, RawClient } from "./RawClient.ts"
 
 const onBun = runtimeName.startsWith("bun")
-const implementations: ReadonlyArray<readonly [string, Tcp]> = onBun
-  ? [["TcpBun", tcpBun], ["TcpNode on Bun", tcpNode]]
-  : [["TcpNode", tcpNode]]
+const loopback = { address: "127.0.0.1", port: 0, backlog: 4096 }
+const folder = mkdtempSync(join(tmpdir(), "emqttd-tcp-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+let serial = 0
+
+interface Subject {
+  readonly name: string
+  readonly tcp: Tcp
+  /** A new address each time. */
+  readonly options: () => TcpListenOptions
+  readonly connect: (listener: TcpListener, host?: string) => Promise<RawClient>
+}
+
+const subject = (name: string, tcp: Tcp): Subject => ({
+  name,
+  tcp,
+  options: () => loopback,
+  connect: ({ port }, host) => RawClient.connect(port, host)
+})
+
+const unixSubject = (name: string, tcp: Tcp): Subject => ({
+  name,
+  tcp,
+  options: () => ({ address: `unix:${join(folder, `${++serial}.sock`)}`, port: 0, backlog: 4096 }),
+  connect: ({ address }) => RawClient.over(connect({ path: unixPath(address) ?? "", allowHalfOpen: true }))
+})
+
+const tlsSubject = (): Subject => ({
+  name: "Tls",
+  tcp: Effect.runSync(makeTls(
+    {
+      clientCertificate: "off",
+      versions: ["1.2", "1.3"],
+      ciphers: "",
+      handshakeTimeoutMillis: 10_000,
+      maxHandshakes: 1_000,
+      onFailed: () => {},
+      onRefused: () => {}
+    },
+    { ...certificates().pair("server"), ca: undefined, crl: undefined, names: [] }
+  )),
+  options: () => loopback,
+  connect: ({ port }, host = "127.0.0.1") => {
+    const below = connect({ port, host, noDelay: true, allowHalfOpen: true })
+    const ca = certificates().text("ca.crt")
+    const options = { socket: below, ca, servername: "localhost", allowHalfOpen: true }
+    return RawClient.over(connectTls(options), "secureConnect", below)
+  }
+})
+
+const subjects: ReadonlyArray<Subject> = [
+  ...(onBun
+    ? [subject("TcpBun", tcpBun), subject("TcpNode on Bun", tcpNode), unixSubject("TcpBun on a Unix socket", tcpBun)]
+    : [subject("TcpNode", tcpNode), unixSubject("TcpNode on a Unix socket", tcpNode)]),
+  ...(opensslMissing === undefined ? [tlsSubject()] : [])
+]
 
 class Peer {
   readonly socket: TcpSocket
@@ -72,8 +141,6 @@ class Server extends Happenings implements TcpHandlers<Peer> {
   }
 }
 
-const loopback = { address: "127.0.0.1", port: 0, backlog: 4096 }
-
 const digest = (bytes: Buffer) => createHash("sha1").update(bytes).digest("hex")
 
 /** Bytes that differ at every place, so that a lost, doubled or overtaken range shows. */
@@ -83,7 +150,9 @@ const patterned = (length: number): Buffer => {
   return bytes
 }
 
-for (const [name, implementation] of implementations) {
+for (const { connect: open, name, options, tcp: implementation } of subjects) {
+  const isUnix = unixPath(options().address) !== undefined
+  const isTls = name === "Tls"
   /** A server with one client, which is closed at the end. */
   const connected = (
     body: (server: Server, client: RawClient, peer: Peer, listener: TcpListener) => Promise<void>,
@@ -92,9 +161,9 @@ for (const [name, implementation] of implementations) {
     Effect.gen(function* () {
       const server = new Server()
       prepare(server)
-      const listener = yield* implementation.listen(loopback, server)
+      const listener = yield* implementation.listen(options(), server)
       yield* Effect.promise(async () => {
-        const client = await RawClient.connect(listener.port)
+        const client = await open(listener)
         try {
           await body(server, client, await server.peer(), listener)
         } finally {
@@ -107,9 +176,14 @@ for (const [name, implementation] of implementations) {
   describe(name, () => {
     it.effect("takes a free port, and knows who is connected", () =>
       connected(async (_server, client, peer, listener) => {
+        assert.strictEqual(peer.socket.remoteAddress, "127.0.0.1")
+        if (isUnix) {
+          assert.match(listener.address, /^unix:\//)
+          assert.deepStrictEqual([listener.port, peer.socket.remotePort], [0, 0])
+          return
+        }
         assert.isAbove(listener.port, 0)
         assert.strictEqual(listener.address, "127.0.0.1")
-        assert.strictEqual(peer.socket.remoteAddress, "127.0.0.1")
         assert.strictEqual(peer.socket.remotePort, client.socket.localPort)
       }))
 
@@ -235,7 +309,7 @@ for (const [name, implementation] of implementations) {
         }))
 
     it.effect("pause makes the client wait, resume loses nothing", () =>
-      connected(async (server, client, peer) => {
+      connected(async (server, client, peer, listener) => {
         peer.socket.pause()
         const sent = patterned(24 << 20)
         let flushed = false
@@ -244,7 +318,7 @@ for (const [name, implementation] of implementations) {
           client.happened()
         })
         // Another connection's round trip: time in which bytes of the first would have come.
-        const other = await RawClient.connect(client.socket.remotePort ?? 0)
+        const other = await open(listener)
         const otherPeer = await server.peer(1)
         for (let round = 0; round < 50; round++) {
           other.socket.write("x")
@@ -252,7 +326,8 @@ for (const [name, implementation] of implementations) {
         }
         other.socket.destroy()
         assert.isBelow(peer.bytes, 1 << 20)
-        assert.isFalse(flushed)
+        // Deno's own client takes everything at once when it encrypts.
+        assert.isTrue(!flushed || (isTls && !onBun))
         peer.socket.resume()
         await server.until(() => peer.bytes === sent.length)
         assert.strictEqual(digest(peer.all), digest(sent))
@@ -271,19 +346,19 @@ for (const [name, implementation] of implementations) {
         client.socket.pause()
         const sent = patterned(12 << 20)
         peer.socket.write(sent, 0, sent.length)
-        client.socket.resetAndDestroy()
+        client.reset()
         await server.until(() => peer.closes.length > 0)
         assert.lengthOf(peer.closes, 1)
         assert.match(peer.closes[0] ?? "", /ECONNRESET|EPIPE|reset/i)
-        const next = await RawClient.connect(listener.port)
+        const next = await open(listener)
         assert.isTrue(next.connected)
-        next.socket.destroy()
         await server.peer(1)
+        next.socket.destroy()
       }))
 
     it.effect("a handler that throws loses its own connection only", () =>
       connected(async (server, client, peer, listener) => {
-        const other = await RawClient.connect(listener.port)
+        const other = await open(listener)
         const otherPeer = await server.peer(1)
         client.socket.write("bad")
         await server.until(() => peer.closes.length > 0)
@@ -301,9 +376,9 @@ for (const [name, implementation] of implementations) {
       connected(async (server, client, peer, listener) => {
         await Effect.runPromise(listener.stop)
         await Effect.runPromise(listener.stop)
-        const late = await RawClient.connect(listener.port)
+        const late = await open(listener)
         assert.isFalse(late.connected)
-        assert.match(late.error ?? "", /refused/i)
+        assert.match(late.error ?? "", /refused|ENOENT/i)
         client.socket.write("still here")
         await server.until(() => peer.bytes === 10)
         peer.socket.write(peer.all, 0, 10)
@@ -313,18 +388,18 @@ for (const [name, implementation] of implementations) {
     it.effect("the end of the scope stops it", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const listener = yield* Scope.provide(implementation.listen(loopback, new Server()), scope)
+        const listener = yield* Scope.provide(implementation.listen(options(), new Server()), scope)
         yield* Scope.close(scope, Exit.void)
-        const late = yield* Effect.promise(() => RawClient.connect(listener.port))
+        const late = yield* Effect.promise(() => open(listener))
         assert.isFalse(late.connected)
       }))
 
-    it.effect("IPv6", () =>
+    it.effect.skipIf(isUnix)("IPv6", () =>
       Effect.gen(function* () {
         const server = new Server()
         const listener = yield* implementation.listen({ ...loopback, address: "::1" }, server)
         yield* Effect.promise(async () => {
-          const client = await RawClient.connect(listener.port, "::1")
+          const client = await open(listener, "::1")
           const peer = await server.peer()
           assert.strictEqual(peer.socket.remoteAddress, "::1")
           client.socket.destroy()
@@ -334,14 +409,19 @@ for (const [name, implementation] of implementations) {
 
     it.effect("AddressInUse names the address", () =>
       Effect.gen(function* () {
-        const listener = yield* implementation.listen(loopback, new Server())
-        const error = yield* Effect.flip(implementation.listen({ ...loopback, port: listener.port }, new Server()))
+        const listener = yield* implementation.listen(options(), new Server())
+        const error = yield* Effect.flip(
+          implementation.listen({ ...loopback, address: listener.address, port: listener.port }, new Server())
+        )
         assert.instanceOf(error, ListenFailed)
         assert.strictEqual(error.reason, "AddressInUse")
-        assert.strictEqual(error.message, `cannot listen on 127.0.0.1:${listener.port}: the address is in use`)
+        assert.strictEqual(
+          error.message,
+          `cannot listen on ${hostPort(listener.address, listener.port)}: the address is in use`
+        )
       }))
 
-    it.effect("AddressNotAvailable", () =>
+    it.effect.skipIf(isUnix)("AddressNotAvailable", () =>
       Effect.gen(function* () {
         // TEST-NET-1: no machine has it.
         const error = yield* Effect.flip(implementation.listen({ ...loopback, address: "192.0.2.1" }, new Server()))
@@ -349,7 +429,7 @@ for (const [name, implementation] of implementations) {
         assert.match(error.message, /^cannot listen on 192\.0\.2\.1:0: /)
       }))
 
-    it.effect("Other: a port that is none", () =>
+    it.effect.skipIf(isUnix)("Other: a port that is none", () =>
       Effect.gen(function* () {
         const port = yield* Effect.flip(implementation.listen({ ...loopback, port: 70000 }, new Server()))
         assert.strictEqual(port.reason, "Other")
@@ -357,12 +437,12 @@ for (const [name, implementation] of implementations) {
       }))
 
     // node:net on Bun ignores its backlog; there it is used in this test alone.
-    it.effect.skipIf(onBun && implementation === tcpNode)(
+    it.effect.skipIf(isUnix || implementation !== tcp)(
       "a backlog above 512 holds a burst of connects",
       () =>
         Effect.gen(function* () {
           const server = new Server()
-          const listener = yield* implementation.listen(loopback, server)
+          const listener = yield* implementation.listen(options(), server)
           const burst = 900
           const began = performance.now()
           const sockets: Array<Socket> = []
