@@ -1,14 +1,29 @@
-// What carries the bytes of a TestClient: TCP, or with EMQTTD_TEST_TRANSPORT=ws WebSocket frames in which packets are cut and joined
-// oddly. Invariant: the bytes that come out are those of MQTT, in order, whatever the frames.
+// What carries the bytes of a TestClient: TCP, or with EMQTTD_TEST_TRANSPORT=tls TLS, with ws WebSocket frames in which packets are cut
+// and joined oddly, with wss both. Invariant: the bytes that come out are those of MQTT, in order, whatever the frames.
 import { connect, type Socket } from "node:net"
+import { connect as connectTls } from "node:tls"
+import type { ListenerSettings } from "../../src/config/Settings.ts"
+import { certificates } from "./certificates.ts"
 import { clientFrame } from "./wsPackage.ts"
 
-export type WireType = "tcp" | "ws"
+export type WireType = "tcp" | "tls" | "ws" | "wss"
 
 const given = process.env["EMQTTD_TEST_TRANSPORT"] ?? "tcp"
-if (given !== "tcp" && given !== "ws") throw new Error(`EMQTTD_TEST_TRANSPORT=${given}: there are tcp and ws`)
+if (given !== "tcp" && given !== "tls" && given !== "ws" && given !== "wss") {
+  throw new Error(`EMQTTD_TEST_TRANSPORT=${given}: there are tcp, tls, ws and wss`)
+}
 /** What the tests of this run go over. */
 export const wireType: WireType = given
+
+const isEncrypted = (type: WireType): boolean => type === "tls" || type === "wss"
+
+/** What a listener of this run needs beside the defaults. */
+export const wireSettings = (type: WireType = wireType): Partial<ListenerSettings> => ({
+  type,
+  ...(isEncrypted(type)
+    ? { certificate: certificates().file("server.crt"), key: certificates().file("server.key") }
+    : {})
+})
 
 export interface WireEvents {
   readonly data: (bytes: Buffer) => void
@@ -29,6 +44,16 @@ const openTcp = (port: number): Promise<Socket> =>
     socket.once("connect", () => resolve(socket))
     socket.once("error", reject)
   })
+
+const openTls = async (port: number): Promise<Socket> => {
+  const ca = certificates().text("ca.crt")
+  const options = { socket: await openTcp(port), ca, servername: "localhost", allowHalfOpen: true }
+  const socket = connectTls(options)
+  return new Promise((resolve, reject) => {
+    socket.once("secureConnect", () => resolve(socket))
+    socket.once("error", reject)
+  })
+}
 
 export const upgradeRequest = (path = "/mqtt", headers: ReadonlyArray<string> = []): string =>
   [
@@ -75,9 +100,9 @@ const oddly = (bytes: Uint8Array, turn: number): ReadonlyArray<Buffer> => {
 
 /** Resolves when bytes can be sent: over ws, once the upgrade is answered. */
 export const openWire = async (port: number, events: WireEvents, type: WireType = wireType): Promise<Wire> => {
-  const socket = await openTcp(port)
+  const socket = await (isEncrypted(type) ? openTls(port) : openTcp(port))
   for (const event of ["error", "end", "close"]) socket.on(event, events.closed)
-  if (type === "tcp") {
+  if (type === "tcp" || type === "tls") {
     socket.on("data", (chunk) => events.data(Buffer.from(chunk)))
     return socket
   }

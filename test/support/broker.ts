@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { defaultListener, defaultSettings, type Settings } from "../../src/config/Settings.ts"
 import { type ConnectOptions, TestClient, type Version } from "./TestClient.ts"
-import { wireType } from "./Wire.ts"
+import { wireSettings } from "./Wire.ts"
 
 /** Sections of the settings that differ from the defaults. */
 export type Overrides = { readonly [K in keyof Settings]?: Partial<Settings[K]> }
@@ -99,7 +99,7 @@ const settingsWith = (overrides: Overrides, dataDir: string): Settings => {
     ...defaultSettings,
     log: { ...defaultSettings.log, level: "error" },
     node: { ...defaultSettings.node, dataDir },
-    listeners: [{ ...defaultListener, type: wireType, address: "127.0.0.1", port: 0 }]
+    listeners: [{ ...defaultListener, ...wireSettings(), address: "127.0.0.1", port: 0 }]
   }
   return Object.fromEntries(
     Object.entries(settings).map(([section, values]) => {

@@ -8,7 +8,7 @@ import { defaultListener, defaultSettings, type Settings } from "../../src/confi
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { Session } from "../../src/session/Session.ts"
 import { type ConnectOptions, TestClient, type Version } from "./TestClient.ts"
-import { wireType } from "./Wire.ts"
+import { wireSettings } from "./Wire.ts"
 
 export interface InnerBroker {
   readonly broker: Broker
@@ -30,7 +30,7 @@ export const startInnerBroker = async (
     ...defaultSettings,
     log: { ...defaultSettings.log, level: "error" },
     node: { ...defaultSettings.node, dataDir },
-    listeners: [{ ...defaultListener, type: wireType, address: "127.0.0.1", port: 0 }]
+    listeners: [{ ...defaultListener, ...wireSettings(), address: "127.0.0.1", port: 0 }]
   })
   const lines: Array<string> = []
   const keeping = Logger.make<unknown, void>(({ fiber, message }) => {

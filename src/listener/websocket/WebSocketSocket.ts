@@ -1,7 +1,7 @@
 // A WebSocket connection as a TcpSocket: the listener and its connections do not know the difference. It lies between the handlers of
 // the platform and those of the listener; before the upgrade it collects a request, afterwards it takes frames apart and puts one frame
 // around each write. Invariant: the inner handlers see what platform/Tcp.ts promises, the bytes of MQTT alone.
-import type { TcpHandlers, TcpSocket } from "../../platform/Tcp.ts"
+import type { PeerCertificate, TcpHandlers, TcpSocket } from "../../platform/Tcp.ts"
 import { closeFrame, longestFrameHeader, pongFrame, putHeaderBefore } from "./encodeFrame.ts"
 import { CloseCode, FrameDecoder } from "./FrameDecoder.ts"
 import {
@@ -74,6 +74,10 @@ export class WebSocketSocket<S> implements TcpSocket {
 
   get bufferedBytes(): number {
     return this.raw.bufferedBytes
+  }
+
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.raw.peerCertificate
   }
 
   write(buffer: Buffer, start: number, end: number): boolean {
