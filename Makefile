@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno build test-binary check $(CHECKS) bench profile interop fmt clean
+.PHONY: help run run-deno test test-deno build test-binary release check $(CHECKS) bench profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -47,6 +47,9 @@ build: $(READY) ## the broker as one executable, dist/emqttd
 
 test-binary: build ## the end-to-end tests on that executable
 	@EMQTTD_BINARY=dist/emqttd $(MAKE) --no-print-directory test ARGS="test/e2e test/cli test/release $(ARGS)"
+
+release: $(READY) ## archives for all platforms into dist/release; ARGS="linux-x64 macos-arm64" for some
+	@$(BUN) scripts/release/release.ts $(ARGS)
 
 check: $(READY) ## types, lint, Effect diagnostics, format, architecture, conformance table
 	@passed=0; failed=0; \
