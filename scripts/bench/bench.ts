@@ -32,7 +32,7 @@ const argumentsOf = (scenario: Scenario): ReadonlyArray<string> => [
 
 const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
   try {
-    const running = await broker.start()
+    const running = await broker.start(scenario.door ?? "tcp")
     try {
       return scenario.load === undefined
         ? await runSubscribeProbe(running.port)
@@ -106,6 +106,7 @@ const main = async (): Promise<number> => {
   for (let run = 1; run <= runs; run++) {
     for (const scenario of selected) {
       for (const broker of run % 2 ? chosen : chosen.toReversed()) {
+        if (broker.lacks.includes(scenario.door ?? "tcp")) continue
         const result = await measure(scenario, broker)
         const row: Row = { scenario: scenario.id, broker: broker.id, run, result }
         rows.push(row)

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import type { Door } from "./scenarios.ts"
 
 export const projectRoot = path.resolve(import.meta.dirname, "../..")
 
@@ -17,7 +18,9 @@ export interface RunningBroker {
 export interface Broker {
   readonly id: "mosquitto" | "emqttd" | "flashmq"
   readonly title: string
-  readonly start: () => Promise<RunningBroker>
+  readonly start: (door: Door) => Promise<RunningBroker>
+  /** What it cannot be measured over. */
+  readonly lacks: ReadonlyArray<Door>
 }
 
 export const freePort = (): Promise<number> =>
@@ -109,6 +112,7 @@ const mosquitto = (): Broker => {
     return {
       id: "mosquitto",
       title: `Mosquitto ${version}`,
+      lacks: ["ws"], // Debian builds it without libwebsockets
       start: async () => {
         const port = await freePort()
         const folder = scratchFolder()
@@ -134,7 +138,10 @@ const mosquitto = (): Broker => {
 export const emqttdCommand = (runtimeOptions: ReadonlyArray<string> = []): ReadonlyArray<string> =>
   process.env["EMQTTD"]?.split(" ") ?? [process.execPath, ...runtimeOptions, path.join(projectRoot, "src/main.ts")]
 
-export const startEmqttd = async (runtimeOptions: ReadonlyArray<string> = []): Promise<RunningBroker> => {
+export const startEmqttd = async (
+  runtimeOptions: ReadonlyArray<string> = [],
+  door: Door = "tcp"
+): Promise<RunningBroker> => {
   const port = await freePort()
   const folder = scratchFolder()
   const file = written(folder, "emqttd.toml", [
@@ -142,7 +149,8 @@ export const startEmqttd = async (runtimeOptions: ReadonlyArray<string> = []): P
     `data_dir = ${JSON.stringify(path.join(folder, "data"))}`,
     "[log]",
     'level = "warning"',
-    "[listeners.tcp]",
+    ...(door === "tcp" ? [] : ["[listeners.tcp]", "enabled = false"]),
+    `[listeners.${door}]`,
     'address = "127.0.0.1"',
     `port = ${port}`,
     "[queue]",
@@ -153,7 +161,7 @@ export const startEmqttd = async (runtimeOptions: ReadonlyArray<string> = []): P
 
 const emqttd = (): Broker => {
   const { version } = JSON.parse(fs.readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }
-  return { id: "emqttd", title: `emqttd ${version}`, start: () => startEmqttd() }
+  return { id: "emqttd", title: `emqttd ${version}`, lacks: [], start: (door) => startEmqttd([], door) }
 }
 
 const flashmq = (program: string): Broker => {
@@ -161,6 +169,7 @@ const flashmq = (program: string): Broker => {
   return {
     id: "flashmq",
     title: `FlashMQ ${version}`,
+    lacks: ["ws"],
     start: async () => {
       const port = await freePort()
       const folder = scratchFolder()

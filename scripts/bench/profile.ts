@@ -74,7 +74,10 @@ const main = async (): Promise<void> => {
   const file = path.join(folder, name)
   fs.rmSync(file, { force: true })
   const startedAt = performance.now()
-  const broker = await startEmqttd(["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}`])
+  const broker = await startEmqttd(
+    ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}`],
+    scenario.door
+  )
   const ready = performance.now() - startedAt
   try {
     const result = scenario.load === undefined

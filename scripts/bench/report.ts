@@ -60,6 +60,12 @@ const barText = (bar: Bar | undefined, figure: Figure): string => {
       return `≤ ${shown(bar.most, figure)}`
     case "no worse":
       return "no worse"
+    case "own": {
+      const times = bar.times === 1 ? "" : `${bar.times} × `
+      return `${figure.better === "higher" ? "≥" : "≤"} ${times}\`${bar.scenario}\`${
+        bar.plus === 0 ? "" : ` + ${shown(bar.plus, figure)}`
+      }`
+    }
   }
 }
 
@@ -68,9 +74,16 @@ export const isMet = (
   bar: Bar | undefined,
   figure: Figure,
   ours: number | undefined,
-  theirs: number | undefined
+  theirs: number | undefined,
+  /** Our own figure in the scenario that the bar names. */
+  own?: number
 ): boolean | undefined => {
   if (bar === undefined || ours === undefined) return undefined
+  if (bar.kind === "own") {
+    if (own === undefined) return undefined
+    const limit = own * bar.times + bar.plus
+    return figure.better === "higher" ? ours >= limit : ours <= limit
+  }
   if (bar.kind === "at least") return ours >= bar.least
   if (bar.kind === "at most") return ours <= bar.most
   const ratio = ratioOf(ours, theirs)
@@ -109,12 +122,14 @@ export const markdownOf = (frame: Frame): string => {
       const ours = value("emqttd")
       const theirs = reference === undefined ? undefined : value(reference.id)
       const ratio = ratioOf(ours, theirs)
+      const ownScenario = frame.scenarios.find(({ id }) => figure.bar?.kind === "own" && figure.bar.scenario === id)
+      const own = ownScenario === undefined ? undefined : figureOf(frame, ownScenario, "emqttd", figure)
       return [
         `\`${scenario.id}\` ${figure.title}`,
         ...frame.brokers.map((broker) => shown(value(broker.id), figure)),
         ratio === undefined ? "–" : `${ratio.toFixed(2)} ×`,
         barText(figure.bar, figure),
-        verdict(isMet(figure.bar, figure, ours, theirs)),
+        verdict(isMet(figure.bar, figure, ours, theirs, own)),
         figure.flashmq === undefined ? "" : shown(figure.flashmq, figure)
       ]
     })

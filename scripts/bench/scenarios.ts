@@ -6,6 +6,11 @@ export type Bar =
   | { readonly kind: "at least"; readonly least: number }
   | { readonly kind: "at most"; readonly most: number }
   | { readonly kind: "no worse" } // than Mosquitto's
+  /** Our own figure in another scenario, times or plus something. */
+  | { readonly kind: "own"; readonly scenario: string; readonly times: number; readonly plus: number }
+
+/** What the clients of a scenario connect over. */
+export type Door = "tcp" | "ws"
 
 export interface Figure {
   readonly key: string
@@ -22,6 +27,8 @@ export interface Scenario {
   /** Arguments of the load generator; none: the scenario is the subscribe probe. */
   readonly load: ReadonlyArray<string> | undefined
   readonly timed: boolean // takes --secs
+  /** By default tcp. */
+  readonly door?: Door
   readonly figures: ReadonlyArray<Figure>
 }
 
@@ -140,6 +147,44 @@ export const scenarios: ReadonlyArray<Scenario> = [
         unit: "",
         flashmq: 32_000
       }
+    ]
+  },
+  // Over WebSocket; Debian's Mosquitto has none, so the bars are our own figures over TCP.
+  {
+    ...pubsub(
+      "ws-qos0",
+      "100 pairs, QoS 0, over WebSocket, one frame for each write of a client",
+      "--ws /mqtt --pubs 100 --subs 100 --qos 0 --outstanding 20",
+      { kind: "own", scenario: "qos0", times: 0.6, plus: 0 },
+      undefined
+    ),
+    door: "ws"
+  },
+  {
+    ...pubsub(
+      "ws-qos0-each",
+      "100 pairs, QoS 0, over WebSocket, one frame for each packet of a client",
+      "--ws /mqtt --ws-each --pubs 100 --subs 100 --qos 0 --outstanding 20",
+      { kind: "own", scenario: "qos0", times: 0.6, plus: 0 },
+      undefined
+    ),
+    door: "ws"
+  },
+  {
+    id: "ws-idle",
+    title: "15,000 idle connections over WebSocket, each with a session and a subscription",
+    load: ["conn", "--ws", "/mqtt", "--conns", "15000", "--per-conn", "1", "--hold", "5", "--keepalive", "60"],
+    timed: false,
+    door: "ws",
+    figures: [
+      {
+        key: "rss_bytes_per_conn",
+        title: "memory per connection",
+        better: "lower",
+        unit: "bytes",
+        bar: { kind: "own", scenario: "idle", times: 1, plus: 1024 }
+      },
+      { key: "conns_per_broker_cpu_s", title: "connects per broker-CPU-second", better: "higher", unit: "" }
     ]
   },
   {
