@@ -40,6 +40,7 @@ export class BrokerProcess {
   private readonly folder: string
   private printed = ""
   private errors = ""
+  private looks: () => void = () => {}
 
   private constructor(port: number, folder: string, args: ReadonlyArray<string> | undefined) {
     this.port = port
@@ -54,7 +55,10 @@ export class BrokerProcess {
     })
     this.child = child
     child.stdout.on("data", (chunk: Buffer) => (this.printed += chunk.toString()))
-    child.stderr.on("data", (chunk: Buffer) => (this.errors += chunk.toString()))
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.errors += chunk.toString()
+      this.looks()
+    })
     this.ended = new Promise((resolve, reject) => {
       child.once("error", reject)
       child.once("close", (code, signal) => resolve({ code, signal }))
@@ -94,6 +98,19 @@ export class BrokerProcess {
   /** Everything it printed. */
   get output(): string {
     return this.printed + this.errors
+  }
+
+  /** Resolves once its log says so; fails after 10 seconds with what it says. */
+  logged(pattern: RegExp): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`not in the log: ${pattern}\n${this.errors}`)), 10_000)
+      this.looks = () => {
+        if (!pattern.test(this.errors)) return
+        clearTimeout(late)
+        resolve()
+      }
+      this.looks()
+    })
   }
 
   get errorOutput(): string {
