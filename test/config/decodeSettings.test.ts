@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { decodeSettings, formatFault } from "../../src/config/decodeSettings.ts"
 import { type Environment, environmentSource } from "../../src/config/environment.ts"
 import { parseSettings } from "../../src/config/parseSettings.ts"
-import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
+import { defaultSettings, defaultWebSocketListener, type Settings } from "../../src/config/Settings.ts"
 import { type Assignment, assignmentSource } from "../../src/config/SettingsSource.ts"
 
 interface Layers {
@@ -41,6 +41,24 @@ describe("what is good", () => {
     assert.deepStrictEqual(settings({ yaml: "" }), defaultSettings)
     assert.deepStrictEqual(settings({ yaml: "# nothing\nnode:\nlisteners:\n  tcp:\n" }), defaultSettings)
     assert.deepStrictEqual(settings({ toml: "[node]\n[listeners.tcp]\n[retain]\n" }), defaultSettings)
+  })
+
+  it("WebSocket on 8083 is there as long as nothing is said about listeners", () => {
+    const placed = (layers: Layers) =>
+      settings(layers).listeners.map(({ address, name, path, port, type }) =>
+        `${name} ${type} ${address}:${port}${path}`
+      )
+    const both = ["tcp tcp 0.0.0.0:1883/mqtt", "ws ws 0.0.0.0:8083/mqtt"]
+    assert.deepStrictEqual(placed({}), both)
+    assert.deepStrictEqual(placed({ toml: "[listeners.ws]\n[node]\nname = 'a@b'" }), both)
+    assert.strictEqual(settings({}).listeners[1], defaultWebSocketListener)
+    assert.deepStrictEqual(placed({ flags: [portFlag("1884")] }), ["tcp tcp 0.0.0.0:1884/mqtt"])
+    assert.deepStrictEqual(placed({ toml: "[listeners.ws]\npath = '/m'" }), [
+      "tcp tcp 0.0.0.0:1883/mqtt",
+      "ws ws 0.0.0.0:8083/m"
+    ])
+    // Who names it has asked for it.
+    assert.notStrictEqual(settings({ toml: "[listeners.ws]\nport = 8083" }).listeners[1], defaultWebSocketListener)
   })
 
   it("values in every writing", () => {

@@ -2,6 +2,7 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { defaultWebSocketListener } from "../../src/config/Settings.ts"
 import { generate } from "mqtt-packet"
+import { createServer, type Server } from "node:net"
 import { RawClient } from "../platform/RawClient.ts"
 import { connectBytes, publishBytes, subscribeBytes } from "../support/packets.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
@@ -56,6 +57,13 @@ class RawWebSocket {
     await this.raw.until(() => this.raw.closed)
   }
 }
+
+/** The port is in use: by this, or already. */
+const holding = (port: number): Promise<Server | undefined> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(port, "0.0.0.0", () => resolve(server))
+    server.once("error", () => resolve(undefined))
+  })
 
 const connect = clientFrame(2, connectBytes(4, { clientId: "c" }))
 const connack = "20020000"
@@ -226,6 +234,19 @@ describe("a listener of type ws", () => {
     port = inner.broker.addresses[0]?.port ?? 0
     const client = await open("GET /mqtt HTTP/1.1\r\n")
     assert.match(await client.whole(), /^HTTP\/1.1 408 /)
+  })
+
+  it("the default one that nobody has asked for costs a line where its port is in use, not the start", async () => {
+    const [held] = await Promise.all([holding(defaultWebSocketListener.port), inner.stop()])
+    inner = await startInnerBroker((settings) => ({
+      ...settings,
+      listeners: [...settings.listeners, defaultWebSocketListener]
+    }))
+    assert.deepStrictEqual(inner.broker.addresses.map(({ name }) => name), ["tcp"])
+    assert.match(lineWith("no WebSocket"), /cannot listen on 0.0.0.0:8083: the address is in use.*listeners.ws.port/)
+    const asked = startInnerBroker((settings) => ({ ...settings, listeners: [{ ...defaultWebSocketListener }] }))
+    assert.match(await asked.then(() => "started", String), /listener ws: cannot listen on 0.0.0.0:8083/)
+    held?.close()
   })
 
   it("X-Forwarded-For is who the client is, where it is trusted", async () => {
