@@ -1,5 +1,6 @@
 // MQTT.js over WebSocket, from this runtime and from a page in a real browser, against the broker as a process.
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { certificates, opensslMissing } from "../support/certificates.ts"
 import { BrokerProcess, freePort } from "./support/BrokerProcess.ts"
 import { Browser, missing } from "./support/Browser.ts"
 import { MqttClient, qualities, uniqueName, type Version, versions } from "./support/MqttClient.ts"
@@ -7,9 +8,20 @@ import { MqttClient, qualities, uniqueName, type Version, versions } from "./sup
 let broker: BrokerProcess
 let port = 0
 let strictPort = 0
+let securePort = 0
 beforeAll(async () => {
   port = await freePort()
   strictPort = await freePort()
+  securePort = await freePort()
+  const secure = opensslMissing === undefined
+    ? `
+[listeners.wss]
+address = "127.0.0.1"
+port = ${securePort}
+certificate = "${certificates().file("server.crt")}"
+key = "${certificates().file("server.key")}"
+`
+    : ""
   broker = await BrokerProcess.start(`
 [listeners.ws]
 address = "127.0.0.1"
@@ -19,7 +31,7 @@ type = "ws"
 address = "127.0.0.1"
 port = ${strictPort}
 ws_allowed_origins = ["https://example.com"]
-`)
+${secure}`)
 })
 afterEach(() => MqttClient.closeAll())
 afterAll(() => broker?.stop())
@@ -57,6 +69,18 @@ describe.each(versions)("MQTT.js over WebSocket with MQTT $name", (version) => {
   })
 })
 
+it("MQTT.js over WebSocket and TLS", async (context) => {
+  context.skip(opensslMissing !== undefined, opensslMissing)
+  const topic = uniqueName("topic")
+  const [version] = versions.slice(-1)
+  if (version === undefined) return
+  const options = { protocol: "wss", host: "localhost", path: "/mqtt", rejectUnauthorized: false } as const
+  const client = await MqttClient.connect(securePort, version, options)
+  await client.client.subscribeAsync(topic, { qos: 2 })
+  await client.client.publishAsync(topic, "over tls", { qos: 2 })
+  assert.strictEqual((await client.arrived.next()).payload, "over tls")
+})
+
 it("a path that is not there is refused, and the log says which one is", async () => {
   const [version] = versions
   if (version === undefined) return
@@ -92,6 +116,11 @@ describe("a page in Chromium", () => {
 
   it("publishes and subscribes over ws", async () => {
     assert.deepStrictEqual(await browser?.run(script(`ws://127.0.0.1:${port}/mqtt`)), expected)
+  })
+
+  it("publishes and subscribes over wss", async (context) => {
+    context.skip(opensslMissing !== undefined, opensslMissing)
+    assert.deepStrictEqual(await browser?.run(script(`wss://127.0.0.1:${securePort}/mqtt`)), expected)
   })
 
   it("of an origin that is not allowed is refused", async () => {
