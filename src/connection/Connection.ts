@@ -157,6 +157,9 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.outlet.drained()
       this.session?.wake()
     }
+    if (this.incoming?.release() === false) {
+      return this.disconnect(ReasonCode.QuotaExceeded, "the store takes no changes", withoutDisconnect)
+    }
     try {
       this.takeChunks()
     } catch (error) {
@@ -180,7 +183,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5]
     // [MQTT5-3.1.4-6] none after the end
     // A client that does not take its answers is not read either.
-    while (!this.busy && (!this.outlet.congested || this.socketGone)) {
+    while (!this.busy && (this.socketGone || (!this.outlet.congested && this.incoming?.isFull !== true))) {
       if (this.reader.next()) {
         this.services.counters.packets_received_total++
         this.onFrame()
@@ -219,7 +222,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private publishing(session: SessionHandle): Incoming {
-    return this.incoming ??= new Incoming(this.services, session, this.outlet, this.version, this.clientId)
+    return this.incoming ??= new Incoming(this.services, session, this.outlet, this.version, this.clientId, this)
   }
 
   private onControl(packet: ControlPacket): void {

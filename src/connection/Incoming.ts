@@ -12,16 +12,34 @@ import { isValidUtf8 } from "../mqtt/scanUtf8.ts"
 import type { SessionHandle } from "../session/ClientLink.ts"
 import type { Outlet } from "../session/Outlet.ts"
 import { publish, type Services } from "../session/Services.ts"
+import type { Journal, Waiter } from "../store/Journal.ts"
+import { AnswerGate } from "./AnswerGate.ts"
 
 export class Incoming {
+  private readonly gate: AnswerGate
+  private readonly journal: Journal
+  /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
+  private refused = false
   private readonly services: Services
   private readonly session: SessionHandle
   private readonly outlet: Outlet
   private readonly version: ProtocolVersion
   private readonly clientId: string
   private readonly decoder: PublishDecoder
+  /** The highest group that a PUBREC has waited for: a duplicate is acknowledged no earlier. */
+  private duplicateGroup = 0
 
-  constructor(services: Services, session: SessionHandle, outlet: Outlet, version: ProtocolVersion, clientId: string) {
+  /** `owner` is woken when held answers may go: it calls `release`. */
+  constructor(
+    services: Services,
+    session: SessionHandle,
+    outlet: Outlet,
+    version: ProtocolVersion,
+    clientId: string,
+    owner: Waiter
+  ) {
+    this.gate = new AnswerGate(services.journal, owner)
+    this.journal = services.journal
     this.services = services
     this.session = session
     this.outlet = outlet
@@ -49,7 +67,9 @@ export class Incoming {
     } else if (qos === 1) {
       services.counters.messages_received_qos1_total++
       // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
-      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, this.accept(message))
+      const { changes } = this.journal
+      const reasonCode = this.accept(message)
+      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, reasonCode, this.groupSince(changes))
     } else {
       services.counters.messages_received_qos2_total++
       this.onPublishQos2(message, decoder.packetIdentifier)
@@ -59,12 +79,15 @@ export class Incoming {
   /** `packed`: the packet identifier in the low 16 bits. */
   onPubrel(packed: number): void {
     const packetIdentifier = packed & 0xffff
+    const { changes } = this.journal
     const known = this.session.awaitingPubrel.release(packetIdentifier)
     // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] [MQTT5-4.3.3-12] [MQTT5-4.3.3-13] always answered; the identifier is new from here on
     this.acknowledge(
       PacketType.Pubcomp,
       packetIdentifier,
-      known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound
+      known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound,
+      // No crash may forget the release: the identifier, used again, would be taken for a duplicate.
+      this.groupSince(changes)
     )
   }
 
@@ -74,7 +97,7 @@ export class Incoming {
     if (awaitingPubrel.has(packetIdentifier)) {
       // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
       this.services.counters.messages_duplicate_total++
-      return this.acknowledge(PacketType.Pubrec, packetIdentifier, ReasonCode.Success)
+      return this.acknowledge(PacketType.Pubrec, packetIdentifier, ReasonCode.Success, this.duplicateGroup)
     }
     const { connection, session: limits } = this.services.settings
     const { now } = this.services.scheduler
@@ -91,13 +114,26 @@ export class Incoming {
       }
     }
     // [MQTT5-4.3.3-8] [MQTT5-4.3.3-9] a refused one leaves its identifier free
+    const { changes } = this.journal
     const reasonCode = this.accept(message)
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
-    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode)
+    const group = this.groupSince(changes)
+    if (group > this.duplicateGroup) this.duplicateGroup = group
+    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group)
+  }
+
+  /** What the acknowledgement of this packet waits for; 0: nothing was recorded for it. */
+  private groupSince(changes: number): number {
+    return this.journal.changes === changes ? 0 : this.journal.group
   }
 
   /** Publishes, unless it is refused; the reason code for PUBACK or PUBREC. */
   private accept(message: Message): number {
+    if (this.journal.failing !== null && this.needsStore(message)) {
+      this.services.counters.messages_refused_total++
+      this.services.counters.quota_exceeded_total++
+      return ReasonCode.QuotaExceeded
+    }
     const refused = this.version === 5 ? this.refusal(message) : 0
     if (refused !== 0) return refused
     return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
@@ -125,7 +161,48 @@ export class Incoming {
     return 0
   }
 
-  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
+  /** While the store takes nothing: whether this message could not be acknowledged. */
+  private needsStore(message: Message): boolean {
+    if (message.retain) return true
+    const { groups, routes } = this.services.router.match(message.topicName)
+    return groups.length > 0 || routes.some((route) => route.qos > 0 && route.subscriber.isDurable === true)
+  }
+
+  /** No more is read while so many answers are held: the client waits. */
+  get isFull(): boolean {
+    return this.gate.isFull
+  }
+
+  /** Sends the answers whose groups are committed. False: the client has to go, it cannot be told that the store takes nothing. */
+  release(): boolean {
+    if (this.refused) return false
+    if (this.gate.isEmpty) return true
+    if (this.journal.failing !== null && !this.refuseHeld()) return false
+    this.gate.release((type, packetIdentifier, reasonCode) => this.write(type, packetIdentifier, reasonCode))
+    return true
+  }
+
+  private refuseHeld(): boolean {
+    if (this.version !== 5) return false
+    for (const packetIdentifier of this.gate.refuse(ReasonCode.QuotaExceeded)) {
+      // [MQTT5-4.3.3-9] its identifier is free
+      this.session.awaitingPubrel.release(packetIdentifier)
+    }
+    return true
+  }
+
+  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {
+    if (reasonCode >= 0x80 && this.version !== 5 && this.journal.failing !== null) {
+      this.refused = true
+      return this.gate.wakeOwner()
+    }
+    if (group > this.journal.committed || !this.gate.isEmpty) {
+      return this.gate.hold(type, packetIdentifier, reasonCode, group)
+    }
+    this.write(type, packetIdentifier, reasonCode)
+  }
+
+  private write(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
     const output = this.outlet.arena.output
     output.reserve(8)
     const start = output.position

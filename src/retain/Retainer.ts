@@ -5,6 +5,7 @@ import type { RetainSettings } from "../config/Settings.ts"
 import type { Message } from "../mqtt/Message.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
+import type { Journal } from "../store/Journal.ts"
 import type { RetainedCursor } from "./RetainedCursor.ts"
 import { RetainedTree } from "./RetainedTree.ts"
 
@@ -38,6 +39,8 @@ export interface RetainerOptions {
   /** A message was not retained; at most once in `warnMillis` for each limit, with the count of those since the last time. */
   readonly onLimit?: (limit: RetainLimit, rejected: number, message: Message) => void
   readonly warnMillis?: number
+  /** Where changes are kept for the next start; without one nothing is. */
+  readonly journal?: Journal
   /** For tests: a tree that throws. */
   readonly tree?: RetainedTree
 }
@@ -95,6 +98,8 @@ export class Retainer extends MailboxActor<Message> {
    */
   store(message: Message): boolean {
     if (this.cast(message)) {
+      // Recorded in the publisher's turn, so that its acknowledgement knows what to wait for.
+      this.options.journal?.retain(message.topic, message.payloadLength === 0 ? null : message)
       // A SUBSCRIBE that comes after it must find it: it overtakes what is queued, as requests do.
       this.wakeNext()
       return true
@@ -180,8 +185,16 @@ export class Retainer extends MailboxActor<Message> {
     return message.receivedAt + this.settings.expiryMillis
   }
 
+  /** From the store, before the broker listens. */
+  restore(message: Message): void {
+    this.tree.set(message, this.expiryOf(message))
+    if (this.tree.expiring > 0 && !this.sweepScheduled) this.scheduleSweep(sweepRestMillis)
+  }
+
   private reject(limit: RetainLimit, message: Message): void {
     const { counters } = this
+    // It was recorded when it came: what is retained instead is what is retained still.
+    this.options.journal?.retain(message.topic, this.tree.held(message.topic) ?? null)
     if (limit === "max_messages") counters.rejectedMaxMessages++
     else if (limit === "max_payload") counters.rejectedMaxPayload++
     else counters.rejectedMaxTotal++
@@ -205,7 +218,10 @@ export class Retainer extends MailboxActor<Message> {
   private sweep(): void {
     this.sweepDue = false
     this.changing = true
-    const ended = this.tree.sweep(sweepSteps, () => this.counters.expired++)
+    const ended = this.tree.sweep(sweepSteps, (message) => {
+      this.counters.expired++
+      this.options.journal?.retain(message.topic, null)
+    })
     this.changing = false
     if (this.tree.expiring > 0) this.scheduleSweep(ended ? sweepRestMillis : sweepPauseMillis)
   }

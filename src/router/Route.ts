@@ -10,6 +10,8 @@ export interface Subscriber {
   readonly clientId: string
   /** Has a connection now; read at each pick of a shared group, so it must be a plain field. */
   readonly connected: boolean
+  /** What it is owed with QoS 1 and 2 goes to the store before it is acknowledged. */
+  readonly isDurable?: boolean
   /** One push, never blocks, never throws. `route` says with which QoS and identifiers; it may be kept. */
   deliver(message: Message, route: Route): void
 }
@@ -76,6 +78,21 @@ export class Route {
       topicFilter,
       noLocal && group === undefined ? undefined : "self"
     )
+  }
+
+  /** As a delivery was recorded before a restart; it stays with its session, also where it was a shared one. */
+  static stored(
+    subscriber: Subscriber,
+    row: {
+      readonly qos: QoS
+      readonly retain: boolean
+      readonly topicFilter: string
+      readonly subscriptionIdentifiers: ReadonlyArray<number>
+    }
+  ): Route {
+    const { qos, retain, subscriptionIdentifiers, topicFilter } = row
+    const identifiers = subscriptionIdentifiers.length === 0 ? undefined : subscriptionIdentifiers
+    return new Route(subscriber, qos, retain, identifiers, undefined, topicFilter, "self")
   }
 
   /** The one route of a subscriber whose filters overlap. */

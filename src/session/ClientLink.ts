@@ -39,6 +39,8 @@ export type SessionCommand =
     readonly connect: Connect
     readonly expiryMillis: number
     readonly sessionPresent: boolean
+    /** Of the store: what has to be committed before CONNACK; 0: nothing. */
+    readonly group: number
   }
   /** The connection has ended. `expiryMillis`: changed by DISCONNECT; undefined keeps what CONNECT said. */
   | {
@@ -55,6 +57,7 @@ export type SessionCommand =
     readonly link: ClientLink
     readonly packetIdentifier: number
     readonly reasonCodes: ReadonlyArray<number>
+    readonly granted: ReadonlyArray<Subscription>
     readonly replays: ReadonlyArray<Subscription>
   }
   | {

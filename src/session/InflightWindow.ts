@@ -4,6 +4,7 @@
 import type { Message } from "../mqtt/Message.ts"
 import type { QoS } from "../mqtt/Packet.ts"
 import type { Route } from "../router/Route.ts"
+import type { DurableDelivery } from "../store/DurableDelivery.ts"
 
 /** What the session waits for from the client. */
 export const ExchangeState = { Free: 0, AwaitingPuback: 1, AwaitingPubrec: 2, AwaitingPubcomp: 3 } as const
@@ -22,6 +23,12 @@ export class InflightEntry {
   sentAt = 0
   message: Message | null = null
   route: Route | null = null
+  /** It has gone out on some connection: sent again it has DUP, and the client may acknowledge it. */
+  written = false
+  /** What the store has of it; null: nothing. */
+  record: DurableDelivery | null = null
+  /** The group that has to be committed before the next packet of this exchange goes out. */
+  group = 0
 }
 
 const initialSlots = 8
@@ -72,6 +79,36 @@ export class InflightWindow {
     entry.sentAt = now
     entry.message = message
     entry.route = route
+    entry.written = false
+    entry.record = null
+    entry.group = 0
+    return entry
+  }
+
+  /** An exchange that was under way before a restart, oldest first. Undefined: its identifier is in use. */
+  restore(message: Message, route: Route, record: DurableDelivery): InflightEntry | undefined {
+    const { packetIdentifier } = record
+    if (this.get(packetIdentifier) !== undefined) return undefined
+    let entry: InflightEntry | undefined
+    for (;;) {
+      entry = this.slots[packetIdentifier & (this.slots.length - 1)]
+      if (entry !== undefined && entry.state === ExchangeState.Free) break
+      this.grow()
+    }
+    this.size++
+    this.lastIdentifier = packetIdentifier
+    entry.packetIdentifier = packetIdentifier
+    entry.state = record.state as ExchangeState
+    entry.qos = record.qos
+    entry.retain = record.retain
+    entry.sent = false
+    entry.order = this.nextOrder++
+    entry.sentAt = 0
+    entry.message = entry.state === ExchangeState.AwaitingPubcomp ? null : message
+    entry.route = route
+    entry.written = true
+    entry.record = record
+    entry.group = 0
     return entry
   }
 
@@ -86,6 +123,7 @@ export class InflightWindow {
     entry.state = ExchangeState.Free
     entry.message = null
     entry.route = null
+    entry.record = null
     entry.sent = false
     this.size--
   }

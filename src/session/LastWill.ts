@@ -3,7 +3,14 @@
 // Invariant: a will is published at most once, and never after it was cancelled.
 import { Message } from "../mqtt/Message.ts"
 import type { Will } from "../mqtt/Packet.ts"
+import { Shape } from "../mqtt/publishLayout.ts"
+import type { TopicTable } from "../mqtt/TopicTable.ts"
+import type { SessionRow } from "../store/Engine.ts"
+import { contentOf, messageOf } from "../store/storedMessage.ts"
 import { publish, type Services } from "./Services.ts"
+
+/** Of the packets that `Message.make` makes, without an expiry: what a will says of it counts from when it is published. */
+const willShape = (packet: Uint8Array): number => Shape.Version5 | ((packet[0] ?? 0) & (Shape.QoS | Shape.Retain))
 
 export class LastWill {
   /** Undefined once it was published. */
@@ -11,8 +18,37 @@ export class LastWill {
   /** ms; Infinity: nothing is due. */
   dueAt = Infinity
 
+  private packet: Uint8Array | undefined
+
   constructor(will: Will) {
     this.will = will
+  }
+
+  /** From the store; it is due when it was. */
+  static restore(row: NonNullable<SessionRow["will"]>, topics: TopicTable): LastWill {
+    const shape = willShape(row.packet)
+    const message = messageOf({ packet: row.packet, shape, publisher: "", receivedAt: 0, expiresAt: 0 }, topics)
+    const { payload, properties, qos, retain, topic } = message
+    const will = new LastWill({ topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds })
+    will.packet = row.packet
+    will.dueAt = row.dueAt
+    return will
+  }
+
+  /** For the store; null once it was published. */
+  row(clientId: string): SessionRow["will"] {
+    const { dueAt, will } = this
+    if (will === undefined) return null
+    const { payload, properties, qos, retain, topic } = will
+    this.packet ??=
+      contentOf(Message.make({ topic, payload, qos, retain, properties, publisher: clientId, now: 0 })).packet
+    return { packet: this.packet, delaySeconds: will.delayIntervalSeconds, dueAt }
+  }
+
+  /** Its connection ended at `at`, and nobody was there to publish it. */
+  armAt(at: number, expiryMillis: number, { settings }: Services): void {
+    const delay = (this.will?.delayIntervalSeconds ?? 0) * 1000
+    this.dueAt = at + Math.min(delay, settings.will.maxDelayMillis, expiryMillis)
   }
 
   /** The connection has ended without DISCONNECT 0x00; `expiryMillis`: how long its session lives on; 0 publishes at once. */

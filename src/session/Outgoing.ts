@@ -10,28 +10,25 @@ import type { Message } from "../mqtt/Message.ts"
 import type { QoS } from "../mqtt/Packet.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { RetainedCursor } from "../retain/RetainedCursor.ts"
-import type { Route } from "../router/Route.ts"
+import { Route } from "../router/Route.ts"
 import type { Subscriber } from "../router/Subscriber.ts"
+import { DurableDelivery } from "../store/DurableDelivery.ts"
+import { DeliveryState } from "../store/Engine.ts"
+import type { Journal, Waiter } from "../store/Journal.ts"
+import { messageOf } from "../store/storedMessage.ts"
+import { Backlog } from "./Backlog.ts"
 import type { ClientLink } from "./ClientLink.ts"
+import type { DurableState } from "./DurableState.ts"
+import { HeldExchanges } from "./HeldExchanges.ts"
 import { ExchangeState, type InflightEntry, InflightWindow } from "./InflightWindow.ts"
 import { OutgoingQueue } from "./OutgoingQueue.ts"
+import { Replays } from "./Replays.ts"
 import type { Services } from "./Services.ts"
 
 const Puback = 4
 const Pubrec = 5
 const Pubrel = 6
 const Pubcomp = 7
-
-/** Retained messages sent in one turn of one session, so that a large replay leaves others their turn. */
-const replayPerTurn = 512
-/** Places of the tree looked at for them: a filter that matches little must not hold the loop. */
-const stepsPerTurn = 2_000
-
-/** Retained messages that a new subscription is owed: read from the tree as the client takes them. */
-interface Replay {
-  readonly cursor: RetainedCursor
-  readonly route: Route
-}
 
 const noEntries: ReadonlyArray<InflightEntry> = []
 
@@ -40,19 +37,30 @@ export class Outgoing {
   readonly queue: OutgoingQueue
   private readonly services: Services
   private readonly settings: Settings
-  private readonly subscriber: Subscriber
+  private readonly subscriber: Subscriber & Waiter
+  private readonly durable: DurableState | null
+  private readonly journal: Journal
+  /** What is on disk and not in memory; null: nothing. */
+  private backlog: Backlog | null = null
+  private readonly held: HeldExchanges
   private link: ClientLink | null = null
   /** Exchanges of an earlier connection that this one has not seen yet, oldest first. */
   private resend: ReadonlyArray<InflightEntry> = noEntries
-  /** By topic filter: at most one for each subscription. */
-  private replays: Map<string, Replay> | null = null
+  private replays: Replays | null = null
   /** Exchanges that count against the window of this connection. */
   private outstanding = 0
   private window = 0
   private congestionLogged = false
 
-  constructor(services: Services, subscriber: Subscriber) {
+  /** `durable`: null where nothing outlives the process; `owed`: what it has in the store and not in memory. */
+  constructor(services: Services, subscriber: Subscriber & Waiter, durable: DurableState | null = null, owed = 0) {
     this.services = services
+    this.durable = durable
+    this.journal = services.journal
+    this.held = new HeldExchanges(services.journal, subscriber)
+    if (durable !== null && owed > 0) {
+      this.backlog = new Backlog(services.journal, services.reads, durable.number, owed, subscriber)
+    }
     this.settings = services.settings
     this.subscriber = subscriber
     this.inflight = new InflightWindow(services.settings.session.maxInflight)
@@ -65,7 +73,7 @@ export class Outgoing {
    * A message that the router gave this session; RETAIN as its subscription wants it [MQTT-3.3.1-9] [MQTT5-3.3.1-12]
    * [MQTT5-3.3.1-13].
    */
-  deliver(message: Message, route: Route): void {
+  deliver(message: Message, route: Route, record: DurableDelivery | null): void {
     const link = this.link
     const qos = message.qos < route.qos ? message.qos : route.qos
     if (qos === 0) {
@@ -78,21 +86,71 @@ export class Outgoing {
         this.services.counters.deliveries_dropped_offline_qos0_total++
         return
       }
-    } else if (link !== null && this.canSend(link) && this.queue.size === 0 && this.resend.length === 0) {
-      this.sendWithIdentifier(link, message, route, qos as 1 | 2, route.retainAsPublished && message.retain)
+    } else if (
+      link !== null && this.canSend(link) && this.queue.size === 0 && this.resend.length === 0 && this.backlog === null
+    ) {
+      this.sendWithIdentifier(link, message, route, qos as 1 | 2, route.retainAsPublished && message.retain, record)
       return
     }
     // [MQTT-3.1.2-5] [MQTT31-8] kept for when it can go
     message.detach()
-    const dropped = this.queue.push(message, route)
-    if (dropped !== undefined) {
-      this.services.counters.deliveries_dropped_queue_full_total++
-      this.services.log.warning("queue full: message dropped", {
-        client_id: this.subscriber.clientId,
-        topic: dropped.message.topic,
-        limit: "queue.capacity"
-      })
+    if (this.backlog === null || record === null) return this.enqueue(message, route, record)
+    if (this.queue.size + this.backlog.size >= this.queue.capacity) {
+      this.countDropped(message)
+      if (this.queue.whenFull === "drop_newest") return this.journal.done(record)
+      const oldest = this.queue.shift()
+      if (oldest === undefined) this.backlog.excess++
+      else this.forget(oldest.record)
     }
+    this.backlog.add({ message, route, record })
+    if (this.backlog.excess > 0) this.readBack()
+  }
+
+  private enqueue(message: Message, route: Route, record: DurableDelivery | null): void {
+    const dropped = this.queue.push(message, route, record)
+    if (dropped === undefined) return
+    this.forget(dropped.record)
+    this.countDropped(dropped.message)
+  }
+
+  private countDropped(message: Message): void {
+    this.services.counters.deliveries_dropped_queue_full_total++
+    const fields = { client_id: this.subscriber.clientId, topic: message.topic, limit: "queue.capacity" }
+    this.services.log.warning("queue full: message dropped", fields)
+  }
+
+  /** It is not owed any more. */
+  private forget(record: DurableDelivery | null): void {
+    if (record !== null) this.journal.done(record)
+  }
+
+  /** Takes in what was read from the store, and asks for more. */
+  readBack(): void {
+    const { backlog } = this
+    if (backlog === null) return
+    for (const row of backlog.take() ?? []) {
+      const record = DurableDelivery.stored(row)
+      if (backlog.excess > 0) {
+        backlog.excess--
+        this.journal.done(record)
+        continue
+      }
+      const message = messageOf(row.stored, this.services.topics)
+      const route = Route.stored(this.subscriber, row)
+      if (row.state === DeliveryState.Queued) backlog.exchangesUnread = false
+      const entry = row.state === DeliveryState.Queued ? undefined : this.inflight.restore(message, route, record)
+      if (entry === undefined) this.enqueue(message, route, record)
+      else if (this.link !== null) this.resend = [...this.resend, entry]
+    }
+    const { rest } = backlog
+    if (rest === null) return backlog.readOn(this.queue.size, this.link !== null)
+    this.backlog = null
+    for (const { message, record, route } of rest) this.enqueue(message, route, record)
+  }
+
+  /** True until it is known which packet identifiers were in use before a restart. */
+  get exchangesUnread(): boolean {
+    return this.backlog !== null && this.backlog.exchangesUnread
   }
 
   /** One line for each time that the socket fills, a count for each message. */
@@ -100,28 +158,31 @@ export class Outgoing {
     this.services.counters.deliveries_dropped_congested_total++
     if (this.congestionLogged) return
     this.congestionLogged = true
-    this.services.log.warning("slow consumer: its socket is full, QoS 0 messages are dropped", {
+    const fields = {
       client_id: this.subscriber.clientId,
       topic: message.topic,
       limit: "connection.write_high_watermark"
-    })
+    }
+    this.services.log.warning("slow consumer: its socket is full, QoS 0 messages are dropped", fields)
   }
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
   replay(cursor: RetainedCursor, route: Route): void {
-    this.replays ??= new Map()
-    this.replays.set(route.topicFilter, { cursor, route })
+    this.replays ??= new Replays(this.subscriber.clientId)
+    this.replays.add(cursor, route)
   }
 
   /** The subscription was made anew or given up: what it has not got yet of the retained messages is not sent any more. */
   stopReplay(topicFilter: string): void {
-    this.replays?.delete(topicFilter)
+    this.replays?.stop(topicFilter)
   }
 
   // --- acknowledgements in -----------------------------------------------------------------------------------------
 
   acknowledge(type: number, packetIdentifier: number, reasonCode: number): void {
-    const entry = this.inflight.get(packetIdentifier)
+    const found = this.inflight.get(packetIdentifier)
+    // What has not been sent cannot be acknowledged.
+    const entry = found?.written === true ? found : undefined
     if (type === Puback) {
       // [MQTT-4.3.2-1] [MQTT5-4.3.2-3] acknowledged: the identifier is free again. [MQTT5-4.4.0-2] whatever the reason
       // code
@@ -144,7 +205,14 @@ export class Outgoing {
       entry.state = ExchangeState.AwaitingPubcomp
       entry.message = null // [MQTT-4.3.3-1] after PUBREC only the identifier is kept
       entry.sentAt = this.services.scheduler.now
+      // No crash may forget the PUBREC of a PUBREL that went out: the message would go a second time.
+      if (entry.record !== null) {
+        entry.group = this.journal.exchange(entry.record, entry.state, packetIdentifier)
+        if (this.link !== null) this.held.release(entry)
+        return
+      }
     }
+    if (entry !== undefined && entry.group > this.journal.committed) return
     const known = entry !== undefined && entry.state === ExchangeState.AwaitingPubcomp
     const link = this.link
     if (link === null) return
@@ -154,6 +222,7 @@ export class Outgoing {
 
   private finish(entry: InflightEntry): void {
     if (entry.sent) this.outstanding--
+    this.forget(entry.record)
     this.inflight.close(entry)
   }
 
@@ -172,6 +241,7 @@ export class Outgoing {
   /** The connection has gone; what a new subscription is still owed waits for the next one. */
   detach(): void {
     this.link = null
+    this.held.clear()
     this.resend = noEntries
     this.outstanding = 0
   }
@@ -180,27 +250,31 @@ export class Outgoing {
   end(): void {
     this.link = null
     this.handOver(true)
-    this.services.counters.deliveries_dropped_session_ended_total += this.queue.size + this.inflight.size
+    this.services.counters.deliveries_dropped_session_ended_total += this.owed
+    this.backlog = null
   }
 
   get owed(): number {
-    return this.queue.size + this.inflight.size
+    return this.queue.size + this.inflight.size + (this.backlog?.size ?? 0)
   }
 
-  // [MQTT-3.10.4-3] [MQTT5-3.10.4-3] nothing but this and acknowledgements takes an exchange away: UNSUBSCRIBE does not
-  /** Shared messages that the client has not acknowledged go to another member that is connected. */
+  /** Shared messages that the client has not acknowledged go to another member that is connected; nothing else takes an exchange
+   * away, UNSUBSCRIBE does not [MQTT-3.10.4-3] [MQTT5-3.10.4-3]. */
   handOver(sessionEnds: boolean): void {
     if (this.inflight.size > 0) {
       for (const entry of this.inflight.inOrder()) {
         // [MQTT5-4.8.2-4] [MQTT5-4.8.2-5] a QoS 2 message that was sent stays with its client, or dies with its session
         if (entry.state !== ExchangeState.AwaitingPuback || entry.message === null) continue
-        if (this.redispatch(entry.message, entry.route)) this.inflight.close(entry)
+        if (!this.redispatch(entry.message, entry.route)) continue
+        this.forget(entry.record)
+        this.inflight.close(entry)
       }
     }
     if (this.queue.size > 0) {
-      this.queue.removeWhere(({ message, route }) =>
+      const handed = this.queue.removeWhere(({ message, route }) =>
         (sessionEnds || message.qos > 0) && this.redispatch(message, route)
       )
+      for (const { record } of handed) this.forget(record)
     }
   }
 
@@ -218,6 +292,8 @@ export class Outgoing {
     const link = this.link
     if (link === null) return false
     if (!link.outlet.congested) this.congestionLogged = false
+    this.readBack()
+    if (!this.held.isEmpty) this.sendHeld(link)
     if (this.resend.length > 0 && !this.pumpResend(link)) return false
     while (this.queue.size > 0) {
       const next = this.queue.peek()
@@ -225,9 +301,17 @@ export class Outgoing {
       const qos = Math.min(next.message.qos, next.route.qos)
       if (link.outlet.congested || (qos > 0 && !this.canSend(link))) return false
       this.queue.shift()
-      this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain)
+      this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain, next.record)
     }
-    return this.replays !== null && this.pumpReplays(link, this.replays)
+    if (this.backlog !== null) this.backlog.readOn(this.queue.size, true)
+    if (this.exchangesUnread) return false
+    if (this.replays === null) return false
+    return this.replays.pump(
+      // Nothing is drawn that cannot be sent at once: what waits in the tree is never stale.
+      (route) => !link.outlet.congested && (route.qos === 0 || this.canSend(link)),
+      // [MQTT-3.3.1-8] [MQTT5-3.3.1-9] RETAIN is 1 for a new subscription
+      (message, route) => this.send(link, message, route, true, this.durable?.deliver(message, route, true) ?? null)
+    )
   }
 
   /** Outgoing QoS 1 and 2 of a live connection that are older than the retry interval are sent again (3.1 and 3.1.1 only). */
@@ -235,7 +319,8 @@ export class Outgoing {
     const link = this.link
     if (link === null || this.inflight.size === 0 || link.outlet.congested) return
     for (const entry of this.inflight.inOrder()) {
-      if (entry.sent && entry.sentAt <= sentBefore) this.sendAgain(link, entry)
+      if (!entry.sent || entry.sentAt > sentBefore || !entry.written || entry.group > this.journal.committed) continue
+      this.sendAgain(link, entry)
     }
   }
 
@@ -244,6 +329,11 @@ export class Outgoing {
     const waiting: Array<InflightEntry> = []
     for (const entry of this.resend) {
       if (entry.state === ExchangeState.Free || entry.sent) continue
+      if (entry.group > this.journal.committed) {
+        this.journal.wait(this.subscriber)
+        waiting.push(entry)
+        continue
+      }
       const release = entry.state === ExchangeState.AwaitingPubcomp
       if (!release && (waiting.length > 0 || !this.hasRoom(link))) {
         waiting.push(entry)
@@ -259,34 +349,18 @@ export class Outgoing {
   }
 
   private sendAgain(link: ClientLink, entry: InflightEntry): void {
-    this.services.counters.deliveries_resent_total++
+    const again = entry.written
+    if (again) this.services.counters.deliveries_resent_total++
+    entry.written = true
     entry.sentAt = this.services.scheduler.now
     if (entry.state === ExchangeState.AwaitingPubcomp) {
       this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
     } else if (entry.message !== null && entry.route !== null) {
       // [MQTT-3.3.1-1] [MQTT5-3.3.1-1] sent again: DUP is 1
-      if (!this.write(link, entry.message, entry.route, entry.qos, true, entry.retain, entry.packetIdentifier)) {
+      if (!this.write(link, entry.message, entry.route, entry.qos, again, entry.retain, entry.packetIdentifier)) {
         this.finish(entry)
       }
     }
-  }
-
-  private pumpReplays(link: ClientLink, replays: Map<string, Replay>): boolean {
-    let budget = replayPerTurn
-    for (const [topicFilter, { cursor, route }] of replays) {
-      while (true) {
-        // Nothing is drawn that cannot be sent at once: what waits in the tree is never stale.
-        if (link.outlet.congested || (route.qos > 0 && !this.canSend(link))) return false
-        if (budget-- <= 0) return true
-        const message = cursor.next(stepsPerTurn)
-        if (message === undefined && !cursor.done) return true
-        if (message === undefined) break
-        if (route.noLocal && message.publisher === this.subscriber.clientId) continue // [MQTT5-3.8.3-3]
-        this.send(link, message, route, true) // [MQTT-3.3.1-8] [MQTT5-3.3.1-9] RETAIN is 1 for a new subscription
-      }
-      replays.delete(topicFilter)
-    }
-    return false
   }
 
   private canSend(link: ClientLink): boolean {
@@ -299,15 +373,22 @@ export class Outgoing {
     return this.outstanding < this.window && !link.outlet.congested
   }
 
-  private send(link: ClientLink, message: Message, route: Route, retain: boolean): void {
+  private send(
+    link: ClientLink,
+    message: Message,
+    route: Route,
+    retain: boolean,
+    record: DurableDelivery | null
+  ): void {
     if (message.isExpired(this.services.scheduler.now)) {
+      this.forget(record)
       this.services.counters.deliveries_dropped_expired_total++ // [MQTT5-3.3.2-5]
       return
     }
     // [MQTT-3.8.4-6] [MQTT5-3.8.4-8] the lower of the two QoS
     const qos: QoS = message.qos < route.qos ? message.qos : route.qos
     if (qos === 0) this.sendQos0(link, message, route, retain)
-    else this.sendWithIdentifier(link, message, route, qos, retain)
+    else this.sendWithIdentifier(link, message, route, qos, retain, record)
   }
 
   private sendQos0(link: ClientLink, message: Message, route: Route, retain: boolean): void {
@@ -325,13 +406,42 @@ export class Outgoing {
     this.write(link, message, route, 0, false, retain, 0)
   }
 
-  private sendWithIdentifier(link: ClientLink, message: Message, route: Route, qos: 1 | 2, retain: boolean): void {
+  private sendWithIdentifier(
+    link: ClientLink,
+    message: Message,
+    route: Route,
+    qos: 1 | 2,
+    retain: boolean,
+    record: DurableDelivery | null
+  ): void {
     message.detach()
     // [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT5-4.3.2-1] [MQTT5-4.3.2-2] [MQTT5-4.3.3-1] [MQTT5-4.3.3-2] [MQTT5-4.3.3-3] a
     // new identifier, DUP 0, unacknowledged until the client says so
     const entry = this.inflight.open(message, route, qos, retain, this.services.scheduler.now)
     this.outstanding++
+    if (record !== null) {
+      entry.record = record
+      const group = this.journal.exchange(record, entry.state, entry.packetIdentifier)
+      // No crash may forget the identifier of a QoS 2 PUBLISH that went out; what comes behind it stays behind it.
+      if (qos === 2) entry.group = group
+      if (qos === 2 || !this.held.isEmpty) return this.held.publish(entry)
+    }
+    entry.written = true
     if (!this.write(link, message, route, qos, false, retain, entry.packetIdentifier)) this.finish(entry)
+  }
+
+  /** What waited for its group and may go now. */
+  private sendHeld(link: ClientLink): void {
+    for (const entry of this.held.takeCommitted()) {
+      if (entry.state === ExchangeState.AwaitingPubcomp) {
+        this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
+      } else if (entry.message !== null && entry.route !== null) {
+        entry.written = true
+        entry.sentAt = this.services.scheduler.now
+        const { message, packetIdentifier, qos, retain, route } = entry
+        if (!this.write(link, message, route, qos, false, retain, packetIdentifier)) this.finish(entry)
+      }
+    }
   }
 
   private sendPubrel(link: ClientLink, packetIdentifier: number, reasonCode: number): void {

@@ -3,6 +3,7 @@
 // handed to the caller, who counts it.
 import type { Message } from "../mqtt/Message.ts"
 import type { Route } from "../router/Route.ts"
+import type { DurableDelivery } from "../store/DurableDelivery.ts"
 
 /**
  * What goes when a message meets a full queue:
@@ -15,6 +16,8 @@ export type WhenFull = "drop_oldest_qos0_first" | "drop_oldest" | "drop_newest"
 export interface Delivery {
   readonly message: Message
   readonly route: Route
+  /** What the store has of it; null: nothing. */
+  readonly record: DurableDelivery | null
 }
 
 /** Never written to: what a queue that was never used stands on. */
@@ -43,8 +46,8 @@ export class OutgoingQueue {
   }
 
   /** Appends; returns the message that had to go for it (which may be the same one), or undefined. */
-  push(message: Message, route: Route): Delivery | undefined {
-    const delivery = { message, route }
+  push(message: Message, route: Route, record: DurableDelivery | null = null): Delivery | undefined {
+    const delivery = { message, route, record }
     let dropped: Delivery | undefined
     if (this.live >= this.capacity) {
       if (this.whenFull === "drop_newest" || this.capacity === 0) return delivery

@@ -9,6 +9,8 @@ import type { Scheduler } from "../otp/Scheduler.ts"
 import type { TimerWheel } from "../otp/TimerWheel.ts"
 import type { Retainer } from "../retain/Retainer.ts"
 import type { Router } from "../router/Router.ts"
+import type { Journal } from "../store/Journal.ts"
+import type { StoreReads } from "../store/StoreWriter.ts"
 import type { Arena } from "./Outlet.ts"
 
 /** Something that asked the wheel to be told; it only wakes its actor. */
@@ -25,6 +27,9 @@ export interface Services {
   readonly publishLimits: PublishLimits
   readonly router: Router
   readonly retainer: Retainer
+  /** Where durable state goes, and where it is read back. */
+  readonly journal: Journal
+  readonly reads: StoreReads
   readonly counters: Counters
   readonly log: EventLog
 }

@@ -8,12 +8,16 @@ import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import { Route } from "../router/Route.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
+import type { DurableDelivery } from "../store/DurableDelivery.ts"
+import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink, SessionCommand, SessionHandle } from "./ClientLink.ts"
+import { DurableState } from "./DurableState.ts"
 import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
-import { judgeSubscription } from "./subscribe.ts"
+import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
+import { judgeSubscribe, routerIsFull } from "./subscribe.ts"
 import { Subscriptions } from "./Subscriptions.ts"
 
 /** The registry, as its sessions see it. */
@@ -25,6 +29,7 @@ export interface SessionOwner {
 
 /** Never pushed to: what a lane without an array stands on. */
 const noRoutes: Array<Route> = []
+const noRecords: Array<DurableDelivery | null> = []
 
 const inboxKept = 64
 const crashesAllowed = 3
@@ -47,11 +52,18 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   private finished = false
   private crashes = 0
   private answering = false
+  /** Null: it does not outlive the process. */
+  private durable: DurableState | null = null
+  /** What the store is owed for it and has not been read, until the client comes. */
+  private stored = 0
+  private answers: HeldAnswers | null = null
 
   // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
   // A lane that has never had anything, or had a burst, has no array: most sessions of a large broker are idle.
   private messages: Array<Message> | null = null
   private routes: Array<Route> = noRoutes
+  /** Beside them, in a durable session. */
+  private records: Array<DurableDelivery | null> = noRecords
   private acknowledgements: Array<number> | null = null
   private commands: Array<SessionCommand> | null = null
 
@@ -64,13 +76,14 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   get outgoing(): Outgoing {
     if (this.sending !== null) return this.sending
-    const outgoing = new Outgoing(this.services, this)
+    const outgoing = new Outgoing(this.services, this, this.durable, this.stored)
+    this.stored = 0
     if (this.link !== null) outgoing.attach(this.link)
     return this.sending = outgoing
   }
 
   get awaitingPubrel(): AwaitingPubrel {
-    return this.awaiting ??= new AwaitingPubrel(this.services.settings.session.maxAwaitingPubrel)
+    return this.awaiting ??= new AwaitingPubrel(this.services.settings.session.maxAwaitingPubrel, this.durable)
   }
 
   /** Messages that wait for its client or are in flight. */
@@ -95,23 +108,25 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     if (this.messages === null) {
       this.messages = []
       this.routes = []
+      if (this.durable !== null) this.records = []
     }
     const waiting = this.messages.length
     const capacity = this.services.settings.session.mailboxCapacity
     if (waiting >= capacity) {
       if (waiting >= capacity * 2) {
         this.services.counters.deliveries_dropped_mailbox_full_total++
-        this.services.log.warning("mailbox of a session full: message dropped", {
-          client_id: this.clientId,
-          topic: message.topic,
-          limit: "session.mailbox_capacity"
-        })
+        const fields = { client_id: this.clientId, topic: message.topic, limit: "session.mailbox_capacity" }
+        this.services.log.warning("mailbox of a session full: message dropped", fields)
         return
       }
       if (waiting === capacity) this.wakeNext()
     }
     this.messages.push(message)
     this.routes.push(route)
+    // In the publisher's turn, so that its acknowledgement knows what to wait for.
+    if (this.durable !== null) {
+      this.records.push(this.durable.deliver(message, route, route.retainAsPublished && message.retain))
+    }
     if (waiting === 0) this.wake()
   }
 
@@ -134,6 +149,10 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.wake()
   }
 
+  get isDurable(): boolean {
+    return this.durable !== null
+  }
+
   /** Over for good, although the registry may not have heard of it. */
   get isFinished(): boolean {
     return this.finished
@@ -148,7 +167,11 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   protected receive(): void {
     if (this.finished) return
-    if (this.acknowledgements !== null) this.takeAcknowledgements(this.acknowledgements)
+    if (this.answers !== null) this.releaseAnswers(this.answers)
+    this.sending?.readBack()
+    if (this.acknowledgements !== null && this.sending?.exchangesUnread !== true) {
+      this.takeAcknowledgements(this.acknowledgements)
+    }
     if (this.commands !== null) {
       const commands = this.commands
       this.commands = null
@@ -181,20 +204,25 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     try {
       while (taken < count) {
         const message = messages[taken]
-        const route = routes[taken++]
-        if (message !== undefined && route !== undefined) outgoing.deliver(message, route)
+        const route = routes[taken]
+        const record = this.durable === null ? null : this.records[taken] ?? null
+        taken++
+        if (message !== undefined && route !== undefined) outgoing.deliver(message, route, record)
       }
     } finally {
       // After a crash what was not looked at is for the next life; a burst must not leave its array behind in an idle session.
       if (taken < count) {
         this.messages = messages.slice(taken)
         this.routes = routes.slice(taken)
+        this.records = this.records.slice(taken)
       } else if (count > inboxKept) {
         this.messages = null
         this.routes = noRoutes
+        this.records = noRecords
       } else {
         messages.length = 0
         routes.length = 0
+        this.records.length = 0
       }
     }
   }
@@ -217,17 +245,17 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   private handle(command: SessionCommand): void {
     switch (command._tag) {
       case "Attach":
-        return this.attach(command.link, command.connect.will, command.expiryMillis, command.sessionPresent)
+        return this.attach(command)
       case "Detach":
         return this.detach(command.link, command.publishWill, command.expiryMillis)
       case "Subscribe":
         return this.subscribe(command.link, command.packet)
       case "Subscribed":
-        return this.subscribed(command.link, command.packetIdentifier, command.reasonCodes, command.replays)
+        return this.subscribed(command)
       case "Unsubscribe":
         return this.unsubscribe(command.link, command.packet)
       case "Unsubscribed":
-        return command.link.post(command)
+        return this.answer({ link: command.link, event: command, replays: [] }, 0)
       case "End":
         return this.terminate(command.reasonCode, command.reason)
       default:
@@ -242,7 +270,9 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   // --- connections -------------------------------------------------------------------------------------------------
 
-  private attach(link: ClientLink, will: Will | undefined, expiryMillis: number, sessionPresent: boolean): void {
+  private attach(command: Extract<SessionCommand, { readonly _tag: "Attach" }>): void {
+    const { expiryMillis, link, sessionPresent } = command
+    const { will } = command.connect
     const takenOver = this.link !== null
     if (this.link !== null) {
       // [MQTT-3.1.4-2] [MQTT5-3.1.4-3] the client that is there has to go
@@ -260,8 +290,13 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
     this.lastWill = will === undefined ? null : new LastWill(will) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
-    link.post({ _tag: "Attached", session: this, sessionPresent })
-    this.sending?.attach(link)
+    const { journal } = this.services
+    if (journal.enabled && expiryMillis > 0) this.durable ??= new DurableState(journal, journal.nextSession(), 0)
+    this.save()
+    this.answer({ link, event: { _tag: "Attached", session: this, sessionPresent }, replays: [] }, command.group)
+    // What it is owed from before a restart is read from now on.
+    const sending = this.stored > 0 ? this.outgoing : this.sending
+    sending?.attach(link)
     this.setTimer()
     // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
     formerWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
@@ -278,7 +313,70 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     // connection, and then for its expiry
     if (this.expiryMillis === 0) return this.terminate(ReasonCode.Success, "")
     this.expiresAt = now + this.expiryMillis
+    this.save()
     this.setTimer()
+  }
+
+  // --- the store ---------------------------------------------------------------------------------------------------
+
+  /** What outlives the process: a node that starts finds this session as it is now. */
+  private save(): void {
+    const { clientId, connected, durable, expiresAt, expiryMillis } = this
+    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null })
+  }
+
+  /** Before the broker listens: as it was when the last group was committed. `begin` follows once all are read. */
+  restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): void {
+    const { row } = stored
+    this.durable = new DurableState(this.services.journal, row.session, stored.lastSequence)
+    this.expiryMillis = row.expiryMillis
+    this.expiresAt = row.connected ? committedAt + row.expiryMillis : row.expiresAt
+    this.stored = stored.owed
+    if (stored.awaitingPubrel.length > 0) this.awaitingPubrel.restore(stored.awaitingPubrel)
+    if (subscriptions.length > 0) this.subscriptions = new Subscriptions()
+    for (const subscription of subscriptions) this.subscriptions?.set(subscription)
+    if (row.will === null) return
+    this.lastWill = LastWill.restore(row.will, this.services.topics)
+    // The node has crashed under a client that was there: its connection ended when the last group was committed.
+    if (row.connected) this.lastWill.armAt(committedAt, this.expiryMillis, this.services)
+  }
+
+  /** Its deadlines run; what has passed meanwhile is dealt with at the next tick. */
+  begin(crashed: boolean): void {
+    if (this.expiresAt <= this.scheduler.now) {
+      return this.command({ _tag: "End", reasonCode: ReasonCode.Success, reason: "" })
+    }
+    if (crashed) this.save()
+    this.setTimer()
+  }
+
+  /** The registry gives it up for another session of the same client: at once, so that the other one's CONNACK knows its group. */
+  forget(): number {
+    return this.durable?.end() ?? 0
+  }
+
+  /** Goes when what it says is committed. */
+  private answer(answer: HeldAnswer, group: number): void {
+    const { journal } = this.services
+    const needed = Math.max(group, this.durable?.changedIn ?? 0)
+    if (this.answers === null && needed <= journal.committed) return this.give(answer)
+    this.answers ??= new HeldAnswers(journal, this)
+    this.answers.hold(answer, needed)
+  }
+
+  private releaseAnswers(answers: HeldAnswers): void {
+    for (const answer of answers.takeCommitted()) this.give(answer)
+    if (answers.isEmpty) this.answers = null
+  }
+
+  private give({ event, link, replays }: HeldAnswer): void {
+    link.post(event)
+    if (this.link !== link || replays.length === 0) return
+    for (const subscription of replays) {
+      this.outgoing.replay(this.services.retainer.cursor(subscription.filter), Route.of(this, subscription, undefined))
+    }
+    // Retained messages go in the next turn of this session, after the connection has written its SUBACK.
+    this.answering = true
   }
 
   private loseLink(): void {
@@ -298,6 +396,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     } else if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
     // First what must not be left undone, should anything after it throw.
     this.finished = true
+    this.durable?.end()
     this.owner.sessionEnded(this)
     for (const late of this.commands ?? []) this.refuse(late)
     this.commands = null
@@ -316,85 +415,30 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   // --- subscriptions -----------------------------------------------------------------------------------------------
 
   private subscribe(link: ClientLink, packet: Subscribe): void {
-    const { settings, router } = this.services
-    const subscriptions = this.subscriptions ??= new Subscriptions()
-    const granted: Array<Subscription> = []
-    const before: Array<Subscription | undefined> = []
-    const replays: Array<Subscription> = []
-    // [MQTT-3.8.4-4] [MQTT5-3.8.4-5] one after the other; [MQTT-3.9.3-1] [MQTT5-3.9.3-1] their codes in the same order
-    const reasonCodes = packet.subscriptions.map((request) => {
-      const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
-      if (typeof judged === "number") {
-        this.services.counters.subscriptions_refused_total++
-        this.services.log.info("subscription refused", {
-          client_id: this.clientId,
-          topic_filter: request.topicFilter,
-          reason_code: judged
-        })
-        return judged
-      }
-      const previous = subscriptions.get(judged.topicFilter)
-      const existed = previous !== undefined
-      if (!existed && subscriptions.size >= settings.session.maxSubscriptions) {
-        this.services.counters.quota_exceeded_total++
-        this.services.log.warning("subscription refused: too many", {
-          client_id: this.clientId,
-          topic_filter: judged.topicFilter,
-          limit: "session.max_subscriptions"
-        })
-        return ReasonCode.QuotaExceeded
-      }
-      subscriptions.set(judged) // [MQTT-3.8.4-3] [MQTT5-3.8.4-3] the same filter again replaces it
-      granted.push(judged)
-      before.push(previous)
-      // [MQTT-3.3.1-6] [MQTT5-3.8.4-4] [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] Retain Handling; a shared
-      // subscription gets no retained messages
-      if (judged.group === undefined && (judged.retainHandling === 0 || (judged.retainHandling === 1 && !existed))) {
-        replays.push(judged)
-      }
-      return judged.qos
-    })
+    const { router } = this.services
+    const { granted, reasonCodes, replays, takeBack } = judgeSubscribe(
+      this.services,
+      this.clientId,
+      this.subscriptions ??= new Subscriptions(),
+      packet
+    )
     const { packetIdentifier } = packet
-    const done = { _tag: "Subscribed", link, packetIdentifier, reasonCodes, replays } as const
+    const done = { _tag: "Subscribed", link, packetIdentifier, reasonCodes, granted, replays } as const
     if (granted.length === 0) return this.handle(done)
-    const refused = {
-      ...done,
-      reasonCodes: reasonCodes.map((code) => code < 0x80 ? ReasonCode.ImplementationSpecificError : code),
-      replays: []
-    }
-    const takeBack = () => {
-      // Last first: the same filter may stand in one packet twice.
-      for (let i = granted.length - 1; i >= 0; i--) {
-        const previous = before[i]
-        if (previous === undefined) subscriptions.delete(granted[i]?.topicFilter ?? "")
-        else subscriptions.set(previous)
-      }
-      return refused
-    }
-    const asked = router.subscribe(this, granted, (existed) => this.command(existed === undefined ? takeBack() : done))
+    const refused = () => ({ ...done, reasonCodes: takeBack(), granted: [], replays: [] })
+    const asked = router.subscribe(this, granted, (existed) => this.command(existed === undefined ? refused() : done))
     if (asked) return
-    this.services.counters.subscriptions_refused_total += granted.length
-    this.services.log.warning("subscriptions refused: the router's mailbox is full", {
-      client_id: this.clientId,
-      limit: "router.mailbox_capacity"
-    })
-    this.handle(takeBack())
+    routerIsFull(this.services, this.clientId, granted.length)
+    this.handle(refused())
   }
 
-  private subscribed(
-    link: ClientLink,
-    packetIdentifier: number,
-    reasonCodes: ReadonlyArray<number>,
-    replays: ReadonlyArray<Subscription>
-  ): void {
-    // [MQTT-3.8.4-1] [MQTT5-3.8.4-1] [MQTT5-3.8.4-2]
-    link.post({ _tag: "Subscribed", packetIdentifier, reasonCodes })
-    if (this.link !== link || replays.length === 0) return
-    for (const subscription of replays) {
-      this.outgoing.replay(this.services.retainer.cursor(subscription.filter), Route.of(this, subscription, undefined))
+  private subscribed(command: Extract<SessionCommand, { readonly _tag: "Subscribed" }>): void {
+    const { granted, link, packetIdentifier, reasonCodes, replays } = command
+    for (const subscription of granted) {
+      if (this.subscriptions?.get(subscription.topicFilter) === subscription) this.durable?.subscribed(subscription)
     }
-    // Retained messages go in the next turn of this session, after the connection has written its SUBACK.
-    this.answering = true
+    // [MQTT-3.8.4-1] [MQTT5-3.8.4-1] [MQTT5-3.8.4-2]
+    this.answer({ link, event: { _tag: "Subscribed", packetIdentifier, reasonCodes }, replays }, 0)
   }
 
   private unsubscribe(link: ClientLink, packet: Unsubscribe): void {
@@ -404,6 +448,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
       if (this.subscriptions?.delete(topicFilter) !== true) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
+      this.durable?.unsubscribed(topicFilter)
       this.sending?.stopReplay(topicFilter) // [MQTT-3.10.4-2] [MQTT5-3.10.4-2]
       return ReasonCode.Success
     })
@@ -417,7 +462,10 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   private onDeadline(now: number): void {
     this.timer = undefined
-    if (this.lastWill !== null && this.lastWill.dueAt <= now) this.lastWill.publish(this.services, this.clientId)
+    if (this.lastWill !== null && this.lastWill.dueAt <= now) {
+      this.lastWill.publish(this.services, this.clientId)
+      this.save()
+    }
     if (this.expiresAt <= now) return this.terminate(ReasonCode.Success, "")
     const retry = this.services.settings.session.retryIntervalMillis
     if (this.retries) this.outgoing.retry(now - retry)

@@ -5,6 +5,7 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
+import type { StoredSession } from "../store/Engine.ts"
 import type { ClientLink, SessionCommand } from "./ClientLink.ts"
 import type { Services } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
@@ -94,11 +95,12 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   }
 
   private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
-    const { counters, settings, log } = this.services
+    const { counters, journal, log, settings } = this.services
     const present = this.byClientId.get(clientId)
     let session = present?.isFinished === true ? undefined : present
     // [MQTT-3.1.4-3] [MQTT5-3.1.4-4] [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a
     // session that was to end with its connection
+    let group = 0
     const resume = session !== undefined && !connect.cleanStart && session.expiryMillis > 0
     if (session !== undefined && !resume) {
       session.command({
@@ -107,7 +109,16 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
         reason: "taken over by a new connection"
       })
       this.byClientId.delete(clientId)
+      group = session.forget()
       session = undefined
+    }
+    if (journal.failing !== null && expiryMillis > 0) {
+      counters.sessions_refused_total++
+      return link.post({
+        _tag: "Refused",
+        reasonCode: ReasonCode.QuotaExceeded,
+        reason: "the store takes no changes: no session can be kept"
+      })
     }
     if (session === undefined) {
       if (this.byClientId.size >= settings.session.maxSessions) {
@@ -123,7 +134,14 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
       counters.sessions_resumed_total++
     }
     // [MQTT-3.2.2-1] [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] session present
-    session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume })
+    session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume, group })
+  }
+
+  /** Before the broker listens: a session that the store has. Its deadlines run from `begin` on. */
+  restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): Session {
+    const session = this.create(stored.row.clientId)
+    session.restore(stored, subscriptions, committedAt)
+    return session
   }
 
   private create(clientId: string, services: Services): Session {

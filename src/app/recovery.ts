@@ -1,0 +1,91 @@
+// What the store has, taken into a broker that does not listen yet: sessions with their subscriptions, and retained messages. Queued
+// messages stay where they are until their clients come. Invariant: when it is done, every message that is published meets every
+// durable subscription.
+import { Clock, Effect } from "effect"
+import { parseSharedFilter } from "../mqtt/Topic.ts"
+import type { Subscription } from "../router/Subscriber.ts"
+import type { Session } from "../session/Session.ts"
+import type { Sessions } from "../session/Sessions.ts"
+import type { Services } from "../session/Services.ts"
+import type { Engine, StoreFailure, SubscriptionRow } from "../store/Engine.ts"
+import { messageOf } from "../store/storedMessage.ts"
+
+const sessionsPerPage = 1_000
+const retainedPerPage = 1_000
+/** So long is nothing said of the progress. */
+const progressMillis = 1_000
+
+export const recover = Effect.fn("recover")(function* (
+  services: Services,
+  sessions: Sessions,
+  engine: Engine
+): Effect.fn.Return<void, StoreFailure> {
+  const started = yield* Clock.currentTimeMillis
+  let sessionCount = 0
+  let retained = 0
+  let saidAt = started
+  const progress = Effect.fnUntraced(function* () {
+    // The router takes in what the page has brought, and the loop sees to its sockets.
+    yield* idle(services)
+    const now = yield* Clock.currentTimeMillis
+    if (now - saidAt < progressMillis) return
+    saidAt = now
+    yield* Effect.logInfo("reading the store", { sessions: sessionCount, retained })
+  })
+
+  const { committedAt } = engine.highest
+  const found: Array<{ readonly session: Session; readonly crashed: boolean }> = []
+  let owed = 0
+  for (let after = 0;;) {
+    const page = yield* engine.readSessions(after, sessionsPerPage)
+    for (const stored of page) {
+      after = stored.row.session
+      owed += stored.owed
+      const subscriptions = stored.subscriptions.flatMap(subscriptionOf)
+      const session = sessions.restore(stored, subscriptions, committedAt)
+      found.push({ session, crashed: stored.row.connected })
+      // The mailbox of the router has its bound.
+      while (subscriptions.length > 0 && !services.router.subscribe(session, subscriptions, () => {})) {
+        yield* idle(services)
+      }
+    }
+    sessionCount += page.length
+    if (page.length === 0) break
+    yield* progress()
+  }
+  for (let after = "";;) {
+    const page = yield* engine.readRetained(after, retainedPerPage)
+    for (const { message: content, topic } of page) {
+      after = topic
+      const message = messageOf(content, services.topics)
+      if (message.isExpired(services.scheduler.now)) services.journal.retain(topic, null)
+      else services.retainer.restore(message)
+    }
+    retained += page.length
+    if (page.length === 0) break
+    yield* progress()
+  }
+  for (const { crashed, session } of found) session.begin(crashed)
+  yield* idle(services)
+  if (sessionCount + retained === 0) return
+  const milliseconds = (yield* Clock.currentTimeMillis) - started
+  yield* Effect.logInfo("the store has been read", { sessions: sessionCount, messages: owed, retained, milliseconds })
+})
+
+/** Turns of the event loop until no actor has anything to do. */
+const idle = (services: Services): Effect.Effect<void> =>
+  Effect.whileLoop({
+    while: () => services.scheduler.busy,
+    body: () => Effect.sleep(0),
+    step: () => {}
+  })
+
+const subscriptionOf = (row: SubscriptionRow): ReadonlyArray<Subscription> => {
+  const parsed = parseSharedFilter(row.topicFilter)
+  if (parsed === undefined) return []
+  const { noLocal, qos, retainAsPublished, retainHandling, subscriptionIdentifier, topicFilter } = row
+  const { filter, group, local } = parsed
+  return [
+    { topicFilter, filter, group, local, qos, noLocal, retainAsPublished, retainHandling, subscriptionIdentifier }
+  ]
+}
