@@ -22,9 +22,12 @@ import { Router } from "../router/Router.ts"
 import { Arena } from "../session/Outlet.ts"
 import { publishLimitsOf, type Services, type Timed } from "../session/Services.ts"
 import { Sessions } from "../session/Sessions.ts"
+import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { adminNode } from "./adminNode.ts"
+import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
+import { recover } from "./recovery.ts"
 
 /** One line for the operator, and the code that the process ends with: 69 for an address, 74 for a disk. */
 export class BrokerStartFailed extends Data.TaggedError("BrokerStartFailed")<{
@@ -80,9 +83,10 @@ export class Broker {
     this.overload = overload
   }
 
-  /** Listens when it returns; the end of the scope stops all of it, last first. */
+  /** Listens when it returns; the end of the scope stops all of it, last first. `openEngine`: for tests, instead of `[store]`. */
   static readonly start = Effect.fn("Broker.start")(function* (
-    settings: Settings
+    settings: Settings,
+    openEngine?: OpenEngine
   ): Effect.fn.Return<Broker, BrokerStartFailed, Scope.Scope> {
     const adminSocket = adminSocketPath(settings)
     if (adminSocket !== undefined) {
@@ -102,6 +106,8 @@ export class Broker {
     const wheel = new TimerWheel<Timed>(tickMillis, wheelSlots, now())
     const topics = new TopicTable({ slots: settings.router.topicCache, maximumBytes: 256 })
 
+    const store = yield* Effect.mapError(openStore(settings, scheduler, log, sink, openEngine), storeFailed)
+    const { engine, journal, reads } = store
     const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
     const sessionSupervisor = yield* Supervisor.make({
       name: "sessions",
@@ -114,6 +120,7 @@ export class Broker {
       scheduler,
       settings: settings.retain,
       wheel,
+      journal,
       warnMillis: settings.log.repeatIntervalMillis,
       onLimit: (limit, rejected, message) =>
         log.warning("not retained", {
@@ -149,6 +156,8 @@ export class Broker {
       publishLimits: publishLimitsOf(settings),
       router,
       retainer,
+      journal,
+      reads,
       counters,
       log
     }
@@ -157,12 +166,14 @@ export class Broker {
     const memoryIsHigh = memoryGuard(settings.node.memoryHighWatermark)
     const overload = new Overload({ settings, counters, log, memoryIsHigh })
 
+    startStore(root, settings, log, store)
     root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services, overload) })
     root.startChild({ id: "router", kind: "worker", restart: "permanent", start: router })
     root.startChild({ id: "retainer", kind: "worker", restart: "permanent", start: retainer })
     root.startChild({ id: "registry", kind: "worker", restart: "permanent", start: sessions })
     root.startChild(supervisorChild(sessionSupervisor))
 
+    if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine), storeFailed)
     let broker: Broker | undefined
     const closedBecause = () =>
       broker?.closing === true
@@ -216,6 +227,7 @@ export class Broker {
       }
       const emptied = Effect.forEach(this.listeners, (listener) => listener.emptied, { discard: true })
       yield* Effect.timeoutOption(emptied, this.settings.node.shutdownTimeoutMillis)
+      yield* lastGroups(this.services)
     })
   }
 }
@@ -264,6 +276,8 @@ const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport
 
 const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode })
+
+const storeFailed = ({ message }: StoreFailure): BrokerStartFailed => new BrokerStartFailed({ message, exitCode: 74 })
 
 const adminFailed = ({ message }: AdminSocketUnusable): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode: 74 })

@@ -165,7 +165,7 @@ export class Incoming {
   private needsStore(message: Message): boolean {
     if (message.retain) return true
     const { groups, routes } = this.services.router.match(message.topicName)
-    return groups.length > 0 || routes.some((route) => route.qos > 0 && route.subscriber.isDurable === true)
+    return groups.length > 0 || routes.some((route) => route.qos > 0 && (route.subscriber.durable ?? null) !== null)
   }
 
   /** No more is read while so many answers are held: the client waits. */

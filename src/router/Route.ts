@@ -10,8 +10,8 @@ export interface Subscriber {
   readonly clientId: string
   /** Has a connection now; read at each pick of a shared group, so it must be a plain field. */
   readonly connected: boolean
-  /** What it is owed with QoS 1 and 2 goes to the store before it is acknowledged. */
-  readonly isDurable?: boolean
+  /** Not null: what it is owed with QoS 1 and 2 goes to the store before it is acknowledged. */
+  readonly durable?: object | null
   /** One push, never blocks, never throws. `route` says with which QoS and identifiers; it may be kept. */
   deliver(message: Message, route: Route): void
 }

@@ -119,12 +119,11 @@ export class Outgoing {
     this.services.log.warning("queue full: message dropped", fields)
   }
 
-  /** It is not owed any more. */
   private forget(record: DurableDelivery | null): void {
     if (record !== null) this.journal.done(record)
   }
 
-  /** Takes in what was read from the store, and asks for more. */
+  /** Takes in what was read from the store; asks for more. */
   readBack(): void {
     const { backlog } = this
     if (backlog === null) return
@@ -303,7 +302,7 @@ export class Outgoing {
       this.queue.shift()
       this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain, next.record)
     }
-    if (this.backlog !== null) this.backlog.readOn(this.queue.size, true)
+    this.backlog?.readOn(this.queue.size, true)
     if (this.exchangesUnread) return false
     if (this.replays === null) return false
     return this.replays.pump(

@@ -1,7 +1,7 @@
 // One client's session: its subscriptions, what it is owed, its will and its deadline; it outlives connections. The router
 // delivers to it, the attached connection hands it acknowledgements and requests, Sessions opens and ends it.
 // Invariant: at most one connection is attached, and nobody else writes this state.
-import type { Subscribe, Unsubscribe, Will } from "../mqtt/Packet.ts"
+import type { Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
 import type { Message } from "../mqtt/Message.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { Actor } from "../otp/Actor.ts"
@@ -53,7 +53,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   private crashes = 0
   private answering = false
   /** Null: it does not outlive the process. */
-  private durable: DurableState | null = null
+  durable: DurableState | null = null
   /** What the store is owed for it and has not been read, until the client comes. */
   private stored = 0
   private answers: HeldAnswers | null = null
@@ -88,7 +88,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   /** Messages that wait for its client or are in flight. */
   get owed(): number {
-    return this.sending?.owed ?? 0
+    return this.sending?.owed ?? this.stored
   }
 
   // --- the mailbox -------------------------------------------------------------------------------------------------
@@ -147,10 +147,6 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
 
   onTimer(): void {
     this.wake()
-  }
-
-  get isDurable(): boolean {
-    return this.durable !== null
   }
 
   /** Over for good, although the registry may not have heard of it. */
@@ -293,10 +289,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     const { journal } = this.services
     if (journal.enabled && expiryMillis > 0) this.durable ??= new DurableState(journal, journal.nextSession(), 0)
     this.save()
-    this.answer({ link, event: { _tag: "Attached", session: this, sessionPresent }, replays: [] }, command.group)
-    // What it is owed from before a restart is read from now on.
-    const sending = this.stored > 0 ? this.outgoing : this.sending
-    sending?.attach(link)
+    this.answer({ link, event: { _tag: "Attached", session: this, sessionPresent }, replays: [] }, command.group) // What it is owed from before a restart is read from now on.
+    ;(this.stored > 0 ? this.outgoing : this.sending)?.attach(link)
     this.setTimer()
     // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
     formerWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
@@ -350,7 +344,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.setTimer()
   }
 
-  /** The registry gives it up for another session of the same client: at once, so that the other one's CONNACK knows its group. */
+  /** Another session takes its place: at once, so that the other one's CONNACK knows the group. */
   forget(): number {
     return this.durable?.end() ?? 0
   }

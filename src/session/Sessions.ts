@@ -96,6 +96,14 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
     const { counters, journal, log, settings } = this.services
+    if (journal.failing !== null && expiryMillis > 0) {
+      counters.sessions_refused_total++
+      return link.post({
+        _tag: "Refused",
+        reasonCode: ReasonCode.QuotaExceeded,
+        reason: "the store takes no changes: no session can be kept"
+      })
+    }
     const present = this.byClientId.get(clientId)
     let session = present?.isFinished === true ? undefined : present
     // [MQTT-3.1.4-3] [MQTT5-3.1.4-4] [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a
@@ -109,17 +117,9 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
         reason: "taken over by a new connection"
       })
       this.byClientId.delete(clientId)
-      group = session.forget()
       session = undefined
     }
-    if (journal.failing !== null && expiryMillis > 0) {
-      counters.sessions_refused_total++
-      return link.post({
-        _tag: "Refused",
-        reasonCode: ReasonCode.QuotaExceeded,
-        reason: "the store takes no changes: no session can be kept"
-      })
-    }
+    if (!resume && present !== undefined) group = present.forget()
     if (session === undefined) {
       if (this.byClientId.size >= settings.session.maxSessions) {
         counters.sessions_refused_total++
@@ -139,7 +139,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   /** Before the broker listens: a session that the store has. Its deadlines run from `begin` on. */
   restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): Session {
-    const session = this.create(stored.row.clientId)
+    const session = this.create(stored.row.clientId, this.services)
     session.restore(stored, subscriptions, committedAt)
     return session
   }

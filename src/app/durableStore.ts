@@ -1,0 +1,85 @@
+// The store as a part of the broker: the engine that the settings ask for, the journal in front of it, and the fibers between the two.
+// Invariant: where nothing is to survive, no engine is opened, nothing is recorded and nobody waits.
+import { Effect, type Scope } from "effect"
+import type { Settings } from "../config/Settings.ts"
+import type { EventLog, LogSink } from "../metrics/EventLog.ts"
+import type { Scheduler } from "../otp/Scheduler.ts"
+import type { Supervisor } from "../otp/Supervisor.ts"
+import type { Services } from "../session/Services.ts"
+import type { Engine, OpenEngine, StoreFailure } from "../store/Engine.ts"
+import { Journal } from "../store/Journal.ts"
+import { openEngine } from "../store/openEngine.ts"
+import { reading, StoreReads, writing } from "../store/StoreWriter.ts"
+
+export interface DurableStore {
+  /** Undefined: nothing survives. */
+  readonly engine: Engine | undefined
+  readonly journal: Journal
+  readonly reads: StoreReads
+}
+
+/** How long the last groups may take at a shutdown. */
+const lastGroupsMillis = 5_000
+const upkeepMillis = 10_000
+/** Between two steps of upkeep: others want the store too. */
+const upkeepPauseMillis = 50
+
+export const openStore = (
+  settings: Settings,
+  scheduler: Scheduler,
+  log: EventLog,
+  sink: LogSink,
+  given: OpenEngine | undefined
+): Effect.Effect<DurableStore, StoreFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { durability, engine: kind } = settings.store
+    const reads = new StoreReads()
+    if (given === undefined && (durability === "memory" || kind === "memory")) {
+      return { engine: undefined, journal: new Journal({ scheduler, enabled: false }), reads }
+    }
+    const engine = yield* given ?? openEngine(settings.store, settings.node.dataDir, sink)
+    const { message, session } = engine.highest
+    const onAlarm = (failure: StoreFailure | undefined) => {
+      if (failure === undefined) return log.warning("store: takes changes again", { store: engine.description })
+      log.error("store: takes no changes, tried again every store.retry_interval", {
+        store: engine.description,
+        kind: failure.kind,
+        reason: failure.message
+      })
+    }
+    return { engine, journal: new Journal({ scheduler, enabled: true, session, message, onAlarm }), reads }
+  })
+
+/** The first children of the tree, so the last to end. */
+export const startStore = (root: Supervisor, settings: Settings, log: EventLog, store: DurableStore): void => {
+  const { engine, journal, reads } = store
+  if (engine === undefined) return
+  const { retryIntervalMillis } = settings.store
+  const onFailure = (failure: StoreFailure) =>
+    log.warning("store: cannot be read", { store: engine.description, kind: failure.kind, reason: failure.message })
+  const ticking = Effect.forever(Effect.andThen(Effect.sleep(100), Effect.sync(() => journal.tick())))
+  const children = {
+    "store": writing(journal, engine, retryIntervalMillis),
+    "store reader": reading(reads, engine, retryIntervalMillis, onFailure),
+    "store clock": ticking,
+    "store upkeep": upkeep(engine, onFailure)
+  }
+  for (const [id, start] of Object.entries(children)) {
+    root.startChild({ id, kind: "worker", restart: "permanent", start })
+  }
+}
+
+const upkeep = (engine: Engine, onFailure: (failure: StoreFailure) => void): Effect.Effect<never> => {
+  const step = Effect.matchEffect(engine.tidy, {
+    onSuccess: (more) => Effect.succeed(more ? upkeepPauseMillis : upkeepMillis),
+    onFailure: (failure) => Effect.as(Effect.sync(() => onFailure(failure)), upkeepMillis)
+  })
+  return Effect.forever(Effect.flatMap(step, (millis) => Effect.sleep(millis)))
+}
+
+/** At a shutdown: what the sessions have said last is committed, if the store takes it. */
+export const lastGroups = ({ journal, scheduler }: Services): Effect.Effect<unknown> =>
+  Effect.whileLoop({ while: () => scheduler.busy, body: () => Effect.sleep(0), step: () => {} }).pipe(
+    Effect.andThen(Effect.callback<void>((resume) => journal.whenIdle(() => resume(Effect.void)))),
+    Effect.timeoutOption(lastGroupsMillis)
+  )
