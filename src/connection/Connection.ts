@@ -337,12 +337,8 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.endsWithSession = terms.expiryMillis === 0
     this.connect = null
     this.terms = null
-    this.services.log.debug("client connected", {
-      client_id: this.clientId,
-      peer: this.peer,
-      version: this.version,
-      session_present: sessionPresent
-    })
+    const { clientId, peer, version } = this
+    this.services.log.debug("client connected", { client_id: clientId, peer, version, session_present: sessionPresent })
     // [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never
     this.idleMillis = terms.keepAliveSeconds * 1000 * this.services.settings.connection.keepAliveMultiplier
     this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
