@@ -16,6 +16,9 @@ const flags = [
   "--no-compile-autoload-bunfig"
 ]
 
+/** Modules that run in a thread of their own are further entry points (src/platform/threadUrl.ts). */
+const threads = ["src/store/sqlite/writer.ts"]
+
 export interface CompileOptions {
   readonly outfile: string
   /** As `bun build --target` names it: bun-linux-arm64. */
@@ -33,6 +36,7 @@ export const compile = ({ executable, outfile, target }: CompileOptions): void =
     ...(target === undefined ? [] : [`--target=${target}`]),
     ...(executable === undefined ? [] : [`--compile-executable-path=${executable}`]),
     "src/main.ts",
+    ...threads,
     "--outfile",
     outfile
   ]

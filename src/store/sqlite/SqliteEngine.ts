@@ -14,7 +14,7 @@ import {
   storeFailure,
   type StoreStats
 } from "../Engine.ts"
-import { packGroup } from "./packGroup.ts"
+import { packGroup } from "../records/packGroup.ts"
 import type { Answer, Ask, FromWriter, OpenOptions } from "./protocol.ts"
 import { decodeDeliveries, decodeRetained, decodeSessions } from "./decodePages.ts"
 

@@ -3,58 +3,25 @@
 // Invariant: a message row is there exactly as long as a delivery row names it.
 import type { SQLInputValue } from "node:sqlite"
 import { RecordReader } from "../records/RecordReader.ts"
-import { checksumOf, checksumSize, sealExchange } from "./checksum.ts"
-import { Operation } from "./packGroup.ts"
+import { checksumSize, type GroupItem as Item, messageOf, Operation, readGroup, topicOf } from "../records/packGroup.ts"
+import { checksumOf, sealExchange } from "./checksum.ts"
 import type { Statements } from "./Statements.ts"
-
-interface Item {
-  readonly operation: number
-  readonly a: number
-  readonly b: number
-  readonly body: Uint8Array
-}
 
 /** `sharing`: whether there may be message rows; answers the same for the time after. */
 export const applyGroup = (statements: Statements, group: Uint8Array, sharing: boolean): boolean => {
-  const from = new RecordReader(group)
-  const now = from.float64()
-  const highestSession = from.float64()
-  const highestMessage = from.float64()
+  const { message, now, runs, session } = readGroup(group)
   let mayShare = sharing
-  let items: Array<Item> = []
-  let current = 0
-  const flush = (): void => {
-    if (items.length === 0) return
-    if (current === Operation.PutMessage) mayShare = true
-    apply(statements, current, items, mayShare)
-    items = []
+  for (const { items, operation } of runs) {
+    if (operation === Operation.PutMessage) mayShare = true
+    apply(statements, operation, items, mayShare)
   }
-  while (!from.atEnd) {
-    const item = nextItem(from)
-    // The two kinds of deliveries go together: they share an order.
-    const kind = item.operation === Operation.PutSharedDelivery ? Operation.PutDelivery : item.operation
-    if (kind !== current) {
-      flush()
-      current = kind
-    }
-    items.push(item)
-  }
-  flush()
   statements.run(
     "UPDATE highest SET session = max(session, ?), message = max(message, ?), committed_at = ?",
-    highestSession,
-    highestMessage,
+    session,
+    message,
     now
   )
   return mayShare && statements.get("SELECT 1 FROM message LIMIT 1").get() !== undefined
-}
-
-const nextItem = (from: RecordReader): Item => {
-  const operation = from.uint8()
-  const size = from.uint32()
-  const a = from.float64()
-  const b = from.float64()
-  return { operation, a, b, body: from.take(size) }
 }
 
 /** The body with its checksum put into the room that it has for it. */
@@ -78,19 +45,15 @@ const apply = (statements: Statements, operation: number, items: Array<Item>, ma
         items.flatMap((item) => [item.a, sealed(item)])
       )
     case Operation.EndSubscription:
-      for (const { a, body } of items) {
-        statements.run(
-          "DELETE FROM subscription WHERE session = ? AND topic_filter = ?",
-          a,
-          new RecordReader(body).text()
-        )
+      for (const item of items) {
+        statements.run("DELETE FROM subscription WHERE session = ? AND topic_filter = ?", item.a, topicOf(item))
       }
       return
     case Operation.PutSubscription:
       return statements.insert(
         "INSERT OR REPLACE INTO subscription VALUES",
         3,
-        items.flatMap((item) => [item.a, textAt(item.body, 5), sealed(item)])
+        items.flatMap((item) => [item.a, topicOf(item), sealed(item)])
       )
     case Operation.PutMessage:
       return statements.insert(
@@ -128,34 +91,20 @@ const apply = (statements: Statements, operation: number, items: Array<Item>, ma
       return statements.insert(
         "INSERT OR REPLACE INTO retained VALUES",
         2,
-        items.flatMap((item) => [textAt(item.body, 0), sealed(item)])
+        items.flatMap((item) => [topicOf(item), sealed(item)])
       )
     case Operation.EndRetained:
-      for (const { body } of items) {
-        statements.run("DELETE FROM retained WHERE topic = ?", new RecordReader(body).text())
-      }
+      for (const item of items) statements.run("DELETE FROM retained WHERE topic = ?", topicOf(item))
       return
     default:
       throw new Error(`unknown operation ${operation}`)
   }
 }
 
-const textAt = (body: Uint8Array, offset: number): string => {
-  const from = new RecordReader(body)
-  from.offset = offset
-  return from.text()
-}
-
 const putDeliveries = (statements: Statements, items: Array<Item>): void => {
   const values: Array<SQLInputValue> = []
   for (const item of items.sort(byKey)) {
-    let message: number | null = null
-    if (item.operation === Operation.PutSharedDelivery) {
-      const from = new RecordReader(item.body)
-      from.offset = 1
-      message = from.float64()
-    }
-    values.push(item.a, item.b, message, 0, sealed(item))
+    values.push(item.a, item.b, messageOf(item), 0, sealed(item))
   }
   statements.insert("INSERT OR REPLACE INTO delivery VALUES", 5, values)
 }

@@ -1,8 +1,8 @@
 // The checksum of a stored row: CRC-32 of its keys and its body, the last four bytes of the body; so a flipped byte, and a row under a wrong
 // key, are found when it is read.
 import { crc32 } from "node:zlib"
+import { checksumSize } from "../records/packGroup.ts"
 
-export const checksumSize = 4
 const keys = new DataView(new ArrayBuffer(16))
 const keyBytes = new Uint8Array(keys.buffer)
 

@@ -1,9 +1,10 @@
-// A group of changes as one run of bytes, made on the event loop and applied by the writer's thread.
-// A record: operation, size of the body, two keys, body; a body that is stored ends with room for its checksum, which the writer fills in.
+// A group of changes as one run of bytes, made on the event loop and applied by an engine, in SQLite's case in a thread of its own.
+// A record: operation, size of the body, two keys, body; a body that is stored ends with room for a checksum.
 // Invariant: records stand in the order in which they are to be applied.
 import type { Changes, MessageRow } from "../Engine.ts"
-import { RecordWriter } from "../records/RecordWriter.ts"
-import { exchangeOf, writeDelivery, writeMessage, writeSession, writeSubscription } from "../records/rows.ts"
+import { RecordReader } from "./RecordReader.ts"
+import { RecordWriter } from "./RecordWriter.ts"
+import { exchangeOf, writeDelivery, writeMessage, writeSession, writeSubscription } from "./rows.ts"
 
 export const Operation = {
   EndSession: 1,
@@ -23,6 +24,22 @@ export const Operation = {
   EndRetained: 13
 } as const
 export type Operation = (typeof Operation)[keyof typeof Operation]
+
+/** Bytes at the end of a stored body. */
+export const checksumSize = 4
+
+export interface GroupItem {
+  readonly operation: number
+  readonly a: number
+  readonly b: number
+  readonly body: Uint8Array
+}
+
+/** Operations of the same kind that follow one another. */
+export interface GroupRun {
+  readonly operation: number
+  readonly items: Array<GroupItem>
+}
 
 /** A larger message is a row of its own, so that a page holds many deliveries. */
 const inlineMaximum = 1024
@@ -111,4 +128,48 @@ const highestOf = <Row>(rows: ReadonlyArray<Row>, number: (row: Row) => number):
   let highest = 0
   for (const row of rows) if (number(row) > highest) highest = number(row)
   return highest
+}
+
+export const readGroup = (
+  group: Uint8Array
+): {
+  readonly now: number
+  readonly session: number
+  readonly message: number
+  readonly runs: ReadonlyArray<GroupRun>
+} => {
+  const from = new RecordReader(group)
+  const now = from.float64()
+  const session = from.float64()
+  const message = from.float64()
+  const runs: Array<GroupRun> = []
+  let run: GroupRun | undefined
+  while (!from.atEnd) {
+    const operation = from.uint8()
+    const size = from.uint32()
+    const item = { operation, a: from.float64(), b: from.float64(), body: from.take(size) }
+    // The two kinds of deliveries go together: they share an order.
+    const kind = operation === Operation.PutSharedDelivery ? Operation.PutDelivery : operation
+    if (run?.operation !== kind) {
+      run = { operation: kind, items: [] }
+      runs.push(run)
+    }
+    run.items.push(item)
+  }
+  return { now, session, message, runs }
+}
+
+/** The number of the message that a delivery of kind PutSharedDelivery names. */
+export const messageOf = ({ body, operation }: GroupItem): number | null => {
+  if (operation !== Operation.PutSharedDelivery) return null
+  const from = new RecordReader(body)
+  from.offset = 1
+  return from.float64()
+}
+
+/** The topic filter of a subscription's body, the topic of a retained message's. */
+export const topicOf = ({ body, operation }: GroupItem): string => {
+  const from = new RecordReader(body)
+  if (operation === Operation.PutSubscription) from.offset = 5
+  return from.text()
 }
