@@ -16,12 +16,12 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno build test-binary release check $(CHECKS) bench profile interop fmt clean
+.PHONY: help run run-deno test test-deno build test-binary release check $(CHECKS) bench bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'examples:'
 	@echo '  make run ARGS="--port 1884 --log-level debug"'
@@ -50,6 +50,9 @@ test-binary: build ## the end-to-end tests on that executable
 
 release: $(READY) ## archives for all platforms into dist/release; ARGS="linux-x64 macos-arm64" for some
 	@$(BUN) scripts/release/release.ts $(ARGS)
+
+test-overload: $(READY) ## the service of connected clients under attack, 30 s each
+	@EMQTTD_OVERLOAD_SECONDS=30 $(BUN) --bun node_modules/vitest/vitest.mjs $(VITEST_OPTIONS) test/broker/overload
 
 check: $(READY) ## types, lint, Effect diagnostics, format, architecture, conformance table
 	@passed=0; failed=0; \
@@ -80,6 +83,9 @@ check-conformance: $(READY)
 
 bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
 	@$(BUN) scripts/bench/bench.ts $(ARGS)
+
+bench-overload: $(READY) ## the latency of connected clients under attack, into docs/overload.md (SECONDS=30)
+	@$(BUN) scripts/overload/overload.ts
 
 profile: $(READY) ## CPU profile of the broker under a scenario: make profile ARGS=qos1
 	@$(BUN) scripts/bench/profile.ts $(ARGS)

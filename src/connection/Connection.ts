@@ -1,7 +1,7 @@
 // One client socket: bytes in, packets checked and handed on, answers and deliveries out, keep alive. The platform pushes
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
-import type { ListenerSettings } from "../config/Settings.ts"
+import { randomUUID } from "node:crypto"
 import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
 import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
@@ -13,15 +13,21 @@ import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import type { ClientLink, LinkEvent, SessionHandle } from "../session/ClientLink.ts"
-import type { Outlet } from "../session/Outlet.ts"
+import { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
-import { outletFor, type Services, type Timed } from "../session/Services.ts"
+import type { Services, Timed } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import { mountSubscribe, mountUnsubscribe } from "../session/mountpoint.ts"
-import { admit } from "./admission.ts"
 import { ChunkMailbox } from "./ChunkMailbox.ts"
 import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
-import { acceptance, expiryOfInterval, judgeFirstByte, type Refusal, type Terms } from "./handshake.ts"
+import {
+  acceptance,
+  expiryOfInterval,
+  isRefusal,
+  judgeConnect,
+  judgeFirstByte,
+  type Refusal,
+  type Terms
+} from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
 import { type Ending, Phase, withoutDisconnect } from "./Phase.ts"
 
@@ -37,7 +43,6 @@ const pingrespBuffer = Buffer.from(pingresp)
 
 /** The listener, as its connections see it. */
 export interface ConnectionOwner {
-  readonly settings: ListenerSettings
   /** Its CONNECT is accepted: it waits at the door no longer. */
   admitted(connection: Connection): void
   closed(connection: Connection): void
@@ -51,7 +56,6 @@ export class Connection extends Actor implements ClientLink, Timed {
   maximumPacketSize = 268_435_460
   aliases: OutgoingAliases | undefined = undefined
   clientId = ""
-  mountpoint = ""
   private readonly socket: TcpSocket
   readonly services: Services
   private readonly sessions: Sessions
@@ -96,9 +100,15 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.owner = owner
     this.reader = new FrameReader(connection.maxPacketSize)
     this.chunks = new ChunkMailbox(socket, connection.mailboxBytes)
-    this.outlet = outletFor(socket, services)
+    this.outlet = new Outlet(
+      socket,
+      services.scheduler,
+      services.arena,
+      services.counters,
+      connection.writeHighWatermarkBytes
+    )
     this.lastReceivedAt = services.scheduler.refresh()
-    this.idleMillis = owner.settings.connectTimeoutMillis || connection.connectTimeoutMillis
+    this.idleMillis = connection.connectTimeoutMillis
     this.timer = services.wheel.schedule(this.lastReceivedAt + this.idleMillis, this)
   }
 
@@ -212,7 +222,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private publishing(session: SessionHandle): Incoming {
-    return this.incoming ??= new Incoming(this.services, session, this)
+    return this.incoming ??= new Incoming(this.services, session, this.outlet, this.version, this.clientId, this)
   }
 
   private onControl(packet: ControlPacket): void {
@@ -221,18 +231,10 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.onConnect(packet)
       case "Subscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({
-          _tag: "Subscribe",
-          link: this,
-          packet: mountSubscribe(this.services.settings, this.mountpoint, packet)
-        })
+        return this.session?.command({ _tag: "Subscribe", link: this, packet })
       case "Unsubscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({
-          _tag: "Unsubscribe",
-          link: this,
-          packet: mountUnsubscribe(this.services.settings, this.mountpoint, packet)
-        })
+        return this.session?.command({ _tag: "Unsubscribe", link: this, packet })
       case "Pingreq":
         // [MQTT-3.12.4-1] [MQTT5-3.12.4-1] answered after what earlier packets have caused: sessions that they woke run first
         this.pings++
@@ -253,30 +255,30 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
 
-  private onConnect(packet: Connect): void {
+  private onConnect(connect: Connect): void {
     if (this.phase !== Phase.AwaitingConnect) {
       // [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error
       throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
     }
     const { settings } = this.services
-    this.version = packet.protocolVersion
-    this.maximumPacketSize = packet.maximumPacketSize
-    const answer = this.refusal ?? admit(settings, this.owner.settings, packet, this.socket)
-    if ("reasonCode" in answer) return this.refuse(answer.reasonCode, answer.reason, packet.clientId)
-    const { connect, mountpoint, terms } = answer
-    this.clientId = terms.clientId
-    this.mountpoint = mountpoint
+    this.version = connect.protocolVersion
+    this.maximumPacketSize = connect.maximumPacketSize
+    const answer = this.refusal ??
+      judgeConnect(settings, connect, this.socket.remoteAddress, () => `emqttd-${randomUUID()}`)
+    if (isRefusal(answer)) return this.refuse(answer.reasonCode, answer.reason, connect.clientId)
+    this.clientId = answer.clientId
     this.connect = connect
-    this.terms = terms
+    this.terms = answer
     this.receiveMaximum = connect.receiveMaximum
-    this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
+    const aliasMaximum = Math.min(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
+    if (aliasMaximum > 0) this.aliases = new OutgoingAliases(aliasMaximum)
     this.phase = Phase.Opening
     const opened = this.sessions.request({
       _tag: "Open",
-      clientId: terms.clientId,
+      clientId: answer.clientId,
       link: this,
       connect,
-      expiryMillis: terms.expiryMillis
+      expiryMillis: answer.expiryMillis
     })
     if (!opened) this.refuse(ReasonCode.ServerBusy, "the registry of sessions is overloaded", connect.clientId)
   }
