@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno build test-binary release check $(CHECKS) bench bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -53,6 +53,9 @@ release: $(READY) ## archives for all platforms into dist/release; ARGS="linux-x
 
 test-overload: $(READY) ## the service of connected clients under attack, 30 s each
 	@EMQTTD_OVERLOAD_SECONDS=30 $(BUN) --bun node_modules/vitest/vitest.mjs $(VITEST_OPTIONS) test/broker/overload
+
+packages: build ## a .deb and an .rpm of dist/emqttd into dist/packages
+	@$(BUN) scripts/release/packages.ts
 
 check: $(READY) ## types, lint, Effect diagnostics, format, architecture, conformance table
 	@passed=0; failed=0; \

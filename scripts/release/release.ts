@@ -9,6 +9,7 @@ import { checksumsOf } from "./checksums.ts"
 import { compile, root } from "./compile.ts"
 import { executableKind } from "./executableKind.ts"
 import { licencesOf } from "./licences.ts"
+import { papers } from "./papers.ts"
 import { bunVersion, runtimeOf } from "./runtimes.ts"
 import { sbomOf } from "./sbom.ts"
 import { executableName, type Target, targets } from "./targets.ts"
@@ -36,18 +37,13 @@ export const build = (target: Target): string => {
   return outfile
 }
 
-const release = (chosen: ReadonlyArray<Target>): void => {
+const release = async (chosen: ReadonlyArray<Target>): Promise<void> => {
   fs.rmSync(folder, { recursive: true, force: true })
   fs.mkdirSync(folder, { recursive: true })
   const packages = bundledPackages()
-  const licences = licencesOf(bunVersion, packages)
-  const papers = [
-    ["LICENSE", read("LICENSE")],
-    ["THIRD-PARTY-LICENSES", licences],
-    ["emqttd.toml", read("etc/emqttd.toml")]
-  ] as const
+  const accompanying = await papers()
   for (const target of chosen) {
-    writeArchive(target, version, { executable: build(target), papers }, folder)
+    writeArchive(target, version, { executable: build(target), papers: accompanying }, folder)
     console.log(`${archiveName(target, version)}: ${target.kind.format} ${target.kind.architecture}`)
   }
   const sbom = sbomOf({
@@ -59,7 +55,7 @@ const release = (chosen: ReadonlyArray<Target>): void => {
     at: new Date(sourceDate() * 1000).toISOString()
   }, packages)
   fs.writeFileSync(path.join(folder, `emqttd-${version}.cdx.json`), JSON.stringify(sbom, null, 2) + "\n")
-  fs.writeFileSync(path.join(folder, "THIRD-PARTY-LICENSES"), licences)
+  fs.writeFileSync(path.join(folder, "THIRD-PARTY-LICENSES"), licencesOf(bunVersion, packages))
   fs.writeFileSync(path.join(folder, "SHA256SUMS"), checksumsOf(folder))
   console.log(read("dist/release/SHA256SUMS").trimEnd())
 }
@@ -71,5 +67,5 @@ if (import.meta.main) {
     console.error(`no such target: ${unknown.join(", ")}; there are ${targets.map(({ name }) => name).join(", ")}`)
     process.exit(2)
   }
-  release(names.length === 0 ? targets : targets.filter(({ name }) => names.includes(name)))
+  await release(names.length === 0 ? targets : targets.filter(({ name }) => names.includes(name)))
 }

@@ -158,7 +158,8 @@ const acl = Command.make("acl").pipe(
   Command.withSubcommands([aclTest])
 )
 
-const emqttd = base.pipe(
+/** The command with its subcommands; the manual page is made of it too. */
+export const emqttd = base.pipe(
   Command.withHandler((flags) =>
     Effect.gen(function* () {
       const loaded = yield* settings(flags)
@@ -211,6 +212,9 @@ const presenter: CliOutput.Presenter = {
   }
 }
 
+/** What every command understands besides its own. */
+export const cliConfig = CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
 /** The whole program; its exit code stands in its error. */
 export const main: Effect.Effect<void, ExitWith> = emqttd.pipe(
   Command.run({ version: packageJson.version }),
@@ -220,8 +224,5 @@ export const main: Effect.Effect<void, ExitWith> = emqttd.pipe(
   ),
   Effect.provide(NodeServices.layer),
   Effect.provideService(CliOutput.Presenter, presenter),
-  Effect.provideService(
-    CliConfig.CliConfig,
-    CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
-  )
+  Effect.provideService(CliConfig.CliConfig, cliConfig)
 )
