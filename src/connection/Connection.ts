@@ -1,7 +1,7 @@
 // One client socket: bytes in, packets checked and handed on, answers and deliveries out, keep alive. The platform pushes
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
-import { randomUUID } from "node:crypto"
+import type { ListenerSettings } from "../config/Settings.ts"
 import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
 import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
@@ -13,21 +13,15 @@ import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import type { ClientLink, LinkEvent, SessionHandle } from "../session/ClientLink.ts"
-import { Outlet } from "../session/Outlet.ts"
+import type { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
-import type { Services, Timed } from "../session/Services.ts"
+import { outletFor, type Services, type Timed } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
+import { mountSubscribe, mountUnsubscribe } from "../session/mountpoint.ts"
+import { admit } from "./admission.ts"
 import { ChunkMailbox } from "./ChunkMailbox.ts"
 import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
-import {
-  acceptance,
-  expiryOfInterval,
-  isRefusal,
-  judgeConnect,
-  judgeFirstByte,
-  type Refusal,
-  type Terms
-} from "./handshake.ts"
+import { acceptance, expiryOfInterval, judgeFirstByte, type Refusal, type Terms } from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
 import { type Ending, Phase, withoutDisconnect } from "./Phase.ts"
 
@@ -43,6 +37,7 @@ const pingrespBuffer = Buffer.from(pingresp)
 
 /** The listener, as its connections see it. */
 export interface ConnectionOwner {
+  readonly settings: ListenerSettings
   /** Its CONNECT is accepted: it waits at the door no longer. */
   admitted(connection: Connection): void
   closed(connection: Connection): void
@@ -56,6 +51,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   maximumPacketSize = 268_435_460
   aliases: OutgoingAliases | undefined = undefined
   clientId = ""
+  mountpoint = ""
   private readonly socket: TcpSocket
   readonly services: Services
   private readonly sessions: Sessions
@@ -100,15 +96,9 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.owner = owner
     this.reader = new FrameReader(connection.maxPacketSize)
     this.chunks = new ChunkMailbox(socket, connection.mailboxBytes)
-    this.outlet = new Outlet(
-      socket,
-      services.scheduler,
-      services.arena,
-      services.counters,
-      connection.writeHighWatermarkBytes
-    )
+    this.outlet = outletFor(socket, services)
     this.lastReceivedAt = services.scheduler.refresh()
-    this.idleMillis = connection.connectTimeoutMillis
+    this.idleMillis = owner.settings.connectTimeoutMillis || connection.connectTimeoutMillis
     this.timer = services.wheel.schedule(this.lastReceivedAt + this.idleMillis, this)
   }
 
@@ -222,7 +212,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private publishing(session: SessionHandle): Incoming {
-    return this.incoming ??= new Incoming(this.services, session, this.outlet, this.version, this.clientId, this)
+    return this.incoming ??= new Incoming(this.services, session, this)
   }
 
   private onControl(packet: ControlPacket): void {
@@ -231,10 +221,18 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.onConnect(packet)
       case "Subscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({ _tag: "Subscribe", link: this, packet })
+        return this.session?.command({
+          _tag: "Subscribe",
+          link: this,
+          packet: mountSubscribe(this.services.settings, this.mountpoint, packet)
+        })
       case "Unsubscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({ _tag: "Unsubscribe", link: this, packet })
+        return this.session?.command({
+          _tag: "Unsubscribe",
+          link: this,
+          packet: mountUnsubscribe(this.services.settings, this.mountpoint, packet)
+        })
       case "Pingreq":
         // [MQTT-3.12.4-1] [MQTT5-3.12.4-1] answered after what earlier packets have caused: sessions that they woke run first
         this.pings++
@@ -255,30 +253,30 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
 
-  private onConnect(connect: Connect): void {
+  private onConnect(packet: Connect): void {
     if (this.phase !== Phase.AwaitingConnect) {
       // [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error
       throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
     }
     const { settings } = this.services
-    this.version = connect.protocolVersion
-    this.maximumPacketSize = connect.maximumPacketSize
-    const answer = this.refusal ??
-      judgeConnect(settings, connect, this.socket.remoteAddress, () => `emqttd-${randomUUID()}`)
-    if (isRefusal(answer)) return this.refuse(answer.reasonCode, answer.reason, connect.clientId)
-    this.clientId = answer.clientId
+    this.version = packet.protocolVersion
+    this.maximumPacketSize = packet.maximumPacketSize
+    const answer = this.refusal ?? admit(settings, this.owner.settings, packet, this.socket)
+    if ("reasonCode" in answer) return this.refuse(answer.reasonCode, answer.reason, packet.clientId)
+    const { connect, mountpoint, terms } = answer
+    this.clientId = terms.clientId
+    this.mountpoint = mountpoint
     this.connect = connect
-    this.terms = answer
+    this.terms = terms
     this.receiveMaximum = connect.receiveMaximum
-    const aliasMaximum = Math.min(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
-    if (aliasMaximum > 0) this.aliases = new OutgoingAliases(aliasMaximum)
+    this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
     this.phase = Phase.Opening
     const opened = this.sessions.request({
       _tag: "Open",
-      clientId: answer.clientId,
+      clientId: terms.clientId,
       link: this,
       connect,
-      expiryMillis: answer.expiryMillis
+      expiryMillis: terms.expiryMillis
     })
     if (!opened) this.refuse(ReasonCode.ServerBusy, "the registry of sessions is overloaded", connect.clientId)
   }

@@ -11,9 +11,18 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { isValidUtf8 } from "../mqtt/scanUtf8.ts"
 import type { SessionHandle } from "../session/ClientLink.ts"
 import type { Outlet } from "../session/Outlet.ts"
+import { mountedMessage } from "../session/mountpoint.ts"
 import { publish, type Services } from "../session/Services.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import { AnswerGate } from "./AnswerGate.ts"
+
+/** Whoever publishes: its connection. */
+export interface Publisher {
+  readonly outlet: Outlet
+  readonly version: ProtocolVersion
+  readonly clientId: string
+  readonly mountpoint: string
+}
 
 export class Incoming {
   private readonly gate: AnswerGate
@@ -25,33 +34,29 @@ export class Incoming {
   private readonly outlet: Outlet
   private readonly version: ProtocolVersion
   private readonly clientId: string
+  private readonly mountpoint: string
   private readonly decoder: PublishDecoder
   /** The highest group that a PUBREC has waited for: a duplicate is acknowledged no earlier. */
   private duplicateGroup = 0
 
-  /** `owner` is woken when held answers may go: it calls `release`. */
-  constructor(
-    services: Services,
-    session: SessionHandle,
-    outlet: Outlet,
-    version: ProtocolVersion,
-    clientId: string,
-    owner: Waiter
-  ) {
-    this.gate = new AnswerGate(services.journal, owner)
+  /** `link` is woken when held answers may go: it calls `release`. */
+  constructor(services: Services, session: SessionHandle, link: Publisher & Waiter) {
+    this.gate = new AnswerGate(services.journal, link)
     this.journal = services.journal
     this.services = services
     this.session = session
-    this.outlet = outlet
-    this.version = version
-    this.clientId = clientId
+    this.outlet = link.outlet
+    this.version = link.version
+    this.clientId = link.clientId
+    this.mountpoint = link.mountpoint
     this.decoder = new PublishDecoder(services.topics, services.publishLimits)
   }
 
   /** Throws ProtocolError: the connection ends. */
   onPublish(reader: FrameReader): void {
     const { services, decoder } = this
-    const message = decoder.decode(reader, this.version, this.clientId, services.scheduler.now)
+    const decoded = decoder.decode(reader, this.version, this.clientId, services.scheduler.now)
+    const message = this.mountpoint === "" ? decoded : mountedMessage(this.mountpoint, decoded, services.topics)
     const qos = message.qos
     // [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT-3.3.5-2] what is not taken ends the connection, or is acknowledged with its reason
     if (qos > services.settings.connection.maximumQoS) {

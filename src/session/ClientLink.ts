@@ -19,6 +19,8 @@ export interface ClientLink {
   /** With the limits of its listener's zone: a session that it makes keeps them. */
   readonly services: Services
   readonly version: ProtocolVersion
+  /** What is taken away from the topics that the client is sent; "" is nothing. */
+  readonly mountpoint: string
   readonly outlet: Outlet
   /** False until CONNACK has been written. */
   readonly accepting: boolean

@@ -1,13 +1,12 @@
 // The sending half of a session: decides for each message whether it goes now, waits in the queue, or is dropped, and
 // runs the QoS 1 and 2 exchanges with the client. Plain code, owned by one Session and called inside its turn.
 // Invariants: QoS 1 and 2 leave in the order in which they came [MQTT-4.6.0-5] [MQTT-4.6.0-6] [MQTT5-4.6.0-5]
-// [MQTT5-4.6.0-6]; never more unacknowledged messages than
-// the client takes [MQTT5-3.3.4-9]; each message given up is counted.
+// [MQTT5-4.6.0-6]; never more unacknowledged messages than the client takes [MQTT5-3.3.4-9]; each message given up is counted.
 import type { Settings } from "../config/Settings.ts"
 import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { publishSize, writePublish } from "../mqtt/encodePublish.ts"
 import type { Message } from "../mqtt/Message.ts"
-import type { QoS } from "../mqtt/Packet.ts"
+import { PacketType, type QoS } from "../mqtt/Packet.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { RetainedCursor } from "../retain/RetainedCursor.ts"
 import { Route } from "../router/Route.ts"
@@ -21,14 +20,12 @@ import type { ClientLink } from "./ClientLink.ts"
 import type { DurableState } from "./DurableState.ts"
 import { HeldExchanges } from "./HeldExchanges.ts"
 import { ExchangeState, type InflightEntry, InflightWindow } from "./InflightWindow.ts"
+import { unmountedMessage } from "./mountpoint.ts"
 import { OutgoingQueue } from "./OutgoingQueue.ts"
 import { Replays } from "./Replays.ts"
 import type { Services } from "./Services.ts"
 
-const Puback = 4
-const Pubrec = 5
-const Pubrel = 6
-const Pubcomp = 7
+const { Puback, Pubcomp, Pubrec, Pubrel } = PacketType
 
 const noEntries: ReadonlyArray<InflightEntry> = []
 
@@ -392,7 +389,8 @@ export class Outgoing {
 
   private sendQos0(link: ClientLink, message: Message, route: Route, retain: boolean): void {
     if (
-      !retain && message.expiresAt === 0 && link.aliases === undefined && route.subscriptionIdentifiers === undefined
+      !retain && message.expiresAt === 0 && link.aliases === undefined &&
+      route.subscriptionIdentifiers === undefined && link.mountpoint === ""
     ) {
       // [MQTT-4.3.1-1] [MQTT5-4.3.1-1] QoS 0, DUP 0
       const frame = message.frame(link.version)
@@ -454,13 +452,15 @@ export class Outgoing {
   /** False: the packet is larger than the client takes; the message counts as sent [MQTT5-3.1.2-25]. */
   private write(
     link: ClientLink,
-    message: Message,
+    whole: Message,
     route: Route,
     qos: QoS,
     dup: boolean,
     retain: boolean,
     packetIdentifier: number
   ): boolean {
+    const { mountpoint } = link
+    const message = mountpoint === "" ? whole : unmountedMessage(mountpoint, whole, this.services.topics)
     const { version, outlet } = link
     const identifiers = version === 5 ? route.subscriptionIdentifiers : undefined
     const size = publishSize(message, version, qos, identifiers, link.aliases === undefined ? 0 : 1, false)

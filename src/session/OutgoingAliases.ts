@@ -10,6 +10,11 @@ export class OutgoingAliases {
     this.maximum = maximum
   }
 
+  /** Undefined: one of the two limits is 0. */
+  static within(one: number, other: number): OutgoingAliases | undefined {
+    return one === 0 || other === 0 ? undefined : new OutgoingAliases(Math.min(one, other))
+  }
+
   /** A known topic's alias; negative: a new alias, to be sent together with the topic; 0: none left. */
   aliasFor(topic: string): number {
     const known = this.aliases.get(topic)

@@ -11,7 +11,7 @@ import type { Retainer } from "../retain/Retainer.ts"
 import type { Router } from "../router/Router.ts"
 import type { Journal } from "../store/Journal.ts"
 import type { StoreReads } from "../store/StoreWriter.ts"
-import type { Arena } from "./Outlet.ts"
+import { type Arena, Outlet, type OutletSocket } from "./Outlet.ts"
 
 /** Something that asked the wheel to be told; it only wakes its actor. */
 export interface Timed {
@@ -39,6 +39,9 @@ export const publishLimitsOf = ({ connection }: Settings): PublishLimits => ({
   maximumTopicLevels: connection.maxTopicLevels,
   maximumTopicLength: connection.maxTopicLength
 })
+
+export const outletFor = (socket: OutletSocket, { arena, counters, scheduler, settings }: Services): Outlet =>
+  new Outlet(socket, scheduler, arena, counters, settings.connection.writeHighWatermarkBytes)
 
 /** Hands a message on to everybody who is owed it; returns how many sessions got it. */
 export const publish = (services: Services, message: Message): number => {
