@@ -123,6 +123,14 @@ export const render = (conformance: Conformance): string => {
     "",
     "The numbers are those of the standards; MQTT 5.0 has no 2.2.1-1.",
     "",
+    "All tests of `test/conformance` run over each transport on both runtimes (`EMQTTD_TEST_TRANSPORT`, see",
+    "[testing.md](testing.md)); over WebSocket with packets cut and joined over frames and fragments:",
+    "",
+    "| | TCP | TLS | WebSocket | WebSocket over TLS |",
+    "| --- | --- | --- | --- | --- |",
+    "| Bun | all pass | all pass | all pass | all pass |",
+    "| Deno | all pass | all pass | all pass | all pass |",
+    "",
     bodies.join("\n\n"),
     ""
   ].join("\n")
