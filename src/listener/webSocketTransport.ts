@@ -1,6 +1,7 @@
 // WebSocket over TCP or TLS as a transport: what the settings of a listener say, and what the operator reads and counts when somebody
 // is not let in.
 import { Effect } from "effect"
+import { isLoopback } from "../access/Access.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
 import type { Tcp, TcpSocket } from "../platform/Tcp.ts"
 import type { Services } from "../session/Services.ts"
@@ -9,15 +10,20 @@ import { webSocketHandlers, type WebSocketOptions } from "./websocket/WebSocketS
 /** Who has had its last answer and does not close is cut off after this time, ms. */
 const lingerMillis = 5_000
 
-const optionsOf = (settings: ListenerSettings, { counters, log, scheduler, wheel }: Services): WebSocketOptions => {
+const optionsOf = (
+  settings: ListenerSettings,
+  { counters, log, scheduler, settings: { access }, wheel }: Services
+): WebSocketOptions => {
   const peerOf = (socket: TcpSocket): string => `${socket.remoteAddress}:${socket.remotePort}`
   return {
     rules: {
       path: settings.path,
       requireSubprotocol: settings.wsRequireSubprotocol,
       allowedOrigins: settings.wsAllowedOrigins,
-      trustForwardedFor: settings.trustForwardedFor
+      trustForwardedFor: settings.trustForwardedFor,
+      favoursLoopback: access.anonymous === "loopback"
     },
+    isLoopback,
     maxMessageSize: settings.wsMaxFrameSize,
     maxHeaderSize: settings.wsMaxHeaderSize,
     onRefused: ({ reason, status }, socket) => {

@@ -205,6 +205,12 @@ describe("a listener of type ws", () => {
     ["a wrong path", upgradeRequest("/ws"), /^HTTP\/1.1 404 [^]*at \/mqtt/, /"status":404,"reason":"path \/ws"/],
     ["plain HTTP", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", /^HTTP\/1.1 426 [^]*MQTT over WebSocket/, /426.*plain HTTP/],
     ["no subprotocol", upgradeRequest("/mqtt", ["X: y"]), /^HTTP\/1.1 400 [^]*"mqtt"/, /400.*no subprotocol/],
+    [
+      "a page from elsewhere in a browser on this machine",
+      upgradeRequest("/mqtt", ["Sec-WebSocket-Protocol: mqtt", "Origin: https://example.com"]),
+      /^HTTP\/1.1 403 /,
+      /origin https:\/\/example.com: it is not in ws_allowed_origins/
+    ],
     ["MQTT over TCP", connectBytes(4, { clientId: "c" }), /^HTTP\/1.1 400 /, /MQTT without WebSocket/],
     [
       "a head without an end",

@@ -7,7 +7,10 @@ export interface WebSocketSettings {
   readonly path: string
   /** A client that offers no subprotocol gets 400, as MQTT wants it. One that offers others only gets it in any case. */
   readonly wsRequireSubprotocol: boolean
-  /** Origins of web pages that may connect, scheme://host[:port]; empty: all. Others get 403. */
+  /**
+   * Origins of web pages that may connect, scheme://host[:port] or null; others get 403. Empty: all, but with access.anonymous =
+   * "loopback" only pages of this machine's own from this machine.
+   */
   readonly wsAllowedOrigins: ReadonlyArray<string>
   /** 1 KiB to 1 GiB, of a message in one frame or in fragments. Larger: closed with 1009. */
   readonly wsMaxFrameSize: number
@@ -37,7 +40,10 @@ export const webSocketFields: Fields<WebSocketSettings> = {
   wsRequireSubprotocol: ["ws_require_subprotocol", truth],
   wsAllowedOrigins: [
     "ws_allowed_origins",
-    textList(`origins like "https://example.com"`, (value) => /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/i.test(value))
+    textList(
+      `origins like "https://example.com", or "null"`,
+      (value) => value === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/i.test(value)
+    )
   ],
   wsMaxFrameSize: ["ws_max_frame_size", size(1024, 2 ** 30)],
   wsMaxHeaderSize: ["ws_max_header_size", size(512, 65_536)],

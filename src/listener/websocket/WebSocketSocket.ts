@@ -16,6 +16,7 @@ import {
 
 export interface WebSocketOptions {
   readonly rules: UpgradeRules
+  readonly isLoopback: (address: string) => boolean
   /** Bytes of a message, in one frame or in fragments. */
   readonly maxMessageSize: number
   /** Bytes of the head of the request. */
@@ -159,7 +160,9 @@ export class WebSocketSocket<S> implements TcpSocket {
 
   private onRequest(head: Buffer, rest: Buffer): void {
     const { options } = this.door
-    const answer = answerUpgrade(head, options.rules)
+    const answer = answerUpgrade(head, options.rules, {
+      isLoopback: (forwardedFor) => options.isLoopback(forwardedFor ?? this.raw.remoteAddress)
+    })
     if (answer._tag === "Refused") return this.refuse(answer)
     this.head = undefined
     this.frames = new FrameDecoder(options.maxMessageSize)

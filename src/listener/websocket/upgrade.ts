@@ -13,6 +13,16 @@ export interface UpgradeRules {
   readonly allowedOrigins: ReadonlyArray<string>
   /** Whether X-Forwarded-For says who the client is. */
   readonly trustForwardedFor: boolean
+  /**
+   * Whether clients on this machine may do what others may not. A browser on it connects for any page that it has open, so pages
+   * from elsewhere have to be in `allowedOrigins` then.
+   */
+  readonly favoursLoopback: boolean
+}
+
+/** Who asks, as the socket knows it. Asked for only when there is need. */
+export interface UpgradePeer {
+  readonly isLoopback: (forwardedFor: string | undefined) => boolean
 }
 
 export type UpgradeAnswer =
@@ -110,7 +120,7 @@ const headersOf = (lines: ReadonlyArray<string>): ReadonlyMap<string, string> | 
 }
 
 /** `head`: a request up to and with its empty line. */
-export const answerUpgrade = (head: Buffer, rules: UpgradeRules): UpgradeAnswer => {
+export const answerUpgrade = (head: Buffer, rules: UpgradeRules, peer: UpgradePeer): UpgradeAnswer => {
   const { path } = rules
   const [requestLine = "", ...lines] = head.toString("latin1", 0, head.length - 4).split("\r\n")
   const [, method, target = ""] = /^([A-Z]+) (\S+) HTTP\/1\.1$/.exec(requestLine) ?? []
@@ -139,6 +149,16 @@ export const answerUpgrade = (head: Buffer, rules: UpgradeRules): UpgradeAnswer 
   if (origin !== undefined && !originAllowed(origin, rules.allowedOrigins)) {
     return refused(403, `origin ${origin.slice(0, 64)}`, "Pages of this origin may not connect here.")
   }
+  const client = rules.trustForwardedFor ? forwardedFor(headers.get("x-forwarded-for")) : undefined
+  if (origin !== undefined && isForeign(origin, rules) && peer.isLoopback(client)) {
+    return refused(
+      403,
+      `origin ${
+        origin.slice(0, 64)
+      }: it is not in ws_allowed_origins, and access.anonymous = "loopback" would let its pages in`,
+      "Pages of this origin may not connect from the broker's own machine."
+    )
+  }
   const offered = tokens(headers.get("sec-websocket-protocol"))
   // [MQTT-6.0.0-3] [MQTT5-6.0.0-3] clients offer it; [MQTT-6.0.0-4] [MQTT5-6.0.0-4] the one of ours that the client names first
   const chosen = offered.find((one) => subprotocols.includes(one))
@@ -152,7 +172,7 @@ export const answerUpgrade = (head: Buffer, rules: UpgradeRules): UpgradeAnswer 
   return {
     _tag: "Accepted",
     response: accepted(key, chosen),
-    forwardedFor: rules.trustForwardedFor ? forwardedFor(headers.get("x-forwarded-for")) : undefined
+    forwardedFor: client
   }
 }
 
@@ -168,6 +188,11 @@ const accepted = (key: string, subprotocol: string | undefined): Buffer => {
 
 const originAllowed = (origin: string, allowed: ReadonlyArray<string>): boolean =>
   allowed.length === 0 || allowed.some((one) => one.toLowerCase() === origin.toLowerCase())
+
+/** A page that has not come from this machine; `null` is a page of nowhere, such as a file or a frame in a sandbox. */
+const isForeign = (origin: string, { allowedOrigins, favoursLoopback }: UpgradeRules): boolean =>
+  favoursLoopback && allowedOrigins.length === 0 &&
+  !/^https?:\/\/(?:localhost|[\w.-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i.test(origin)
 
 /** The last address: what the proxy next to us has seen. Those before it are what somebody told that proxy. */
 const forwardedFor = (value: string | undefined): string | undefined => {

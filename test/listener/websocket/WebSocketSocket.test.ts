@@ -60,7 +60,14 @@ const set = () => {
   const inner = new Inner()
   const timers = new Set<{ onTimer(): void }>()
   const options: WebSocketOptions = {
-    rules: { path: "/mqtt", requireSubprotocol: true, allowedOrigins: [], trustForwardedFor: false },
+    rules: {
+      path: "/mqtt",
+      requireSubprotocol: true,
+      allowedOrigins: [],
+      trustForwardedFor: false,
+      favoursLoopback: false
+    },
+    isLoopback: () => false,
     maxMessageSize: 100_000,
     maxHeaderSize: 1_000,
     onRefused: () => {},

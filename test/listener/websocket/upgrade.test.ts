@@ -2,7 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { answerUpgrade, endOfHead, notHttp, type UpgradeRules } from "../../../src/listener/websocket/upgrade.ts"
 
-const rules: UpgradeRules = { path: "/mqtt", requireSubprotocol: true, allowedOrigins: [], trustForwardedFor: false }
+const rules: UpgradeRules = {
+  path: "/mqtt",
+  requireSubprotocol: true,
+  allowedOrigins: [],
+  trustForwardedFor: false,
+  favoursLoopback: false
+}
 
 const good: ReadonlyArray<readonly [string, string]> = [
   ["Host", "broker"],
@@ -23,8 +29,9 @@ const request = (changes: Readonly<Record<string, string>> = {}, line = "GET /mq
   return Buffer.from(`${line}\r\n${[...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`)
 }
 
-const answer = (head: Buffer, changed: Partial<UpgradeRules> = {}) => {
-  const answer = answerUpgrade(head, { ...rules, ...changed })
+const answer = (head: Buffer, changed: Partial<UpgradeRules> = {}, address = "192.0.2.1") => {
+  const peer = { isLoopback: (forwarded: string | undefined) => (forwarded ?? address) === "127.0.0.1" }
+  const answer = answerUpgrade(head, { ...rules, ...changed }, peer)
   return { ...answer, text: answer.response.toString() }
 }
 
@@ -122,6 +129,24 @@ describe("answerUpgrade", () => {
     for (const origin of ["https://elsewhere.com", "http://example.com", "https://example.com.evil", "null"]) {
       assert.deepInclude(answer(request({ Origin: origin }), strict), { status: 403, reason: `origin ${origin}` })
     }
+  })
+
+  it("where loopback is favoured, a browser on this machine does not connect for pages from elsewhere", () => {
+    const from = (origin: string, address: string, changed: Partial<UpgradeRules> = {}): string =>
+      answer(request({ Origin: origin }), { favoursLoopback: true, ...changed }, address)._tag
+    const own = ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:80", "http://app.localhost"]
+    for (const origin of own) assert.strictEqual(from(origin, "127.0.0.1"), "Accepted", origin)
+    const foreign = ["https://example.com", "null", "http://localhost.example.com", "http://127.0.0.1.example.com"]
+    for (const origin of foreign) {
+      assert.strictEqual(from(origin, "127.0.0.1"), "Refused", origin)
+      assert.strictEqual(from(origin, "192.0.2.1"), "Accepted", origin)
+      assert.strictEqual(from(origin, "127.0.0.1", { favoursLoopback: false }), "Accepted", origin)
+      assert.strictEqual(from(origin, "127.0.0.1", { allowedOrigins: [origin] }), "Accepted", origin)
+    }
+    const proxied = request({ Origin: "https://example.com", "X-Forwarded-For": "192.0.2.1" })
+    const trusting = { favoursLoopback: true, trustForwardedFor: true }
+    assert.strictEqual(answer(proxied, trusting, "127.0.0.1")._tag, "Accepted")
+    assert.match(answer(proxied, { favoursLoopback: true }, "127.0.0.1").text, /^HTTP\/1.1 403 /)
   })
 
   it.each<readonly [string, string | undefined]>([
