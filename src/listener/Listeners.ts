@@ -225,7 +225,7 @@ export class Listeners {
 
   private readonly begin = Effect.fnUntraced({ self: this }, function* (this: Listeners, settings: ListenerSettings) {
     const { closedBecause, onCrash, overload, root, services, sessions } = this.options
-    const transport = yield* transportOf(settings, services)
+    const transport = yield* transportOf(settings, services, overload)
     const scope = yield* Scope.make()
     const supervisor = yield* Scope.provide(
       Supervisor.make({
@@ -282,7 +282,7 @@ export class Listeners {
       const { listener } = running
       const former = listener.settings
       if (!sameAddress(former, settings)) {
-        const transport = yield* transportOf(settings, this.options.services)
+        const transport = yield* transportOf(settings, this.options.services, this.options.overload)
         yield* Scope.close(running.boundScope, Exit.void)
         const again = bind(transport, listener, settings).pipe(
           Effect.catch((failure) =>

@@ -54,19 +54,22 @@ export class Overload {
 
   /** May one more come in? Undefined: yes. `network`: of `networkOf`. */
   judge(now: number, network: string): Refusal | undefined {
-    const { maxConnections, maxHandshakes, maxHandshakesPerAddress } = this.options.settings.overload
+    const { maxConnections } = this.options.settings.overload
     const { QuotaExceeded, ServerBusy } = ReasonCode
     if (this.entered.has(memoryMark)) return this.refused(memoryMark, ServerBusy)
     if (this.entered.has(lagMark)) return this.refused(lagMark, ServerBusy)
     if (maxConnections > 0 && this.connections >= maxConnections) {
       return this.refuse(now, "overload.max_connections", QuotaExceeded)
     }
-    // Before the limit of all: one network that floods is told so, and does not count as the node's overload.
-    if (maxHandshakesPerAddress > 0 && network !== "" && this.handshakes.from(network) >= maxHandshakesPerAddress) {
-      return this.refuse(now, "overload.max_handshakes_per_address", QuotaExceeded)
-    }
-    if (this.handshakes.size >= maxHandshakes) return this.refuse(now, "overload.max_handshakes", QuotaExceeded)
-    return undefined
+    return this.judgeHandshake(now, network)
+  }
+
+  /** A handshake below MQTT's own, TLS's: counted with the others until `handshakes.end`. False: no place, and no words to say it in. */
+  beginBelow(now: number, connection: object, remoteAddress: string): boolean {
+    const network = this.networkOf({ remoteAddress })
+    if (this.judgeHandshake(now, network) !== undefined) return false
+    this.handshakes.begin(connection, network)
+    return true
   }
 
   /** What `judge` wants to know of an address; asking a socket for it costs something, so it is not asked for nothing. */
@@ -102,6 +105,17 @@ export class Overload {
 
   get marks(): ReadonlyArray<Mark> {
     return [...this.entered].map(([setting, { refused, since }]) => ({ setting, since, refused }))
+  }
+
+  private judgeHandshake(now: number, network: string): Refusal | undefined {
+    const { maxHandshakes, maxHandshakesPerAddress } = this.options.settings.overload
+    const { QuotaExceeded } = ReasonCode
+    // Before the limit of all: one network that floods is told so, and does not count as the node's overload.
+    if (maxHandshakesPerAddress > 0 && network !== "" && this.handshakes.from(network) >= maxHandshakesPerAddress) {
+      return this.refuse(now, "overload.max_handshakes_per_address", QuotaExceeded)
+    }
+    if (this.handshakes.size >= maxHandshakes) return this.refuse(now, "overload.max_handshakes", QuotaExceeded)
+    return undefined
   }
 
   private reached(now: number, setting: string): void {

@@ -7,6 +7,7 @@ import type { Tcp } from "../platform/Tcp.ts"
 import { makeTls } from "../platform/Tls.ts"
 import type { Services } from "../session/Services.ts"
 import { readCertificates, stampOf } from "./certificateFiles.ts"
+import type { Overload } from "./Overload.ts"
 import { overWebSocket } from "./webSocketTransport.ts"
 
 /** One line for the operator, and the code that the process ends with when it happens at the start: 69 an address, 78 a setting. */
@@ -30,17 +31,18 @@ export interface Transport {
 
 export const transportOf = (
   settings: ListenerSettings,
-  services: Services
+  services: Services,
+  overload: Overload
 ): Effect.Effect<Transport, ListenerFailed> => {
   switch (settings.type) {
     case "tcp":
       return Effect.succeed(plain)
     case "tls":
-      return encrypted(settings, services)
+      return encrypted(settings, services, overload)
     case "ws":
       return Effect.succeed({ ...plain, tcp: overWebSocket(tcp, settings, services) })
     case "wss":
-      return Effect.map(encrypted(settings, services), (transport) => ({
+      return Effect.map(encrypted(settings, services, overload), (transport) => ({
         ...transport,
         tcp: overWebSocket(transport.tcp, settings, services)
       }))
@@ -51,7 +53,11 @@ export const transportOf = (
 
 const plain: Transport = { tcp, reload: Effect.succeed(false), reloadChanged: Effect.succeed(false) }
 
-const encrypted = Effect.fnUntraced(function* (settings: ListenerSettings, services: Services) {
+const encrypted = Effect.fnUntraced(function* (
+  settings: ListenerSettings,
+  services: Services,
+  overload: Overload
+) {
   const { ciphers, clientCertificate, handshakeTimeoutMillis, maxHandshakes, name, tlsVersions } = settings
   const { counters, log } = services
   const failed = ({ message }: { readonly message: string }) =>
@@ -76,6 +82,14 @@ const encrypted = Effect.fnUntraced(function* (settings: ListenerSettings, servi
           peer,
           limit: `listeners.${name}.max_handshakes`
         })
+      },
+      door: {
+        begins: (connection, peer) => {
+          const begins = overload.beginBelow(services.scheduler.refresh(), connection, peer)
+          if (!begins) counters.tls_handshakes_refused_total++
+          return begins
+        },
+        ended: (connection) => overload.handshakes.end(connection)
       }
     }, inForce),
     failed

@@ -33,6 +33,11 @@ export interface TlsOptions extends TlsPolicy {
   readonly onFailed: (reason: string, remoteAddress: string) => void
   /** More handshakes at the same time than allowed: closed before a byte was read. */
   readonly onRefused: (remoteAddress: string) => void
+  /** Asked for each handshake: false, and the connection is closed before a byte was read. Told of the end of each that it let in. */
+  readonly door?: {
+    readonly begins: (connection: object, remoteAddress: string) => boolean
+    readonly ended: (connection: object) => void
+  }
 }
 
 export interface Tls extends Tcp {
@@ -102,6 +107,11 @@ class NamedTlsSocket extends TlsNodeSocket {
 /** The sockets whose handshake is under way. */
 class Handshakes {
   private readonly under = new Map<object, ReturnType<typeof setTimeout>>()
+  private readonly onEnd: (socket: object) => void
+
+  constructor(onEnd: (socket: object) => void) {
+    this.onEnd = onEnd
+  }
 
   get size(): number {
     return this.under.size
@@ -118,7 +128,9 @@ class Handshakes {
     const timer = this.under.get(socket)
     if (timer === undefined) return false
     clearTimeout(timer)
-    return this.under.delete(socket)
+    this.under.delete(socket)
+    this.onEnd(socket)
+    return true
   }
 }
 
@@ -163,9 +175,10 @@ const tlsServer = <S>(
   })
   const isUnix = unixPath(listenOptions.address) !== undefined
   server.on("connection", (socket: Socket) => {
-    const address = socket.remoteAddress ?? ""
-    if (handshakes.size >= options.maxHandshakes) {
-      options.onRefused(address)
+    const address = named.get(socket)?.address ?? socket.remoteAddress ?? ""
+    const isFull = handshakes.size >= options.maxHandshakes
+    if (isFull) options.onRefused(address)
+    if (isFull || options.door?.begins(socket, address) === false) {
       socket.on("error", () => {})
       socket.destroy()
       return
@@ -240,7 +253,7 @@ export const makeTls = Effect.fnUntraced(function* (
   const tls: Tls = {
     listen: (listenOptions, handlers) =>
       Effect.gen(function* () {
-        const handshakes = new Handshakes()
+        const handshakes = new Handshakes((socket) => options.door?.ended(socket))
         const named = new WeakMap<object, Named>()
         const server = tlsServer(listenOptions, options, () => contexts, handlers, handshakes, named, certificates)
         yield* Effect.acquireRelease(

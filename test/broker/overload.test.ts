@@ -1,6 +1,9 @@
 // Above a mark new clients are refused with the protocol's reason, and those who are in notice nothing.
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import type { Settings } from "../../src/config/Settings.ts"
+import { connect as connectTls } from "node:tls"
+import { RawClient } from "../platform/RawClient.ts"
+import { certificates, opensslMissing } from "../support/certificates.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
 import { connectBytes } from "../support/packets.ts"
 
@@ -126,4 +129,44 @@ describe("overload", () => {
     // Not the five seconds more that a client gets to read why it has to go: it was told nothing.
     assert.isBelow(services.scheduler.refresh() - before, 5_000)
   })
+
+  it("TLS handshakes that are begun and not gone on with: counted, bounded by address, and their places come back", async (context) => {
+    context.skip(opensslMissing !== undefined, opensslMissing)
+    const broker = await start({
+      overload: { maxHandshakesPerAddress: 2 },
+      listener: {
+        type: "tls",
+        certificate: certificates().file("server.crt"),
+        key: certificates().file("server.key"),
+        handshakeTimeoutMillis: 600_000
+      }
+    })
+    const { counters, overload } = broker.broker
+    const port = broker.broker.addresses[0]?.port ?? 0
+    const [first, second, third] = [
+      await RawClient.connect(port),
+      await RawClient.connect(port),
+      await RawClient.connect(port)
+    ]
+    await third.until(() => third.closed || third.ended)
+    assert.deepInclude(counters.snapshot(), { tls_handshakes_refused_total: 1, overload_entered_total: 1 })
+    assert.strictEqual(overload.handshakes.from("127.0.0.1"), 2)
+    const secure = connectTls({ port, host: "127.0.0.1", ca: certificates().text("ca.crt"), servername: "localhost" })
+    secure.on("error", () => {})
+    await new Promise((resolve) => secure.once("close", resolve))
+    for (const client of [first, second]) client.socket.destroy()
+    await gone(overload)
+    const again = connectTls({ port, host: "127.0.0.1", ca: certificates().text("ca.crt"), servername: "localhost" })
+    await new Promise((resolve) => again.once("secureConnect", resolve))
+    again.write(connectBytes(4, { clientId: "over TLS" }))
+    const connack = await new Promise<Buffer>((resolve) => again.once("data", resolve))
+    assert.deepStrictEqual([...connack], [0x20, 2, 0, 0])
+    assert.strictEqual(overload.handshakes.size, 0)
+    again.destroy()
+  })
 })
+
+/** All handshakes have ended; looked at again in each turn of the event loop. */
+const gone = async ({ handshakes }: { readonly handshakes: { readonly size: number } }): Promise<void> => {
+  while (handshakes.size > 0) await new Promise((resolve) => setImmediate(resolve))
+}
