@@ -2,6 +2,7 @@
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
+import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Listeners } from "../listener/Listeners.ts"
@@ -215,6 +216,19 @@ export class Broker {
 
   get isClosing(): boolean {
     return this.closing
+  }
+
+  /**
+   * Takes new settings while it runs: listeners, zones and what holds for the next client. Nothing is lost by it: what cannot be
+   * changed stays and is named in the log.
+   */
+  reload(next: Settings): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { log } = this.services
+      for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
+      const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
+      log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })
+    })
   }
 
   /** No new client; those that are there are sent away, MQTT 5 ones with 0x8B, and given the time to take what they are sent. */

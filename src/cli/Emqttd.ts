@@ -79,12 +79,14 @@ const badUsage = (lines: ReadonlyArray<string>) =>
 const tellFaults = ({ exitCode, faults }: SettingsInvalid) =>
   faults.every((fault) => fault.startsWith("--")) ? badUsage(faults) : exitWith(exitCode, faults)
 
-const settings = Effect.fnUntraced(function* (flags: Flags) {
+const settingsOf = Effect.fnUntraced(function* (flags: Flags) {
   return yield* loadSettings({
     file: Option.getOrUndefined(flags.config),
     flags: yield* assignmentsOf(flags)
-  }).pipe(Effect.catchTag("SettingsInvalid", tellFaults))
+  })
 })
+
+const settings = (flags: Flags) => Effect.catchTag(settingsOf(flags), "SettingsInvalid", tellFaults)
 
 const check = Command.make("check", {}, () =>
   Effect.gen(function* () {
@@ -165,7 +167,9 @@ export const emqttd = base.pipe(
       const loaded = yield* settings(flags)
       const { start } = yield* Effect.promise(() => import("./start.ts"))
       const { Broker } = yield* Effect.promise(() => import("../app/Broker.ts"))
-      return yield* start(Broker.start, loaded, packageJson.version)
+      // The flags were good a moment ago.
+      const again = Effect.catchTag(settingsOf(flags), "ExitWith", Effect.die)
+      return yield* start(Broker.start, loaded, again, packageJson.version)
     })
   ),
   Command.withDescription("An MQTT broker: 3.1, 3.1.1 and 5. Without a subcommand it starts."),

@@ -1,9 +1,9 @@
 // `emqttd` without a subcommand: from settings to a running broker, and from a signal back to nothing.
 // Loaded only when a broker is to be started, so that `--help` and `check` do not pay for it.
 // Invariant: a signal always ends the process: in order within node.shutdown_timeout, at once on a second interrupt.
-import { Effect, type Scope } from "effect"
+import { Effect, Queue, type Scope } from "effect"
 import { serviceEnvironment } from "../config/environment.ts"
-import type { LoadedSettings } from "../config/loadSettings.ts"
+import type { LoadedSettings, SettingsInvalid } from "../config/loadSettings.ts"
 import type { AnonymousAccess, Settings } from "../config/Settings.ts"
 import { hostPort } from "../platform/Tcp.ts"
 import { onSignals } from "../platform/Signals.ts"
@@ -20,6 +20,8 @@ export interface RunningBroker {
     readonly address: string
     readonly port: number
   }>
+  /** Takes what can be changed while it runs, and logs the rest. */
+  readonly reload: (settings: Settings) => Effect.Effect<void>
   /** Tells the clients, flushes; the scope's end frees the rest. */
   readonly shutdown: Effect.Effect<void>
   /** Fails when a part has crashed too often. */
@@ -40,7 +42,13 @@ const anonymousClients: { readonly [Access in AnonymousAccess]: string } = {
   nowhere: "refused"
 }
 
-export const start = (startBroker: StartBroker, { file, settings }: LoadedSettings, version: string) =>
+/** `again` reads the settings anew, from where they came. */
+export const start = <R>(
+  startBroker: StartBroker,
+  { file, settings }: LoadedSettings,
+  again: Effect.Effect<LoadedSettings, SettingsInvalid, R>,
+  version: string
+) =>
   Effect.gen(function* () {
     yield* leaveOnSecondInterrupt(settings.node.shutdownTimeoutMillis)
     const directory = yield* prepareDataDirectory(settings.node.dataDir).pipe(
@@ -61,6 +69,7 @@ export const start = (startBroker: StartBroker, { file, settings }: LoadedSettin
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
     const manager = yield* systemd(serviceEnvironment())
+    yield* Effect.forkScoped(reloadOnHangUp(broker, manager, again))
     yield* manager.ready(`${settings.node.name} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
       node: settings.node.name,
@@ -73,6 +82,30 @@ export const start = (startBroker: StartBroker, { file, settings }: LoadedSettin
       Effect.onInterrupt(() => stop(broker, manager, settings.node.shutdownTimeoutMillis))
     )
   }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
+
+/** SIGHUP; one that comes during a reload is followed by another reload, however many there are. */
+const reloadOnHangUp = Effect.fnUntraced(function* <R>(
+  broker: RunningBroker,
+  manager: Systemd,
+  again: Effect.Effect<LoadedSettings, SettingsInvalid, R>
+) {
+  const hangUps = yield* Queue.sliding<true>(1)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => onSignals(["SIGHUP"], () => void Queue.offerUnsafe(hangUps, true))),
+    (stopListening) => Effect.sync(stopListening)
+  )
+  return yield* Effect.forever(Effect.gen(function* () {
+    yield* Queue.take(hangUps)
+    yield* manager.reloading
+    yield* again.pipe(
+      Effect.flatMap(({ settings }) => broker.reload(settings)),
+      Effect.catch(({ faults }) =>
+        Effect.forEach(faults, (fault) => Effect.logError(`settings not changed: ${fault}`), { discard: true })
+      )
+    )
+    yield* manager.ready("settings read again")
+  }))
+})
 
 const stop = Effect.fnUntraced(function* (broker: RunningBroker, manager: Systemd, timeoutMillis: number) {
   yield* manager.stopping

@@ -1,36 +1,24 @@
 // Which settings of a listener hang together: a change of some needs a new socket to listen on, of others none. Pure.
 import type { ListenerSettings } from "../config/Settings.ts"
 
-const addressKeys = [
-  "type",
-  "address",
-  "port",
-  "unixMode",
-  "backlog",
-  "proxyProtocol",
-  "proxyProtocolTimeoutMillis",
-  "certificate",
-  "key",
-  "sniCertificates",
-  "ca",
-  "crl",
-  "clientCertificate",
-  "tlsVersions",
-  "ciphers",
-  "handshakeTimeoutMillis",
-  "maxHandshakes",
-  "path",
-  "wsRequireSubprotocol",
-  "wsAllowedOrigins",
-  "wsMaxFrameSize",
-  "wsMaxHeaderSize",
-  "trustForwardedFor"
-] as const
+/** Looked at for each new client. */
+const looseKeys: ReadonlySet<string> = new Set<keyof ListenerSettings>([
+  "name",
+  "enabled",
+  "maxConnections",
+  "maxConnectionRate",
+  "connectTimeoutMillis",
+  "allow",
+  "deny",
+  "mountpoint",
+  "zone",
+  "certificateAs"
+])
 
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+const tied = (settings: ListenerSettings): string =>
+  JSON.stringify(Object.entries(settings).filter(([key]) => !looseKeys.has(key)).toSorted())
 
 /** The socket that is listened on can stay. */
-export const sameAddress = (a: ListenerSettings, b: ListenerSettings): boolean =>
-  addressKeys.every((key) => same(a[key], b[key]))
+export const sameAddress = (a: ListenerSettings, b: ListenerSettings): boolean => tied(a) === tied(b)
 
-export const sameDoor = (a: ListenerSettings, b: ListenerSettings): boolean => same(a, b)
+export const sameDoor = (a: ListenerSettings, b: ListenerSettings): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -118,9 +118,12 @@ class Handshakes {
   }
 
   /** Both runtimes have a time limit of their own, but not for every way to be silent. */
-  begin(socket: Socket, timeoutMillis: number, late: () => void): void {
-    this.under.set(socket, setTimeout(late, timeoutMillis))
-    socket.once("close", () => this.end(socket))
+  begin(socket: Socket, timeoutMillis: number, failed: (reason: string) => void): void {
+    const over = (reason: string) => () => {
+      if (this.end(socket)) failed(reason)
+    }
+    this.under.set(socket, setTimeout(over("the handshake took too long"), timeoutMillis))
+    socket.once("close", over("the connection was closed during the handshake"))
   }
 
   /** False: it was not under way. */
@@ -183,8 +186,8 @@ const tlsServer = <S>(
       socket.destroy()
       return
     }
-    handshakes.begin(socket, options.handshakeTimeoutMillis, () => {
-      options.onFailed("the handshake took too long", address)
+    handshakes.begin(socket, options.handshakeTimeoutMillis, (reason) => {
+      options.onFailed(reason, address)
       socket.destroy()
     })
   })

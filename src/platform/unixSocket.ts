@@ -14,7 +14,10 @@ const inode = (path: string): number | undefined => lstatSync(path, { throwIfNoE
 const answers = (path: string): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const socket = connect({ path })
-    socket.once("connect", () => resume(Effect.succeed(true)))
+    socket.once("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed(true))
+    })
     socket.once("error", () => resume(Effect.succeed(false)))
     return Effect.sync(() => socket.destroy())
   })
@@ -37,7 +40,7 @@ export const onUnixPath = <A>(
     }
     if (found !== undefined) {
       const inUse = Object.assign(new Error("in use"), { code: "EADDRINUSE" })
-      if (yield* Effect.scoped(answers(path))) return yield* listenFailed(options, inUse)
+      if (yield* answers(path)) return yield* listenFailed(options, inUse)
       yield* attempt(options, () => unlinkSync(path))
     }
     const listener = yield* listen

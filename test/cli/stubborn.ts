@@ -10,6 +10,7 @@ const [misbehaviour = "", dataDir = ""] = process.argv.slice(2)
 
 const broker: RunningBroker = {
   addresses: [],
+  reload: () => Effect.void,
   shutdown: misbehaviour === "never-shuts-down" ? Effect.never : Effect.void,
   run: misbehaviour === "crashes" ? Effect.fail("router crashed 11 times in 10 s") : Effect.never
 }
@@ -18,6 +19,8 @@ const settings = {
   ...defaultSettings,
   node: { ...defaultSettings.node, dataDir, shutdownTimeoutMillis: misbehaviour === "never-shuts-down" ? 300 : 0 }
 }
+
+const loaded = { settings, file: undefined }
 
 const startBroker = Effect.fnUntraced(function* () {
   if (misbehaviour === "never-ends") yield* Effect.addFinalizer(() => Effect.never)
@@ -29,4 +32,4 @@ const startBroker = Effect.fnUntraced(function* () {
   return broker
 })
 
-NodeRuntime.runMain(start(startBroker, { settings, file: undefined }, "0.0.0"), { teardown })
+NodeRuntime.runMain(start(startBroker, loaded, Effect.succeed(loaded), "0.0.0"), { teardown })

@@ -4,7 +4,7 @@
 
 import { generate, type IConnackPacket, type IConnectPacket, type Packet, parser } from "mqtt-packet"
 import { bytes, shown } from "./bytes.ts"
-import { openWire, type Wire } from "./Wire.ts"
+import { openWire, type Wire, type WireEvents, type WireType, wireType } from "./Wire.ts"
 
 export type Version = 3 | 4 | 5
 export type Command = Packet["cmd"]
@@ -88,9 +88,14 @@ export class TestClient {
   }
 
   /** A connection, over what the run is over (Wire.ts); nothing of MQTT sent yet. */
-  static async open(port: number, version: Version): Promise<TestClient> {
+  static open(port: number, version: Version, type: WireType = wireType): Promise<TestClient> {
+    return TestClient.over((events) => openWire(port, events, type), version)
+  }
+
+  /** Over a wire of the test's own. */
+  static async over(open: (events: WireEvents) => Wire | Promise<Wire>, version: Version): Promise<TestClient> {
     const client = new TestClient(version)
-    client.#socket = await openWire(port, {
+    client.#socket = await open({
       data: (chunk) => client.#onData(chunk),
       closed: () => client.#onClosed()
     })

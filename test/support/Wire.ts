@@ -98,14 +98,18 @@ const oddly = (bytes: Uint8Array, turn: number): ReadonlyArray<Buffer> => {
   return turn % 3 === 0 ? [all] : [all.subarray(0, middle), all.subarray(middle)]
 }
 
+/** A socket of whatever kind that is connected. */
+export const socketWire = (socket: Socket, events: WireEvents): Wire => {
+  for (const event of ["error", "end", "close"]) socket.on(event, events.closed)
+  socket.on("data", (chunk) => events.data(Buffer.from(chunk)))
+  return socket
+}
+
 /** Resolves when bytes can be sent: over ws, once the upgrade is answered. */
 export const openWire = async (port: number, events: WireEvents, type: WireType = wireType): Promise<Wire> => {
   const socket = await (isEncrypted(type) ? openTls(port) : openTcp(port))
+  if (type === "tcp" || type === "tls") return socketWire(socket, events)
   for (const event of ["error", "end", "close"]) socket.on(event, events.closed)
-  if (type === "tcp" || type === "tls") {
-    socket.on("data", (chunk) => events.data(Buffer.from(chunk)))
-    return socket
-  }
   let pending = Buffer.alloc(0)
   let turn = 0
   let upgraded: ((error?: Error) => void) | undefined

@@ -1,0 +1,32 @@
+// What differs between the settings in force and those of a reload. Pure.
+import { settingsTree } from "./renderSettings.ts"
+import type { Settings } from "./Settings.ts"
+import { isTree, type Tree } from "./SettingsSource.ts"
+
+/** Tables that hold for the next client once they are read again; the rest needs a restart. */
+const liveTables = ["listeners", "zones", "connection", "session", "queue"] as const
+
+/** Of those tables, what is asked for the node as a whole. */
+const fixedKeys: ReadonlySet<string> = new Set(["session.max_sessions"])
+
+const leaves = (tree: Tree, path = ""): ReadonlyArray<readonly [key: string, value: string]> =>
+  Object.entries(tree).flatMap(([key, value]) => {
+    const here = path === "" ? key : `${path}.${key}`
+    return isTree(value) ? leaves(value, here) : [[here, JSON.stringify(value)] as const]
+  })
+
+/** Keys of the file, as in "router.topic_cache", that are changed and whose new value is not taken before a restart. */
+export const changedForRestart = (inForce: Settings, next: Settings): ReadonlyArray<string> => {
+  const before = new Map(leaves(settingsTree(inForce)))
+  return leaves(settingsTree(next))
+    .filter(([key, value]) => before.get(key) !== value)
+    .map(([key]) => key)
+    .filter((key) => fixedKeys.has(key) || !liveTables.some((table) => key.startsWith(`${table}.`)))
+}
+
+/** The settings in force with the tables of `next` that can be taken while it runs. */
+export const withLiveTables = (inForce: Settings, next: Settings): Settings => ({
+  ...inForce,
+  ...Object.fromEntries(liveTables.map((table) => [table, next[table]])),
+  session: { ...next.session, maxSessions: inForce.session.maxSessions }
+})
