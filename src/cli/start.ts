@@ -61,9 +61,11 @@ export const start = <R>(
     yield* Effect.logInfo(`data: ${directory}`)
     yield* Effect.logInfo(`anonymous clients: ${anonymousClients[settings.access.anonymous]} (access.anonymous)`)
     for (const { address, name, port, type } of broker.addresses) {
+      const isWebSocket = type === "ws" || type === "wss"
+      const path = isWebSocket ? settings.listeners.find((listener) => listener.name === name)?.path ?? "" : ""
       yield* Effect.logInfo(
         `listening: ${
-          address.startsWith("unix:") ? `${type} ${address}` : `${type}://${hostPort(address, port)}`
+          address.startsWith("unix:") ? `${type} ${address}` : `${type}://${hostPort(address, port)}${path}`
         } (listeners.${name})`
       )
     }

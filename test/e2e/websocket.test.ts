@@ -81,6 +81,9 @@ it("MQTT.js over WebSocket and TLS", async (context) => {
   assert.strictEqual((await client.arrived.next()).payload, "over tls")
 })
 
+it("the log says where it is", () =>
+  broker.logged(new RegExp(`listening: ws://127.0.0.1:${port}/mqtt \\(listeners.ws\\)`)))
+
 it("a path that is not there is refused, and the log says which one is", async () => {
   const [version] = versions
   if (version === undefined) return
