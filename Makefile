@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -41,6 +41,9 @@ test: $(READY) ## all tests on Bun; ARGS=test/router narrows them down
 
 test-deno: $(READY) ## the same tests on Deno
 	@$(DENO) run -A npm:vitest $(VITEST_OPTIONS) $(ARGS)
+
+test-crash: $(READY) ## 30 rounds of kill -9 under load; CRASH_SEED=7 runs one again
+	@CRASH_ROUNDS=$${CRASH_ROUNDS:-30} $(MAKE) --no-print-directory test ARGS=test/crash
 
 build: $(READY) ## the broker as one executable, dist/emqttd
 	@$(BUN) scripts/release/compile.ts

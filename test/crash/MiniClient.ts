@@ -1,0 +1,71 @@
+// An MQTT 5 client of the crash test: one connection, packets in and out as they are. What an exchange has come to is kept by whoever
+// uses it, as a device would keep it on its own disk.
+import { generate, type Packet, parser } from "mqtt-packet"
+import { connect, type Socket } from "node:net"
+
+export interface MiniOptions {
+  readonly clientId: string
+  /** Seconds; 0: a clean session. */
+  readonly expiry: number
+  /** Called in the order in which they come, the first ones before `connect` has resolved. */
+  readonly onPacket: (packet: Packet, client: MiniClient) => void
+}
+
+const patience = 20_000
+
+export class MiniClient {
+  sessionPresent = false
+  closed = false
+  readonly ended: Promise<void>
+  private readonly socket: Socket
+
+  private constructor(socket: Socket, onPacket: (packet: Packet) => void) {
+    this.socket = socket
+    const incoming = parser({ protocolVersion: 5 })
+    incoming.on("packet", onPacket)
+    socket.on("data", (chunk) => void incoming.parse(Buffer.from(chunk)))
+    this.ended = new Promise((resolve) =>
+      socket.once("close", () => {
+        this.closed = true
+        resolve()
+      })
+    )
+  }
+
+  static connect(port: number, { clientId, expiry, onPacket }: MiniOptions): Promise<MiniClient> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`${clientId}: no CONNACK`)), patience)
+      const socket = connect({ host: "127.0.0.1", port, noDelay: true })
+      socket.on("error", reject)
+      let accepted = false
+      const client = new MiniClient(socket, (packet) => {
+        if (accepted) return onPacket(packet, client)
+        clearTimeout(late)
+        if (packet.cmd !== "connack" || packet.reasonCode !== 0) {
+          return reject(new Error(`${clientId}: ${JSON.stringify(packet)}`))
+        }
+        accepted = true
+        client.sessionPresent = packet.sessionPresent
+        resolve(client)
+      })
+      socket.once("connect", () =>
+        client.send({
+          cmd: "connect",
+          protocolId: "MQTT",
+          protocolVersion: 5,
+          clean: expiry === 0,
+          keepalive: 0,
+          clientId,
+          properties: { sessionExpiryInterval: expiry }
+        }))
+    })
+  }
+
+  send(packet: Packet): void {
+    if (!this.closed) this.socket.write(generate(packet, { protocolVersion: 5 }))
+  }
+
+  drop(): void {
+    this.socket.destroy()
+  }
+}
