@@ -1,0 +1,126 @@
+// A store that takes no changes for a while (a full disk): who is refused, what goes on, and that it recovers by itself.
+import { Effect } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { type Engine, storeFailure } from "../../src/store/Engine.ts"
+import { openMemory } from "../../src/store/MemoryEngine.ts"
+import { publishBytes } from "../support/packets.ts"
+import { DurableBroker } from "../support/durableBroker.ts"
+
+let full = false
+let broker: DurableBroker
+
+const openFillable = Effect.map(openMemory, (engine): Engine => ({
+  description: "fillable",
+  highest: engine.highest,
+  commit: (changes, now) =>
+    Effect.suspend(() => full ? Effect.fail(storeFailure("full", "no space left")) : engine.commit(changes, now)),
+  readSessions: (after, limit) => engine.readSessions(after, limit),
+  readDeliveries: (session, after, limit) => engine.readDeliveries(session, after, limit),
+  readRetained: (after, limit) => engine.readRetained(after, limit),
+  tidy: engine.tidy,
+  stats: engine.stats
+}))
+
+beforeEach(async () => {
+  full = false
+  broker = new DurableBroker(
+    (settings) => ({ ...settings, store: { ...settings.store, retryIntervalMillis: 100 } }),
+    openFillable
+  )
+  await broker.start()
+})
+afterEach(() => broker.stop())
+
+describe("while the store is full", () => {
+  it("MQTT 5: PUBACK and PUBREC say 0x97, at first after the attempt, then at once; its subscriber goes on", async () => {
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 1)
+    const publisher = await broker.connect(5, { clientId: "p" })
+    full = true
+    publisher.send(publishBytes(5, 0x32, "q", { messageId: 1, payload: "attempt" }))
+    await publisher.receive("puback", { messageId: 1, reasonCode: 0x97 })
+    publisher.send(publishBytes(5, 0x34, "q", { messageId: 2, payload: "refused" }))
+    await publisher.receive("pubrec", { messageId: 2, reasonCode: 0x97 })
+    publisher.send(publishBytes(5, 0x33, "r", { messageId: 3, payload: "refused" }))
+    await publisher.receive("puback", { messageId: 3, reasonCode: 0x97 })
+    await publisher.publish("q", "zero")
+    await subscriber.receive("publish", { payload: "attempt" })
+    await subscriber.receive("publish", { payload: "zero" })
+    await subscriber.expectNothing()
+  })
+
+  it("QoS 2 out waits for the store, and goes when there is room", async () => {
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 2)
+    const publisher = await broker.connect(5, { clientId: "p" })
+    full = true
+    publisher.send(publishBytes(5, 0x34, "q", { messageId: 2, payload: "two" }))
+    await publisher.receive("pubrec", { messageId: 2, reasonCode: 0x97 })
+    await subscriber.expectNothing()
+    full = false
+    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "two", qos: 2, dup: false }))
+    // [MQTT5-4.3.3-9] the identifier of the refused one is free.
+    await publisher.publish("q", "again", { qos: 2, messageId: 2 })
+  })
+
+  it("3.1.1: no PUBACK, the connection is closed", async () => {
+    const subscriber = await broker.durable(4, "s")
+    await subscriber.subscribe("q", 1)
+    const waiting = await broker.connect(4, { clientId: "p1" })
+    const late = await broker.connect(4, { clientId: "p2" })
+    full = true
+    waiting.send(publishBytes(4, 0x32, "q", { messageId: 1, payload: "1" }))
+    await waiting.expectClosed()
+    late.send(publishBytes(4, 0x34, "q", { messageId: 1, payload: "2" }))
+    await late.expectClosed()
+  })
+
+  it("what needs no store goes on: clean sessions, QoS 1 and 2 between them", async () => {
+    const subscriber = await broker.connect(5, { clientId: "s" })
+    await subscriber.subscribe("q", 2)
+    const durable = await broker.durable(5, "d")
+    await durable.subscribe("other", 1)
+    const publisher = await broker.connect(5, { clientId: "p" })
+    full = true
+    publisher.send(publishBytes(5, 0x32, "other", { messageId: 1, payload: "1" }))
+    await publisher.receive("puback", { reasonCode: 0x97 })
+    await publisher.publish("q", "1", { qos: 1 })
+    await publisher.publish("q", "2", { qos: 2 })
+    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "1" }))
+    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "2" }))
+    const fresh = await broker.connect(5, { clientId: "fresh" })
+    expect(await fresh.subscribe("x", 1)).toBe(1)
+  })
+
+  it("no session can be kept: CONNACK 0x97; a SUBSCRIBE of a durable session ends with 0x97", async () => {
+    const durable = await broker.durable(5, "d")
+    full = true
+    durable.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "q", qos: 1 }] })
+    await durable.expectRefused(0x97)
+    const another = await broker.open(5)
+    another.sendConnect({ clientId: "n", clean: false, properties: { sessionExpiryInterval: 100 } })
+    await another.expectConnectRefused(0x97)
+    const older = await broker.open(4)
+    older.sendConnect({ clientId: "o", clean: false })
+    await older.expectConnectRefused(0x97, 3)
+  })
+
+  it("it recovers by itself: what was accepted is committed, and new messages are acknowledged", async () => {
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 1)
+    await subscriber.disconnect()
+    const publisher = await broker.connect(5, { clientId: "p" })
+    full = true
+    publisher.send(publishBytes(5, 0x32, "q", { messageId: 1, payload: "attempt" }))
+    await publisher.receive("puback", { reasonCode: 0x97 })
+    full = false
+    // The CONNACK of a durable session waits for the group that had failed.
+    const { journal } = broker.broker.services
+    while (journal.failing !== null) await publisher.ping()
+    await publisher.publish("q", "after", { qos: 1 })
+    const again = await broker.durable(5, "s")
+    await again.acknowledge(await again.receive("publish", { payload: "attempt" }))
+    await again.acknowledge(await again.receive("publish", { payload: "after" }))
+    expect(journal.counters.failures).toBeGreaterThan(0)
+  })
+})
