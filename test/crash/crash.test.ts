@@ -2,6 +2,7 @@
 // which is printed; `make test-crash` has 30.
 import { randomInt } from "node:crypto"
 import { describe, expect, it } from "vitest"
+import { missingPostgres, PostgresServer } from "../support/PostgresServer.ts"
 import { CrashRun, type Findings } from "./CrashRun.ts"
 
 const rounds = Number(process.env["CRASH_ROUNDS"] ?? 5)
@@ -34,6 +35,20 @@ describe(`kill -9 under load, seed ${seed}`, () => {
       expect(shown(findings), `seed ${seed}, kill ${run.kills}\n${run.log}`).toEqual(nothing)
     })
     expect(acknowledged).toBeGreaterThan(0)
+  })
+
+  it(`postgres: ${rounds} times, and nothing acknowledged is lost`, { timeout }, async (context) => {
+    if (missingPostgres !== undefined) return context.skip(missingPostgres)
+    const server = PostgresServer.start()
+    try {
+      const run = new CrashRun(seed, `[store]\nengine = "postgres"\nurl = "${server.url("crash")}"`)
+      const acknowledged = await crashing(run, rounds, (findings) => {
+        expect(shown(findings), `seed ${seed}, kill ${run.kills}\n${run.log}`).toEqual(nothing)
+      })
+      expect(acknowledged).toBeGreaterThan(0)
+    } finally {
+      server.stop()
+    }
   })
 
   it(`durability "memory": this test is able to fail`, { timeout }, async () => {
