@@ -11,6 +11,7 @@ import { logFormats, logLevels } from "../config/Settings.ts"
 import type { Assignment } from "../config/SettingsSource.ts"
 import { ctlCommand } from "./ctl/command.ts"
 import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
+import { storeCommand } from "./store/command.ts"
 
 const setting = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
@@ -119,6 +120,7 @@ const config = Command.make("config").pipe(
 )
 
 const ctl = ctlCommand(Effect.flatMap(base, settings))
+const store = storeCommand(Effect.flatMap(base, settings))
 
 const aclTest = Command.make("test", {
   client: setting("client", "ID", "Client id (none)"),
@@ -182,7 +184,7 @@ export const emqttd = base.pipe(
     { command: "emqttd config dump", description: "Print all settings" },
     { command: "emqttd ctl status", description: "Ask the node that runs here how it is" }
   ]),
-  Command.withSubcommands([check, config, acl, ctl])
+  Command.withSubcommands([check, config, acl, ctl, store])
 )
 
 /** The library's help, but for two slips: a subcommand is not needed everywhere, and a blank line is missing. */

@@ -7,12 +7,14 @@ import type { SqlError } from "effect/sql/SqlError"
 import {
   type Changes,
   type Engine,
+  type OpenEngine,
   type StoredDelivery,
   type StoredHighest,
   type StoredSession,
   type StoreFailure,
   storeFailure
 } from "../Engine.ts"
+import type { OpenReader, StoreReader } from "../StoreReader.ts"
 import { packGroup } from "../records/packGroup.ts"
 import { RecordReader } from "../records/RecordReader.ts"
 import { readDelivery, readMessage, readSession, readSubscription } from "../records/rows.ts"
@@ -209,6 +211,40 @@ const addressOf = (
   return { url: parsed.href, schema, name: `postgres://${host}${parsed.pathname}?schema=${schema}` }
 }
 
+const parse = (url: string) =>
+  Effect.suspend(() => {
+    const address = addressOf(url)
+    return address === undefined
+      ? Effect.fail(
+        storeFailure("other", "store.url: expected postgres://user:password@host:port/database?schema=name")
+      )
+      : Effect.succeed(address)
+  })
+
+const readHighest = (link: PgLink, schema: string) =>
+  link.use((connection) =>
+    Effect.map(
+      connection.query(`SELECT session::float8, message::float8, committed_at::float8 FROM ${schema}.highest`),
+      ({ rows: [row] }): StoredHighest => ({
+        session: Number(row?.["session"] ?? 0),
+        message: Number(row?.["message"] ?? 0),
+        committedAt: Number(row?.["committed_at"] ?? 0)
+      })
+    )
+  )
+
+const requireVersion = (connection: PgConnection, schema: string, name: string) =>
+  Effect.gen(function* () {
+    const { rows } = yield* connection.query(`SELECT version FROM ${schema}.highest`)
+    const version = Number(rows[0]?.["version"] ?? 0)
+    if (version > storeVersion) {
+      return yield* Effect.fail(storeFailure(
+        "newer_version",
+        `store ${name}: written by a newer emqttd (store version ${version}, this one knows ${storeVersion})`
+      ))
+    }
+  })
+
 const lockWithin = "3s"
 
 const prepareWriter =
@@ -244,37 +280,51 @@ const prepareWriter =
         for (const statement of statementsFor(schema)) yield* connection.query(statement)
         yield* connection.query("COMMIT")
       }
-      const { rows } = yield* connection.query(`SELECT version FROM ${schema}.highest`)
-      const version = Number(rows[0]?.["version"] ?? 0)
-      if (version > storeVersion) {
-        return yield* Effect.fail(storeFailure(
-          "newer_version",
-          `store ${name}: written by a newer emqttd (store version ${version}, this one knows ${storeVersion})`
-        ))
-      }
+      yield* requireVersion(connection, schema, name)
     })
 
-export const openPostgres = ({ durability, url }: PostgresOptions) =>
+export const openPostgres = ({ durability, url }: PostgresOptions): OpenEngine =>
   Effect.gen(function* () {
-    const address = addressOf(url)
-    if (address === undefined) {
-      return yield* Effect.fail(
-        storeFailure("other", "store.url: expected postgres://user:password@host:port/database?schema=name")
-      )
-    }
+    const address = yield* parse(url)
     const { name, schema } = address
     const writer = new PgLink({ url: address.url, name, prepare: prepareWriter(schema, name, durability) })
     const reader = new PgLink({ url: address.url, name, prepare: () => Effect.void })
     yield* Effect.addFinalizer(() => Effect.andThen(writer.drop(), reader.drop()))
-    const highest = yield* writer.use((connection) =>
-      Effect.map(
-        connection.query(`SELECT session::float8, message::float8, committed_at::float8 FROM ${schema}.highest`),
-        ({ rows: [row] }): StoredHighest => ({
-          session: Number(row?.["session"] ?? 0),
-          message: Number(row?.["message"] ?? 0),
-          committedAt: Number(row?.["committed_at"] ?? 0)
-        })
-      )
-    )
+    const highest = yield* readHighest(writer, schema)
     return new PostgresEngine(`postgres ${name}`, highest, schema, writer, reader)
+  })
+
+/** Looks at what was committed when it was opened, without the lock. */
+export const openPostgresReader = (url: string): OpenReader =>
+  Effect.gen(function* () {
+    const address = yield* parse(url)
+    const { name, schema } = address
+    const reader = new PgLink({
+      url: address.url,
+      name,
+      prepare: (connection) =>
+        Effect.gen(function* () {
+          const { rows } = yield* connection.query("SELECT to_regclass($1) IS NOT NULL AS there", [
+            PgTypes.text(`${schema}.highest`)
+          ])
+          if (rows[0]?.["there"] !== true) {
+            return yield* Effect.fail(storeFailure("other", `store ${name}: there is no store`))
+          }
+          yield* requireVersion(connection, schema, name)
+          yield* connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        })
+    })
+    yield* Effect.addFinalizer(() => reader.drop())
+    const engine = new PostgresEngine(`postgres ${name}`, yield* readHighest(reader, schema), schema, reader, reader)
+    const opened: StoreReader = {
+      description: engine.description,
+      highest: engine.highest,
+      damaged: [],
+      readSessions: (after, limit) => engine.readSessions(after, limit),
+      readDeliveries: (session, after, limit) => engine.readDeliveries(session, after, limit),
+      readRetained: (after, limit) => engine.readRetained(after, limit),
+      stats: engine.stats,
+      faults: Effect.succeed([])
+    }
+    return opened
   })

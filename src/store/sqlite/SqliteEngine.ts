@@ -9,6 +9,7 @@ import { threadUrl } from "../../platform/threadUrl.ts"
 import {
   type Changes,
   type Engine,
+  type OpenEngine,
   type StoredHighest,
   type StoreFailure,
   storeFailure,
@@ -147,7 +148,7 @@ const isHighest = (answer: Answer): answer is StoredHighest =>
   typeof answer === "object" && answer !== null && "committedAt" in answer
 
 /** The scope's end closes the database: what was committed is moved out of the log. */
-export const openSqlite = (options: SqliteOptions) =>
+export const openSqlite = (options: SqliteOptions): OpenEngine =>
   Effect.gen(function* () {
     const open: OpenOptions = {
       file: path.resolve(options.file),

@@ -3,12 +3,14 @@
 import { DatabaseSync } from "node:sqlite"
 import type { StoredHighest, StoreStats } from "../Engine.ts"
 import { applyGroup } from "./applyGroup.ts"
+import { countRows, pragma } from "./countRows.ts"
 import { StoreTrouble, troubleOf } from "./failures.ts"
 import type { OpenOptions } from "./protocol.ts"
 import { type Damage, type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
 import { salvage } from "./salvage.ts"
 import { prepareSchema } from "./schema.ts"
 import { Statements } from "./Statements.ts"
+import { takeLock } from "./takeLock.ts"
 
 export type Notice = (message: string, fields: Readonly<Record<string, string | number>>) => void
 
@@ -101,24 +103,11 @@ export class StoreFile {
     this.tidiedMessage = rows.length === unreferencedAtOnce ? last : 0
     this.database.exec(`PRAGMA incremental_vacuum(${vacuumPages})`)
     this.checkpoint()
-    return this.tidiedMessage !== 0 || this.pragma("freelist_count") > vacuumPages
+    return this.tidiedMessage !== 0 || pragma(this.statements, "freelist_count") > vacuumPages
   }
 
   stats(): StoreStats {
-    return this.guarded(() => this.count())
-  }
-
-  private count(): StoreStats {
-    const count = (sql: string): number => Number(this.statements.get(`SELECT ${sql} AS n`).get()?.["n"] ?? 0)
-    const inline = "(SELECT count(*) FROM delivery WHERE message IS NULL)"
-    return {
-      sessions: count("(SELECT count(*) FROM session)"),
-      subscriptions: count("(SELECT count(*) FROM subscription)"),
-      messages: count(`(SELECT count(*) FROM message) + ${inline}`),
-      deliveries: count("(SELECT count(*) FROM delivery)"),
-      retained: count("(SELECT count(*) FROM retained)"),
-      bytes: this.pragma("page_count") * this.pragma("page_size")
-    }
+    return this.guarded(() => countRows(this.statements))
   }
 
   get checkpointIsDue(): boolean {
@@ -140,10 +129,6 @@ export class StoreFile {
     } finally {
       this.lock.close()
     }
-  }
-
-  private pragma(name: string): number {
-    return Number(Object.values(this.statements.get(`PRAGMA ${name}`).get() ?? {})[0])
   }
 
   private prepare(): void {
@@ -256,22 +241,3 @@ const keyColumns = {
   awaiting_pubrel: ["session", "packet_identifier"],
   retained: ["topic"]
 } as const
-
-/** A transaction that never ends on a database of its own: the system releases it with the process, however that ends. */
-const takeLock = ({ file, name }: OpenOptions): DatabaseSync => {
-  let lock: DatabaseSync | undefined
-  try {
-    lock = new DatabaseSync(`${file}.lock`)
-    lock.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE")
-    return lock
-  } catch (error) {
-    lock?.close()
-    const trouble = troubleOf(name, error)
-    throw trouble.kind === "locked"
-      ? new StoreTrouble(
-        "locked",
-        `store ${name}: another emqttd uses it; stop that one or give this one another --data`
-      )
-      : trouble
-  }
-}

@@ -27,11 +27,7 @@ INSERT INTO highest VALUES(1, 0, 0, 0);
 const numberOf = (database: DatabaseSync, pragma: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0])
 
-/** The settings of a connection, and the tables where the database is new. */
-export const prepareSchema = (database: DatabaseSync, name: string, sync: boolean): void => {
-  const version = numberOf(database, "user_version")
-  const found = numberOf(database, "application_id")
-  const isNew = version === 0 && found === 0 && numberOf(database, "schema_version") === 0
+const requireVersion = (version: number, name: string): void => {
   if (version > storeVersion) {
     throw new StoreTrouble(
       "newer_version",
@@ -39,8 +35,23 @@ export const prepareSchema = (database: DatabaseSync, name: string, sync: boolea
         "start that version, or point --data at another folder"
     )
   }
-  if (!isNew && found !== applicationId) throw new StoreTrouble("other", `store ${name}: not a store of emqttd`)
+}
+
+/** Throws where it is none, or a newer one. */
+export const requireStore = (database: DatabaseSync, name: string): void => {
+  if (numberOf(database, "application_id") !== applicationId) {
+    throw new StoreTrouble("other", `store ${name}: not a store of emqttd`)
+  }
+  requireVersion(numberOf(database, "user_version"), name)
+}
+
+/** The settings of a connection, and the tables where the database is new. */
+export const prepareSchema = (database: DatabaseSync, name: string, sync: boolean): void => {
+  const version = numberOf(database, "user_version")
+  const found = numberOf(database, "application_id")
+  const isNew = version === 0 && found === 0 && numberOf(database, "schema_version") === 0
   if (isNew) database.exec("PRAGMA auto_vacuum = INCREMENTAL")
+  else requireStore(database, name)
   database.exec("PRAGMA journal_mode = WAL")
   // In WAL mode NORMAL loses the last commits in a power cut, but damages nothing.
   database.exec(`PRAGMA synchronous = ${sync ? "FULL" : "NORMAL"}`)
