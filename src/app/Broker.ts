@@ -1,7 +1,10 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Clock, Data, Deferred, Effect, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
+import type { InForce } from "../access/rules/Authorization.ts"
+import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
 import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
@@ -93,6 +96,7 @@ export class Broker {
     if (adminSocket !== undefined) {
       yield* Effect.mapError(claimAdminSocket(adminSocket, settings.node.dataDir), adminFailed)
     }
+    const rules: InForce = { authorization: yield* Effect.mapError(readRules(settings), rulesInvalid) }
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
     const sink: LogSink = yield* logSink
@@ -150,6 +154,7 @@ export class Broker {
     const arena = new Arena(output)
     const services: Services = {
       settings,
+      rules,
       scheduler,
       wheel,
       arena,
@@ -212,6 +217,13 @@ export class Broker {
   /** Of the supervisors below the root at most `limit` children each. */
   tree(limit = Infinity): TreeNode {
     return this.root.tree(limit)
+  }
+
+  /** The files of [authorization] anew: they hold from the next packet on. With a fault in them the old rules stay. */
+  get reloadRules(): Effect.Effect<void, RulesInvalid> {
+    return Effect.map(readRules(this.settings), (authorization) => {
+      this.services.rules.authorization = authorization
+    })
   }
 
   get isClosing(): boolean {
@@ -292,6 +304,11 @@ const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =
   new BrokerStartFailed({ message, exitCode })
 
 const storeFailed = ({ message }: StoreFailure): BrokerStartFailed => new BrokerStartFailed({ message, exitCode: 74 })
+
+const readRules = (settings: Settings) => loadRules(settings.authorization).pipe(Effect.provide(NodeFileSystem.layer))
+
+const rulesInvalid = ({ exitCode, message }: RulesInvalid): BrokerStartFailed =>
+  new BrokerStartFailed({ message, exitCode })
 
 const adminFailed = ({ message }: AdminSocketUnusable): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode: 74 })

@@ -1,6 +1,7 @@
 // One client socket: bytes in, packets checked and handed on, answers and deliveries out, keep alive. The platform pushes
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
+import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
 import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
@@ -21,14 +22,17 @@ import { mountSubscribe, mountUnsubscribe } from "../session/mountpoint.ts"
 import { admit } from "./admission.ts"
 import { ChunkMailbox } from "./ChunkMailbox.ts"
 import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
-import { acceptance, expiryOfInterval, judgeFirstByte, type Refusal, type Terms } from "./handshake.ts"
+import { acceptance, judgeFirstByte, type Refusal, type Terms } from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
-import { type Ending, Phase, withoutDisconnect } from "./Phase.ts"
+import { permitted, subjectOf } from "./permitted.ts"
+import { type Ending, endingOf, Phase, withoutDisconnect } from "./Phase.ts"
 
 /** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
 const framesPerTurn = 512
 /** A client that does not take its last bytes is cut off after this time, ms. */
 const lingerMillis = 5_000
+
+const noSubject = nobodyKnown("")
 
 /** Never pushed to: what an empty lane stands on. */
 const noEvents: Array<LinkEvent> = []
@@ -52,6 +56,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   aliases: OutgoingAliases | undefined = undefined
   clientId = ""
   mountpoint = ""
+  subject: Subject = noSubject
   private readonly socket: TcpSocket
   readonly services: Services
   private readonly sessions: Sessions
@@ -224,7 +229,7 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.session?.command({
           _tag: "Subscribe",
           link: this,
-          packet: mountSubscribe(this.services.settings, this.mountpoint, packet)
+          packet: permitted(mountSubscribe(this.services.settings, this.mountpoint, packet), this, this.incoming)
         })
       case "Unsubscribe":
         this.phase = Phase.Waiting
@@ -266,6 +271,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const { connect, mountpoint, terms } = answer
     this.clientId = terms.clientId
     this.mountpoint = mountpoint
+    this.subject = subjectOf(connect, terms.clientId, this.socket, this.owner.settings.name)
     this.connect = connect
     this.terms = terms
     this.receiveMaximum = connect.receiveMaximum
@@ -369,15 +375,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private onDisconnect(packet: Disconnect): void {
-    const interval = packet.sessionExpiryInterval
-    if (interval !== undefined && interval > 0 && this.endsWithSession) {
-      // Section 3.14.2.2.2: a session that was to end with its connection cannot be kept now
-      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2.2.2", "session expiry above 0 after 0 in CONNECT")
-    }
-    this.ending = {
-      publishWill: packet.reasonCode !== ReasonCode.NormalDisconnection, // [MQTT-3.14.4-3] [MQTT5-3.14.4-3]
-      expiryMillis: interval === undefined ? undefined : expiryOfInterval(this.services.settings, interval)
-    }
+    this.ending = endingOf(this.services.settings, packet, this.endsWithSession)
     this.finish()
   }
 

@@ -1,6 +1,8 @@
 // The receiving half of a connection: decodes each PUBLISH, judges it, hands it on and acknowledges it; keeps QoS 2 to once.
 // Plain code, owned by one Connection and called inside its turn. Invariant: acknowledgements leave in the order of the packets
 // that they answer [MQTT-4.6.0-2] [MQTT-4.6.0-3], and a refused message is neither delivered nor retained.
+import type { Permissions } from "../access/rules/Permissions.ts"
+import type { Decision, Subject } from "../access/rules/Rule.ts"
 import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import type { FrameReader } from "../mqtt/FrameReader.ts"
 import type { Message } from "../mqtt/Message.ts"
@@ -15,16 +17,19 @@ import { mountedMessage } from "../session/mountpoint.ts"
 import { publish, type Services } from "../session/Services.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import { AnswerGate } from "./AnswerGate.ts"
+import { permissionsOf } from "./permitted.ts"
 
 /** Whoever publishes: its connection. */
 export interface Publisher {
   readonly outlet: Outlet
   readonly version: ProtocolVersion
   readonly clientId: string
+  readonly subject: Subject
   readonly mountpoint: string
 }
 
 export class Incoming {
+  readonly permissions: Permissions
   private readonly gate: AnswerGate
   private readonly journal: Journal
   /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
@@ -43,6 +48,7 @@ export class Incoming {
   constructor(services: Services, session: SessionHandle, link: Publisher & Waiter) {
     this.gate = new AnswerGate(services.journal, link)
     this.journal = services.journal
+    this.permissions = permissionsOf({ services, subject: link.subject })
     this.services = services
     this.session = session
     this.outlet = link.outlet
@@ -68,7 +74,7 @@ export class Incoming {
     // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
     if (qos === 0) {
       services.counters.messages_received_qos0_total++
-      if (this.version !== 5 || this.refusal(message) === 0) publish(services, message)
+      if (this.allows(message) && (this.version !== 5 || this.refusal(message) === 0)) publish(services, message)
     } else if (qos === 1) {
       services.counters.messages_received_qos1_total++
       // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
@@ -134,6 +140,8 @@ export class Incoming {
 
   /** Publishes, unless it is refused; the reason code for PUBACK or PUBREC. */
   private accept(message: Message): number {
+    // MQTT 5 is told; the older versions have no way to say it
+    if (!this.allows(message)) return ReasonCode.NotAuthorized
     if (this.journal.failing !== null && this.needsStore(message)) {
       this.services.counters.messages_refused_total++
       this.services.counters.quota_exceeded_total++
@@ -142,6 +150,20 @@ export class Incoming {
     const refused = this.version === 5 ? this.refusal(message) : 0
     if (refused !== 0) return refused
     return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
+  }
+
+  private allows(message: Message): boolean {
+    const decision = this.permissions.publish(message.topic, message.qos, message.retain)
+    return decision.allowed || this.deny(message, decision)
+  }
+
+  /** False; or it throws, where a denied PUBLISH ends the connection. */
+  private deny(message: Message, { by }: Decision): false {
+    const { counters, log, settings } = this.services
+    counters.messages_denied_total++
+    log.warning("message denied", { client_id: this.clientId, topic: message.topic, by })
+    if (settings.authorization.denyAction === "ignore") return false
+    throw new ProtocolError(ReasonCode.NotAuthorized, "authorization.deny_action", "not authorized to publish this")
   }
 
   /** Why a well-formed PUBLISH of an MQTT 5 client is not taken; 0: it is. */

@@ -1,4 +1,9 @@
 // Where a connection stands between accept and close, and how it may end.
+import type { Settings } from "../config/Settings.ts"
+import type { Disconnect } from "../mqtt/Packet.ts"
+import { ProtocolError } from "../mqtt/ProtocolError.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { expiryOfInterval } from "./handshake.ts"
 
 /** Frames are read in AwaitingConnect and Connected; in Opening and Waiting the answer of the session is awaited. */
 export const Phase = { AwaitingConnect: 0, Opening: 1, Connected: 2, Waiting: 3, Closed: 4 } as const
@@ -12,3 +17,16 @@ export interface Ending {
 }
 
 export const withoutDisconnect: Ending = { publishWill: true, expiryMillis: undefined }
+
+/** What DISCONNECT says. `endsWithSession`: the session was to end with this connection. Throws ProtocolError. */
+export const endingOf = (settings: Settings, packet: Disconnect, endsWithSession: boolean): Ending => {
+  const interval = packet.sessionExpiryInterval
+  if (interval !== undefined && interval > 0 && endsWithSession) {
+    // Section 3.14.2.2.2: a session that was to end with its connection cannot be kept now
+    throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-3.14.2.2.2", "session expiry above 0 after 0 in CONNECT")
+  }
+  return {
+    publishWill: packet.reasonCode !== ReasonCode.NormalDisconnection, // [MQTT-3.14.4-3] [MQTT5-3.14.4-3]
+    expiryMillis: interval === undefined ? undefined : expiryOfInterval(settings, interval)
+  }
+}

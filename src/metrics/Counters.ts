@@ -38,6 +38,8 @@ export class Counters {
   messages_no_subscribers_total = 0
   /** Well-formed, but neither delivered nor retained: payload format, retained limits. */
   messages_refused_total = 0
+  /** By the access rules: neither delivered nor retained. */
+  messages_denied_total = 0
   /** QoS 2 PUBLISH packets that came again and were not published again. */
   messages_duplicate_total = 0
 
@@ -63,7 +65,10 @@ export class Counters {
   sessions_crashed_total = 0
   sessions_refused_total = 0
   subscriptions_refused_total = 0
+  /** By the access rules, among the refused. */
+  subscriptions_denied_total = 0
   wills_published_total = 0
+  wills_denied_total = 0
   router_restarts_total = 0
 
   snapshot(): Readonly<Record<string, number>> {

@@ -70,6 +70,8 @@ export interface SubscriptionRequest {
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   readonly retainHandling: 0 | 1 | 2
+  /** Set by the connection: its access rules deny it, and it is answered so. */
+  readonly denied?: true
 }
 
 export interface Subscribe {

@@ -1,5 +1,6 @@
 // What a connection and its session say to each other, and what each sees of the other. Declared on the session's floor, so that
 // the connection above can implement it; beside these messages a session only appends bytes to the connection's outlet.
+import type { Subject } from "../access/rules/Rule.ts"
 import type { Connect, ProtocolVersion, Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
@@ -18,6 +19,8 @@ export type LinkEvent =
 export interface ClientLink {
   /** With the limits of its listener's zone: a session that it makes keeps them. */
   readonly services: Services
+  /** Who it is to the access rules. */
+  readonly subject: Subject
   readonly version: ProtocolVersion
   /** What is taken away from the topics that the client is sent; "" is nothing. */
   readonly mountpoint: string

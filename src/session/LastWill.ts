@@ -1,6 +1,8 @@
 // The Will Message of one session: kept while the client is connected, published when the connection ends without a
 // DISCONNECT 0x00, after the Will Delay Interval or when the session ends, whichever is first. Plain state of one Session.
 // Invariant: a will is published at most once, and never after it was cancelled.
+import { Permissions } from "../access/rules/Permissions.ts"
+import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import { Message } from "../mqtt/Message.ts"
 import type { Will } from "../mqtt/Packet.ts"
 import { Shape } from "../mqtt/publishLayout.ts"
@@ -20,8 +22,12 @@ export class LastWill {
 
   private packet: Uint8Array | undefined
 
-  constructor(will: Will) {
+  private readonly subject: Subject | undefined
+
+  /** `subject`: whose it is, for the access rules; undefined: nothing is known but the client id. */
+  constructor(will: Will, subject: Subject | undefined) {
     this.will = will
+    this.subject = subject
   }
 
   /** From the store; it is due when it was. */
@@ -29,7 +35,10 @@ export class LastWill {
     const shape = willShape(row.packet)
     const message = messageOf({ packet: row.packet, shape, publisher: "", receivedAt: 0, expiresAt: 0 }, topics)
     const { payload, properties, qos, retain, topic } = message
-    const will = new LastWill({ topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds })
+    const will = new LastWill(
+      { topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds },
+      undefined
+    )
     will.packet = row.packet
     will.dueAt = row.dueAt
     return will
@@ -64,6 +73,14 @@ export class LastWill {
     if (will === undefined) return
     this.will = undefined
     this.dueAt = Infinity
+    // The rules of now, not those of its CONNECT.
+    const permissions = new Permissions(services.rules, this.subject ?? nobodyKnown(clientId), 0)
+    const { allowed, by } = permissions.publish(will.topic, will.qos, will.retain)
+    if (!allowed) {
+      services.counters.wills_denied_total++
+      services.log.warning("will denied", { client_id: clientId, topic: will.topic, by })
+      return
+    }
     services.counters.wills_published_total++
     publish(
       services,

@@ -27,6 +27,7 @@ export const judgeSubscription = (
   if (parsed.group !== undefined && !connection.sharedAvailable) return ReasonCode.SharedSubscriptionsNotSupported
   // [MQTT-3.8.3-2]
   if (hasWildcard(parsed.filter) && !connection.wildcardAvailable) return ReasonCode.WildcardSubscriptionsNotSupported
+  if (request.denied === true) return ReasonCode.NotAuthorized
   return {
     topicFilter,
     filter: parsed.filter,

@@ -81,6 +81,16 @@ export interface Subject {
   readonly superuser: boolean
 }
 
+/** A client of which only the client id is left. */
+export const nobodyKnown = (clientId: string): Subject => ({
+  clientId,
+  userName: undefined,
+  address: undefined,
+  listener: undefined,
+  certificateName: undefined,
+  superuser: false
+})
+
 /** The answer and who gave it. One object a rule: asking makes none. */
 export interface Decision {
   readonly allowed: boolean
