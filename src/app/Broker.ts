@@ -219,9 +219,9 @@ export class Broker {
     return this.root.tree(limit)
   }
 
-  /** The files of [authorization] anew: they hold from the next packet on. With a fault in them the old rules stay. */
-  get reloadRules(): Effect.Effect<void, RulesInvalid> {
-    return Effect.map(readRules(this.settings), (authorization) => {
+  /** Reads the files of rules anew: they hold from the next packet on. With a fault in them the rules from before stay. */
+  reloadRules(settings: Settings = this.settings): Effect.Effect<void, RulesInvalid> {
+    return Effect.map(readRules(settings), (authorization) => {
       this.services.rules.authorization = authorization
     })
   }
