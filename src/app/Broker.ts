@@ -231,12 +231,16 @@ export class Broker {
   }
 
   /**
-   * Takes new settings while it runs: listeners, zones and what holds for the next client. Nothing is lost by it: what cannot be
-   * changed stays and is named in the log.
+   * Takes new settings while it runs: access rules, listeners, zones and what holds for the next client. Nothing is lost by it: what
+   * cannot be changed stays and is named in the log.
    */
   reload(next: Settings): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { log } = this.services
+      yield* Effect.catch(
+        this.reloadRules(next),
+        ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
+      )
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
       const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
       log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })

@@ -206,6 +206,28 @@ describe("Broker.reloadRules", () => {
     await broker.stop()
   })
 
+  it("Broker.reload takes them from where the new settings say; a fault is told and changes nothing", async () => {
+    const broker = await startWith(`{deny, all, publish, ["a"]}.\n`)
+    const client = await broker.connect(5)
+    const published = async (reasonCode: number) => {
+      const messageId = client.nextPacketIdentifier()
+      client.send({ cmd: "publish", topic: "a", payload: "x", qos: 1, messageId, dup: false, retain: false })
+      await client.receive("puback", { reasonCode })
+    }
+    await published(0x87)
+    const { settings } = broker.broker.services
+    const reloadFrom = (sources: Settings["authorization"]["sources"]) =>
+      Effect.runPromise(broker.broker.reload({ ...settings, authorization: { ...settings.authorization, sources } }))
+    await reloadFrom([])
+    await published(0x10)
+    await reloadFrom([{ type: "mosquitto", path: path.join(directory, "none") }])
+    await published(0x10)
+    expect(broker.lines.join("\n")).toContain("no such file (authorization.sources)")
+    await reloadFrom(settings.authorization.sources)
+    await published(0x87)
+    await broker.stop()
+  })
+
   it("a broker whose rules have faults does not start", async () => {
     await expect(startWith("{allow, al}.\n{deny}.\n")).rejects.toThrow(`${file}:1: expected`)
     expect(defaultSettings.authorization.sources).toEqual([{ type: "default", path: "" }])
