@@ -5,6 +5,7 @@ import { Data, Effect, type Scope } from "effect"
 import * as path from "node:path"
 import type { Settings } from "../config/Settings.ts"
 import {
+  hasSocketFiles,
   type HttpSocketFailed,
   probeSocket,
   removeSocket,
@@ -18,7 +19,7 @@ export class AdminSocketUnusable extends Data.TaggedError("AdminSocketUnusable")
 
 /** Where the node listens for its administrator: relative paths start in the data directory. Undefined: nowhere. */
 export const adminSocketPath = ({ admin, node }: Settings): string | undefined =>
-  admin.socket === "" ? undefined : path.resolve(node.dataDir, admin.socket)
+  admin.socket === "" || !hasSocketFiles ? undefined : path.resolve(node.dataDir, admin.socket)
 
 const unusable = ({ message }: HttpSocketFailed) =>
   new AdminSocketUnusable({

@@ -3,10 +3,13 @@
  * opened by its owner alone; a request's body is never held beyond its bound; the end of the scope removes the file.
  */
 import { Data, Effect, type Scope } from "effect"
-import { chmodSync, rmSync } from "node:fs"
+import { chmodSync, lstatSync, rmSync } from "node:fs"
 import { createServer, type IncomingMessage, request as requestHttp, type Server, type ServerResponse } from "node:http"
 import { connect } from "node:net"
 import { isMainThread } from "node:worker_threads"
+
+/** Windows has named pipes instead, which neither runtime opens by a file's path. */
+export const hasSocketFiles = process.platform !== "win32"
 
 export type WebHandler = (request: Request) => Promise<Response>
 
@@ -60,10 +63,15 @@ export const probeSocket = (path: string): Effect.Effect<"nothing" | "stale" | "
     socket.once("error", (error) => {
       const code = codeOf(error)
       if (code === "ENOENT") return resume(Effect.succeed("nothing"))
-      resume(code === "ECONNREFUSED" ? Effect.succeed("stale") : Effect.fail(new HttpSocketFailed({ path, code })))
+      // A file that is no socket refuses the connection just as well, and is somebody's.
+      const isLeft = code === "ECONNREFUSED" && isSocket(path)
+      if (isLeft) return resume(Effect.succeed("stale"))
+      resume(Effect.fail(new HttpSocketFailed({ path, code: code === "ECONNREFUSED" ? "ENOTSOCK" : code })))
     })
     return Effect.sync(() => socket.destroy())
   })
+
+const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
 
 export const removeSocket = (path: string): Effect.Effect<void, HttpSocketFailed> =>
   Effect.try({

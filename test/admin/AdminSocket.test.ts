@@ -207,6 +207,14 @@ describe("the socket file", () => {
     })
   })
 
+  it("a file that is no socket is somebody's: left as it is, and said", async () => {
+    const file = path.join(directory, "precious")
+    fs.writeFileSync(file, "keep me")
+    const { message } = await failureOf("precious")
+    assert.match(message, /^admin socket .*precious: it is not a socket; /)
+    assert.strictEqual(fs.readFileSync(file, "utf8"), "keep me")
+  })
+
   it("a path that is too long: one clear line", async () => {
     const { exitCode, message } = await failureOf("x".repeat(120))
     assert.strictEqual(exitCode, 74)

@@ -47,12 +47,21 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
   const tree = Command.make("tree", { limit }, ({ limit }) =>
     Effect.gen(function* () {
       yield* (yield* questions).tree(yield* target, Option.getOrUndefined(limit))
-    })).pipe(Command.withDescription("The supervision tree: what runs, what was restarted and how often"))
+    })).pipe(
+      Command.withDescription("The supervision tree: what runs, what was restarted and how often"),
+      Command.withExamples([
+        { command: "emqttd ctl tree", description: "Of many sessions and connections the first ten" },
+        { command: "emqttd ctl tree --limit 0", description: "The parts alone" }
+      ])
+    )
 
   const counters = Command.make("counters", {}, () =>
     Effect.gen(function* () {
       yield* (yield* questions).counters(yield* target)
-    })).pipe(Command.withDescription("What was counted since the start, one a line"))
+    })).pipe(
+      Command.withDescription("What was counted since the start, one a line"),
+      Command.withExamples([{ command: "emqttd ctl counters | grep dropped", description: "What was lost, and why" }])
+    )
 
   const listenersList = Command.make("list", {}, () =>
     Effect.gen(function* () {
@@ -82,7 +91,13 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
   const clientsList = Command.make("list", { limit }, ({ limit }) =>
     Effect.gen(function* () {
       yield* (yield* questions).clientsList(yield* target, Option.getOrUndefined(limit))
-    })).pipe(Command.withDescription("The connected clients"))
+    })).pipe(
+      Command.withDescription("The connected clients: who, from where, and how many messages they are owed"),
+      Command.withExamples([
+        { command: "emqttd ctl clients list", description: "The first thousand" },
+        { command: "emqttd ctl clients list --limit 10000 --json", description: "For a program" }
+      ])
+    )
 
   const clientsKick = Command.make("kick", {
     clientId: Argument.String("client-id").pipe(Argument.withDescription("Whose connection is to end"))
@@ -105,7 +120,8 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
       { command: "emqttd ctl status", description: "Is it well, and how many are connected" },
       { command: "emqttd ctl status --data /var/lib/emqttd", description: "The node with that data directory" },
       { command: "emqttd ctl clients list --limit 20 --json", description: "For a program" },
-      { command: "emqttd ctl clients kick meter-17", description: "End one client's connection" }
+      { command: "emqttd ctl clients kick meter-17", description: "End one client's connection" },
+      { command: "emqttd ctl listeners stop ws", description: "Close a door until it is opened again" }
     ]),
     Command.withSubcommands([status, tree, listeners, clients, counters])
   )

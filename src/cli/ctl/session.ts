@@ -19,7 +19,7 @@ const patienceMillis = 10_000
 export const socketOf = (settings: Settings): Effect.Effect<string, ExitWith> => {
   const path = adminSocketPath(settings)
   return path === undefined
-    ? exitWith(ExitCode.Unavailable, [`emqttd: these settings give the node no socket (admin.socket = "")`])
+    ? exitWith(ExitCode.Unavailable, [`emqttd: these settings give the node no socket (admin.socket = "", or Windows)`])
     : Effect.succeed(path)
 }
 
