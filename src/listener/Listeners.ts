@@ -61,6 +61,8 @@ export class Listeners {
   private readonly oneAtATime = Semaphore.makeUnsafe(1)
   private settings: Settings
   private readonly running = new Map<string, Running>()
+  /** By hand. */
+  private readonly stopped = new Set<string>()
 
   private constructor(options: ListenersOptions) {
     this.options = options
@@ -141,14 +143,19 @@ export class Listeners {
     return this.exclusively(Effect.suspend(() => {
       if (this.running.has(name)) return Effect.succeed(false)
       const settings = this.bounded(this.settings).find((one) => one.name === name)
-      return settings === undefined ? Effect.fail(unknownListener(name)) : Effect.as(this.begin(settings), true)
+      if (settings === undefined) return Effect.fail(unknownListener(name))
+      this.stopped.delete(name)
+      return Effect.as(this.openOne(settings), true)
     }))
   }
 
   /** Closes one by its name; its clients are told 0x98 Administrative action. False: it is not open. */
   stop(name: string): Effect.Effect<boolean, ListenerFailed> {
     return this.exclusively(Effect.suspend(() => {
-      if (this.running.has(name)) return Effect.as(this.end(name), true)
+      if (this.running.has(name)) {
+        this.stopped.add(name)
+        return Effect.as(this.end(name), true)
+      }
       return this.configured.some((one) => one.name === name)
         ? Effect.succeed(false)
         : Effect.fail(unknownListener(name))
@@ -169,11 +176,12 @@ export class Listeners {
         if (!wanted.some((one) => one.name === name)) yield* this.end(name)
       }
       for (const one of wanted) {
-        const former = before.listeners.find(({ name }) => name === one.name)
+        const [former, now] = [before, settings].map(({ listeners }) => listeners.find(({ name }) => name === one.name))
         const running = this.running.get(one.name)
         // One that was stopped by hand stays stopped until something of it is changed.
-        if (running === undefined && former?.enabled === true && sameDoor(former, one)) continue
-        const change = running === undefined ? this.begin(one) : this.change(running, one)
+        if (this.stopped.has(one.name) && sameDoor(former, now)) continue
+        this.stopped.delete(one.name)
+        const change = running === undefined ? this.openOne(one) : this.change(running, one)
         yield* Effect.catch(change, (failure) =>
           Effect.sync(() => {
             failed.push(one.name)
@@ -261,6 +269,18 @@ export class Listeners {
     })
     this.running.set(settings.name, { listener, supervisor, scope, transport, bound, boundScope })
   })
+
+  private openOne(settings: ListenerSettings): Effect.Effect<void, ListenerFailed> {
+    return Effect.tap(this.begin(settings), () =>
+      Effect.sync(() => {
+        const bound = this.running.get(settings.name)?.bound
+        this.options.services.log.info("listener opened", {
+          listener: settings.name,
+          address: bound?.address,
+          port: bound?.port
+        })
+      }))
+  }
 
   private readonly end = Effect.fnUntraced({ self: this }, function* (this: Listeners, name: string) {
     const running = this.running.get(name)

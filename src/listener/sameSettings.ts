@@ -21,4 +21,5 @@ const tied = (settings: ListenerSettings): string =>
 /** The socket that is listened on can stay. */
 export const sameAddress = (a: ListenerSettings, b: ListenerSettings): boolean => tied(a) === tied(b)
 
-export const sameDoor = (a: ListenerSettings, b: ListenerSettings): boolean => JSON.stringify(a) === JSON.stringify(b)
+export const sameDoor = (a: ListenerSettings | undefined, b: ListenerSettings | undefined): boolean =>
+  JSON.stringify(a) === JSON.stringify(b)

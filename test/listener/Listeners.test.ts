@@ -155,6 +155,21 @@ describe("a reload", () => {
     assert.include(inner.lines, `settings read again {"not_changed":"a"}`)
   })
 
+  it("tries again what failed before; what was stopped by hand stays stopped until it is changed", async () => {
+    const other = createServer()
+    const path = join(folder, "taken.sock")
+    await new Promise<void>((resolve) => other.listen(path, resolve))
+    const wanted = [listener("a"), listener("b"), listener("c", { address: `unix:${path}` })]
+    await reload(wanted)
+    assert.strictEqual(status("c")?.status, "stopped")
+    await new Promise((resolve) => other.close(resolve))
+    await Effect.runPromise(inner.broker.doors.stop("a"))
+    await reload(wanted)
+    assert.deepStrictEqual(["a", "c"].map((name) => status(name)?.status), ["stopped", "running"])
+    await reload([listener("a", { maxConnections: 5 }), ...wanted.slice(1)])
+    assert.strictEqual(status("a")?.status, "running")
+  })
+
   it("names what needs a restart", async () => {
     await reload(settings.listeners, {
       router: { ...settings.router, topicCache: 1024 },
