@@ -45,8 +45,9 @@ test-deno: $(READY) ## the same tests on Deno
 test-crash: $(READY) ## 30 rounds of kill -9 under load; CRASH_SEED=7 runs one again
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-30} $(MAKE) --no-print-directory test ARGS=test/crash
 
-build: $(READY) ## the broker as one executable, dist/emqttd
+build: $(READY) ## the broker as one executable, dist/emqttd, and its papers
 	@$(BUN) scripts/release/compile.ts
+	@$(BUN) scripts/release/papers.ts
 
 test-binary: build ## the end-to-end tests on that executable
 	@EMQTTD_BINARY=dist/emqttd $(MAKE) --no-print-directory test ARGS="test/e2e test/cli test/release $(ARGS)"

@@ -41,11 +41,13 @@ export const papers = async (): Promise<ReadonlyArray<Paper>> => {
   ]
 }
 
-if (import.meta.main) {
-  for (const [name, content] of await papers()) {
+/** Into dist/papers, where packaging/Dockerfile looks for them. */
+export const writePapers = (all: ReadonlyArray<Paper>): void => {
+  for (const [name, content] of all) {
     const file = path.join(root, "dist/papers", name)
     fs.mkdirSync(path.dirname(file), { recursive: true })
     fs.writeFileSync(file, content)
   }
-  console.log("dist/papers")
 }
+
+if (import.meta.main) writePapers(await papers())

@@ -8,8 +8,10 @@ import { bundledPackages } from "./bundled.ts"
 import { checksumsOf } from "./checksums.ts"
 import { compile, root } from "./compile.ts"
 import { executableKind } from "./executableKind.ts"
+import { formulaOf } from "./formula.ts"
 import { licencesOf } from "./licences.ts"
-import { papers } from "./papers.ts"
+import { writePackages } from "./packages.ts"
+import { papers, writePapers } from "./papers.ts"
 import { bunVersion, runtimeOf } from "./runtimes.ts"
 import { sbomOf } from "./sbom.ts"
 import { executableName, type Target, targets } from "./targets.ts"
@@ -37,11 +39,21 @@ export const build = (target: Target): string => {
   return outfile
 }
 
+/** A .deb and an .rpm for those whose C library is glibc. */
+const linuxPackages = async (target: Target): Promise<void> => {
+  if (target.name !== "linux-x64" && target.name !== "linux-arm64") return
+  const executable = path.join(root, "dist/targets", target.name, executableName(target))
+  for (const file of await writePackages(executable, target.kind.architecture, folder)) {
+    console.log(path.basename(file))
+  }
+}
+
 const release = async (chosen: ReadonlyArray<Target>): Promise<void> => {
   fs.rmSync(folder, { recursive: true, force: true })
   fs.mkdirSync(folder, { recursive: true })
   const packages = bundledPackages()
   const accompanying = await papers()
+  writePapers(accompanying)
   for (const target of chosen) {
     writeArchive(target, version, { executable: build(target), papers: accompanying }, folder)
     console.log(`${archiveName(target, version)}: ${target.kind.format} ${target.kind.architecture}`)
@@ -56,6 +68,10 @@ const release = async (chosen: ReadonlyArray<Target>): Promise<void> => {
   }, packages)
   fs.writeFileSync(path.join(folder, `emqttd-${version}.cdx.json`), JSON.stringify(sbom, null, 2) + "\n")
   fs.writeFileSync(path.join(folder, "THIRD-PARTY-LICENSES"), licencesOf(bunVersion, packages))
+  const formula = formulaOf(version, checksumsOf(folder))
+  if (formula !== undefined) fs.writeFileSync(path.join(folder, "emqttd.rb"), formula)
+  for (const target of chosen) await linuxPackages(target)
+  fs.copyFileSync(path.join(root, "scripts/install.sh"), path.join(folder, "install.sh"))
   fs.writeFileSync(path.join(folder, "SHA256SUMS"), checksumsOf(folder))
   console.log(read("dist/release/SHA256SUMS").trimEnd())
 }

@@ -25,10 +25,10 @@ afterEach(async () => {
 const binary = brokerBinary ?? ""
 
 /** Its stderr until it says that it is ready. */
-const started = (args: ReadonlyArray<string>): Promise<string> =>
+const started = (args: ReadonlyArray<string>, env: { readonly [name: string]: string } = {}): Promise<string> =>
   new Promise((resolve, reject) => {
     let text = ""
-    child = spawn(binary, args, { cwd: folder, env: {}, stdio: ["ignore", "pipe", "pipe"] })
+    child = spawn(binary, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] })
     child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk
       if (text.includes("is ready")) resolve(text)
@@ -60,6 +60,19 @@ describe("the compiled broker in an empty folder with an empty environment", () 
     fs.writeFileSync(path.join(folder, "first.ts"), 'console.log("preloaded")\n')
     const { status, stderr, stdout } = spawnSync(binary, ["check"], { cwd: folder, env: {}, encoding: "utf8" })
     assert.deepStrictEqual({ status, stderr, stdout }, { status: 0, stderr: "", stdout: "ok: no file, the defaults\n" })
+  })
+
+  it("the container's health check: exit 0 while it runs, 69 when it does not, told where by the environment alone", async () => {
+    const environment = { EMQTTD_NODE__DATA_DIR: path.join(folder, "elsewhere") }
+    const status = () => spawnSync(binary, ["ctl", "status"], { cwd: "/", env: environment, encoding: "utf8" })
+    await started(["--host", "127.0.0.1", "--port", "0"], environment)
+    const running = status()
+    assert.strictEqual(running.status, 0, running.stderr)
+    assert.match(running.stdout, /^health +ok$/m)
+    const closed = new Promise((resolve) => child?.once("close", resolve))
+    child?.kill("SIGTERM")
+    await closed
+    assert.strictEqual(status().status, 69)
   })
 
   it("knows its version", () => {
