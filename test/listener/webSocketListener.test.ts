@@ -1,6 +1,7 @@
 // A WebSocket listener of a real broker, byte by byte: what clients get that are wrong here, and what the operator reads of them.
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { defaultWebSocketListener } from "../../src/config/Settings.ts"
+import { Effect } from "effect"
 import { generate } from "mqtt-packet"
 import { createServer, type Server } from "node:net"
 import { RawClient } from "../platform/RawClient.ts"
@@ -98,9 +99,9 @@ describe("a listener of type ws", () => {
     return client
   }
 
-  const connected = async (): Promise<RawWebSocket> => {
+  const connected = async (clientId = "c"): Promise<RawWebSocket> => {
     const client = await upgraded()
-    client.send(connect)
+    client.send(clientFrame(2, connectBytes(4, { clientId })))
     assert.deepStrictEqual(await client.frame(), [2, connack])
     return client
   }
@@ -145,6 +146,54 @@ describe("a listener of type ws", () => {
     let all = ""
     while (all.length < 2 * large.length) all += (await client.frame())[1]
     assert.isTrue(all === large.toString("hex"))
+  })
+
+  it("a client that does not read for a while gets whole frames, in order, and QoS 0 is dropped meanwhile", async () => {
+    const client = await connected()
+    client.send(clientFrame(2, subscribeBytes(4, "t", { qos: 0 })))
+    await client.frame()
+    client.raw.socket.pause()
+    const sender = await connected("sender")
+    const { counters } = inner.broker
+    const messages = (from: number): Buffer =>
+      Buffer.concat(Array.from({ length: 40 }, (_, i) => {
+        const payload = Buffer.alloc(3_000, from + i)
+        payload.writeUInt32BE(from + i)
+        return publishBytes(4, 0x30, "t", { payload })
+      }))
+    let sent = 0
+    for (; counters.deliveries_dropped_congested_total === 0; sent += 40) {
+      sender.send(clientFrame(2, messages(sent)), clientFrame(2, Buffer.from("c000", "hex")))
+      assert.deepStrictEqual(await sender.frame(), [2, "d000"])
+    }
+    const dropped = counters.deliveries_dropped_congested_total
+    client.raw.socket.resume()
+    const parts: Array<Buffer> = []
+    let bytes = 0
+    const size = publishBytes(4, 0x30, "t", { payload: Buffer.alloc(3_000) }).length
+    while (bytes < (sent - dropped) * size) {
+      const part = Buffer.from((await client.frame())[1], "hex")
+      parts.push(part)
+      bytes += part.length
+    }
+    const all = Buffer.concat(parts)
+    for (let i = 0; i < sent - dropped; i++) {
+      const payload = all.subarray((i + 1) * size - 3_000, (i + 1) * size)
+      assert.strictEqual(payload.readUInt32BE(), i)
+      assert.isTrue(payload.subarray(4).every((byte) => byte === (i & 0xff)), `message ${i}`)
+    }
+  })
+
+  it("another path at run time: it holds for the next client, and who is there stays", async () => {
+    const client = await connected()
+    const { settings } = inner.broker.services
+    const listeners = settings.listeners.map((one) => ({ ...one, path: "/elsewhere" }))
+    assert.deepStrictEqual(await Effect.runPromise(inner.broker.doors.apply({ ...settings, listeners })), [])
+    port = inner.broker.addresses[0]?.port ?? 0
+    assert.match(await (await open(upgradeRequest())).whole(), /^HTTP\/1.1 404 [^]*at \/elsewhere/)
+    assert.match(await (await open(upgradeRequest("/elsewhere"))).head(), /^HTTP\/1.1 101 /)
+    client.send(clientFrame(2, Buffer.from("c000", "hex")))
+    assert.deepStrictEqual(await client.frame(), [2, "d000"])
   })
 
   it("a Ping is answered with its payload, while a message is in fragments", async () => {
