@@ -121,6 +121,9 @@ describe("WebSocket frames", () => {
       const payload = r.bytes(size)
       payload.copy(frame, longestFrameHeader)
       const outcome = await ofWs(frame.subarray(putHeaderBefore(frame, longestFrameHeader, size)), 1_000_000, false)
+      // The shortest form of the length, RFC 6455 section 5.2.
+      const header = longestFrameHeader - putHeaderBefore(frame, longestFrameHeader, size)
+      assert.strictEqual(header, size < 126 ? 2 : size < 65_536 ? 4 : 10)
       assert.deepStrictEqual([outcome.payload, outcome.code, outcome.controls], [digest([payload]), undefined, []])
     }
     const pong = await ofWs(pongFrame(Buffer.from("there")), 1_000, false)
