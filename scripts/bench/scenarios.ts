@@ -115,6 +115,39 @@ export const scenarios: ReadonlyArray<Scenario> = [
     times(2),
     262_000
   ),
+  // What is acknowledged is on disk, but for what the subscribers acknowledge first. Mosquitto writes its state every half hour.
+  {
+    id: "durable",
+    title: "1,000 persistent sessions, 100 publishers, QoS 1, fsync",
+    load: ["pubsub", ..."--pubs 100 --subs 1000 --persistent --qos 1 --window 20".split(" ")],
+    timed: true,
+    figures: [
+      {
+        key: "delivered_per_s",
+        title: "messages per second",
+        better: "higher",
+        unit: "",
+        bar: { kind: "at least", least: 50_000 }
+      },
+      { key: "ack_p99_us", title: "PUBACK, p99", better: "lower", unit: "µs" }
+    ]
+  },
+  {
+    id: "offline",
+    title: "1,000 persistent sessions that are away, 100 messages each, QoS 1, fsync; then they come",
+    load: ["offline", ..."--conns 1000 --count 100 --qos 1 --window 2000".split(" ")],
+    timed: false,
+    figures: [
+      { key: "store_per_s", title: "messages stored per second", better: "higher", unit: "" },
+      {
+        key: "drain_per_s",
+        title: "messages drained per second",
+        better: "higher",
+        unit: "",
+        bar: { kind: "at least", least: 200_000 }
+      }
+    ]
+  },
   {
     id: "latency",
     title: "latency at 10,000 messages a second, 100 pairs, QoS 1",

@@ -111,7 +111,7 @@ export class Broker {
     const wheel = new TimerWheel<Timed>(tickMillis, wheelSlots, now())
     const topics = new TopicTable({ slots: settings.router.topicCache, maximumBytes: 256 })
 
-    const store = yield* Effect.mapError(openStore(settings, scheduler, log, sink, openEngine), storeFailed)
+    const store = yield* Effect.mapError(openStore(settings, scheduler, counters, log, sink, openEngine), storeFailed)
     const { engine, journal, reads } = store
     const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
     const sessionSupervisor = yield* Supervisor.make({

@@ -2,6 +2,7 @@
 // Invariant: where nothing is to survive, no engine is opened, nothing is recorded and nobody waits.
 import { Effect, type Scope } from "effect"
 import type { Settings } from "../config/Settings.ts"
+import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog, LogSink } from "../metrics/EventLog.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
@@ -27,6 +28,7 @@ const upkeepPauseMillis = 50
 export const openStore = (
   settings: Settings,
   scheduler: Scheduler,
+  counters: Counters,
   log: EventLog,
   sink: LogSink,
   given: OpenEngine | undefined
@@ -35,7 +37,7 @@ export const openStore = (
     const { durability, engine: kind } = settings.store
     const reads = new StoreReads()
     if (given === undefined && (durability === "memory" || kind === "memory")) {
-      return { engine: undefined, journal: new Journal({ scheduler, enabled: false }), reads }
+      return { engine: undefined, journal: new Journal({ scheduler, counters, enabled: false }), reads }
     }
     const engine = yield* given ?? openEngine(settings.store, settings.node.dataDir, sink)
     const { message, session } = engine.highest
@@ -47,7 +49,7 @@ export const openStore = (
         reason: failure.message
       })
     }
-    return { engine, journal: new Journal({ scheduler, enabled: true, session, message, onAlarm }), reads }
+    return { engine, journal: new Journal({ scheduler, counters, enabled: true, session, message, onAlarm }), reads }
   })
 
 /** The first children of the tree, so the last to end. */

@@ -71,6 +71,14 @@ export class Counters {
   wills_denied_total = 0
   router_restarts_total = 0
 
+  /** Groups of changes that were committed, or of which nothing was left. */
+  store_groups_total = 0
+  /** Attempts to commit a group that failed; each is tried again. */
+  store_failures_total = 0
+  store_deliveries_total = 0
+  /** Acknowledged before their group went, and not written. */
+  store_deliveries_struck_total = 0
+
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(
       Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number")

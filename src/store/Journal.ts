@@ -2,6 +2,7 @@
 // into the group that is being formed; a group goes when the writer is idle, at the end of the scheduler's turn, so that groups form by
 // themselves under load and nobody waits for a clock. Invariants: groups are committed in the order of their numbers, each whole; what
 // a group says of a thing is the last that was said of it; a delivery that is done before its group went is never written.
+import type { Counters } from "../metrics/Counters.ts"
 import type { Message } from "../mqtt/Message.ts"
 import type { Scheduler, Task } from "../otp/Scheduler.ts"
 import { type Changes, DeliveryState, type SessionRow, type StoreFailure, type SubscriptionRow } from "./Engine.ts"
@@ -15,6 +16,7 @@ export interface Waiter {
 
 export interface JournalOptions {
   readonly scheduler: Scheduler
+  readonly counters: Counters
   /** False: nothing is recorded and nobody waits. */
   readonly enabled: boolean
   /** The highest numbers that the store knows. */
@@ -37,8 +39,7 @@ export class Journal implements Task {
   changes = 0
   /** Why the store does not take changes now; null: it does. */
   failing: StoreFailure | null = null
-  /** For the metrics. */
-  readonly counters = { groups: 0, failures: 0, deliveries: 0, struck: 0 }
+  private readonly counters: Counters
   private readonly scheduler: Scheduler
   private readonly onAlarm: (failure: StoreFailure | undefined) => void
   private forming = new FormingGroup()
@@ -55,6 +56,7 @@ export class Journal implements Task {
 
   constructor(options: JournalOptions) {
     this.scheduler = options.scheduler
+    this.counters = options.counters
     this.enabled = options.enabled
     this.committed = options.enabled ? 0 : Infinity
     this.lastSession = options.session ?? 0
@@ -119,7 +121,7 @@ export class Journal implements Task {
       this.group
     )
     this.forming.deliveries.push(delivery)
-    this.counters.deliveries++
+    this.counters.store_deliveries_total++
     this.changed()
     return delivery
   }
@@ -141,7 +143,7 @@ export class Journal implements Task {
     delivery.done = true
     if (delivery.group === this.group) {
       this.forming.strike(delivery)
-      this.counters.struck++
+      this.counters.store_deliveries_struck_total++
       return
     }
     this.forming.done.push(delivery)
@@ -206,7 +208,7 @@ export class Journal implements Task {
 
   /** The same group will be tried again. */
   groupFailed(failure: StoreFailure): void {
-    this.counters.failures++
+    this.counters.store_failures_total++
     const first = this.failing === null
     this.failing = failure
     if (first) this.onAlarm(failure)
@@ -230,7 +232,7 @@ export class Journal implements Task {
   }
 
   private advance(group: number): void {
-    this.counters.groups++
+    this.counters.store_groups_total++
     this.committed = group
     this.wakeAll()
     if (this.onIdle.length === 0) return

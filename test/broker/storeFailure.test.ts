@@ -121,6 +121,6 @@ describe("while the store is full", () => {
     const again = await broker.durable(5, "s")
     await again.acknowledge(await again.receive("publish", { payload: "attempt" }))
     await again.acknowledge(await again.receive("publish", { payload: "after" }))
-    expect(journal.counters.failures).toBeGreaterThan(0)
+    expect(broker.broker.counters.store_failures_total).toBeGreaterThan(0)
   })
 })

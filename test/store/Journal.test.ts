@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"
 import { TopicTable } from "../../src/mqtt/TopicTable.ts"
 import { Scheduler } from "../../src/otp/Scheduler.ts"
@@ -31,7 +32,12 @@ const rowOf = (session: number): SessionRow => ({
 const setup = (enabled = true) => {
   const scheduler = new Scheduler()
   const alarms: Array<string | undefined> = []
-  const journal = new Journal({ scheduler, enabled, onAlarm: (failure) => alarms.push(failure?.message) })
+  const journal = new Journal({
+    scheduler,
+    counters: new Counters(),
+    enabled,
+    onAlarm: (failure) => alarms.push(failure?.message)
+  })
   const groups: Array<Changes> = []
   const park = () => journal.park((changes) => groups.push(changes))
   let sequence = 0
