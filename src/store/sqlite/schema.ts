@@ -56,7 +56,11 @@ export const prepareSchema = (database: DatabaseSync, name: string, sync: boolea
   // In WAL mode NORMAL loses the last commits in a power cut, but damages nothing.
   database.exec(`PRAGMA synchronous = ${sync ? "FULL" : "NORMAL"}`)
   database.exec("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY")
-  if (!isNew) return
+  if (!isNew) {
+    // Changes nothing, but says at once when the file cannot be written: SQLite opens it all the same.
+    database.exec("UPDATE highest SET session = session WHERE id = 0")
+    return
+  }
   database.exec(
     `BEGIN; ${tables} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${storeVersion}; COMMIT`
   )

@@ -1,6 +1,6 @@
 // One broker a folder: who holds the lock file beside the database may write it.
 import { DatabaseSync } from "node:sqlite"
-import { StoreTrouble, troubleOf } from "./failures.ts"
+import { StoreTrouble, troubleOpening } from "./failures.ts"
 import type { OpenOptions } from "./protocol.ts"
 
 /** A transaction that never ends on a database of its own: the system releases it with the process, however that ends. */
@@ -12,7 +12,7 @@ export const takeLock = ({ file, name }: Pick<OpenOptions, "file" | "name">): Da
     return lock
   } catch (error) {
     lock?.close()
-    const trouble = troubleOf(name, error)
+    const trouble = troubleOpening(name, `${file}.lock`, error)
     throw trouble.kind === "locked"
       ? new StoreTrouble(
         "locked",
