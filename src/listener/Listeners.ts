@@ -362,6 +362,7 @@ const bind = Effect.fnUntraced(function* (transport: Transport, listener: Listen
     ? {
       read: readProxyHeader,
       timeoutMillis: settings.proxyProtocolTimeoutMillis,
+      maxWaiting: settings.maxHandshakes,
       onFailed: (reason, peer) => listener.onPrefaceFailed(reason, peer)
     }
     : undefined

@@ -75,6 +75,7 @@ export class PrefaceReader {
 }
 
 export const latePreface = "it did not come in time"
+export const tooManyWait = "too many connections wait for theirs"
 
 class Waiting<S> {
   readonly socket: TcpSocket
@@ -87,15 +88,26 @@ class Waiting<S> {
 }
 
 export const withPreface = <S>(handlers: TcpHandlers<S>, preface: Preface): TcpHandlers<object> => {
-  const failed = (waiting: Waiting<S>, reason: string) => {
-    waiting.reader?.cancel()
+  let waitingNow = 0
+  const over = (waiting: Waiting<S>) => {
+    if (waiting.reader === undefined) return
+    waiting.reader.cancel()
     waiting.reader = undefined
+    waitingNow--
+  }
+  const failed = (waiting: Waiting<S>, reason: string) => {
+    over(waiting)
     preface.onFailed(reason, waiting.socket.remoteAddress)
     waiting.socket.destroy()
   }
   return {
     open: (socket) => {
       const waiting = new Waiting<S>(socket)
+      if (waitingNow >= preface.maxWaiting) {
+        failed(waiting, tooManyWait)
+        return waiting
+      }
+      waitingNow++
       waiting.reader = new PrefaceReader(preface, () => failed(waiting, latePreface))
       return waiting
     },
@@ -106,7 +118,7 @@ export const withPreface = <S>(handlers: TcpHandlers<S>, preface: Preface): TcpH
       const read = waiting.reader?.push(chunk)
       if (read === undefined) return
       if (typeof read === "string") return failed(waiting, read)
-      waiting.reader = undefined
+      over(waiting)
       const { client, rest } = read
       const { socket } = waiting
       waiting.opened = { state: handlers.open(client === undefined ? socket : new NamedSocket(socket, client)) }
@@ -119,7 +131,7 @@ export const withPreface = <S>(handlers: TcpHandlers<S>, preface: Preface): TcpH
       if (!(state instanceof Waiting)) return
       if (state.opened !== undefined) return handlers.close(state.opened.state, error)
       if (state.reader === undefined) return
-      state.reader.cancel()
+      over(state)
       preface.onFailed("the connection was closed before it", "")
     }
   }

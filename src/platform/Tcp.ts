@@ -46,6 +46,8 @@ export interface Preface {
   /** Given all bytes that there are. Undefined: there have to be more; a text: what is wrong with them. */
   readonly read: (bytes: Buffer) => PrefaceRead | string | undefined
   readonly timeoutMillis: number
+  /** Connections that may wait for theirs at the same time; the next one is closed. */
+  readonly maxWaiting: number
   /** A connection was closed for want of it. */
   readonly onFailed: (reason: string, remoteAddress: string) => void
 }

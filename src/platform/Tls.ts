@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { Socket } from "node:net"
 import { createServer, type Server as TlsServer, type TLSSocket } from "node:tls"
 import { peerNameOf } from "./peerName.ts"
-import { latePreface, PrefaceReader } from "./Preface.ts"
+import { latePreface, PrefaceReader, tooManyWait } from "./Preface.ts"
 import { accept, createPlainServer, NodeSocket, serve } from "./TcpNode.ts"
 import {
   type PeerCertificate,
@@ -214,23 +214,35 @@ const tlsServer = <S>(
   return server
 }
 
+interface Waiters {
+  count: number
+}
+
 /** Reads the preface of a plain socket and hands it, and what is behind it, to `on`. */
 const readPreface = (
   socket: Socket,
   preface: Preface,
+  waiters: Waiters,
   on: (socket: Socket, client: Named | undefined) => void
 ): void => {
   const address = socket.remoteAddress ?? ""
+  socket.on("error", () => {})
+  if (waiters.count >= preface.maxWaiting) {
+    preface.onFailed(tooManyWait, address)
+    socket.destroy()
+    return
+  }
+  waiters.count++
   let over = false
   const failed = (reason: string) => {
     if (over) return
     over = true
+    waiters.count--
     reader.cancel()
     preface.onFailed(reason, address)
     socket.destroy()
   }
   const reader = new PrefaceReader(preface, () => failed(latePreface))
-  socket.on("error", () => {})
   socket.once("close", () => failed("the connection was closed before it"))
   const onData = (chunk: Buffer) => {
     if (over) return
@@ -238,6 +250,7 @@ const readPreface = (
     if (read === undefined) return
     if (typeof read === "string") return failed(read)
     over = true
+    waiters.count--
     socket.off("data", onData)
     socket.pause()
     if (read.rest.length > 0) socket.unshift(read.rest)
@@ -265,8 +278,9 @@ export const makeTls = Effect.fnUntraced(function* (
         )
         const { preface } = listenOptions
         if (preface === undefined) return yield* serve(listenOptions, () => server)
+        const waiters: Waiters = { count: 0 }
         const plain = createPlainServer((socket) =>
-          readPreface(socket, preface, (ready, client) => {
+          readPreface(socket, preface, waiters, (ready, client) => {
             if (client !== undefined) named.set(ready, client)
             server.emit("connection", ready)
           })

@@ -87,6 +87,22 @@ describe("the PROXY header", () => {
     raw.socket.destroy()
   })
 
+  it("is waited for by so many at a time, and the next one is closed", async () => {
+    const broker = await startWith([
+      listener("proxied", { ...settings, proxyProtocolTimeoutMillis: 60_000, maxHandshakes: 2 })
+    ])
+    const port = portOf(broker, "proxied")
+    const waiting = [await RawClient.connect(port), await RawClient.connect(port)]
+    assert.strictEqual(await untilClosed(port), "")
+    assert.isTrue(broker.lines.some((line) => line.includes("too many connections wait for theirs")))
+    assert.isTrue(waiting.every((one) => !one.ended && !one.closed))
+    for (const one of waiting) one.socket.destroy()
+    // Their places are free again.
+    while (broker.broker.counters.proxy_headers_failed_total < 3) await new Promise((resolve) => setImmediate(resolve))
+    assert.strictEqual(await untilClosed(port, "PROXY nonsense\r\n"), "")
+    assert.isTrue(broker.lines.some((line) => line.includes("neither TCP4")))
+  })
+
   it("missing, broken or late: closed, and the operator reads why", async () => {
     const broker = await startWith([listener("proxied", settings)])
     const port = portOf(broker, "proxied")
