@@ -110,6 +110,39 @@ describe("overload", () => {
     assert.strictEqual(properties?.reasonString, "overload.max_handshakes_per_address reached")
   })
 
+  it("memory above its mark: 0x89 to MQTT 5, 3 to the older ones", async () => {
+    const broker = inner = await startInnerBroker((settings) => ({
+      ...settings,
+      node: { ...settings.node, memoryHighWatermark: 0.000_01 } // some hundred kilobytes
+    }))
+    const { overload } = broker.broker
+    const { scheduler } = broker.broker.services
+    await turnsUntil(() => overload.marks.length > 0)
+    assert.deepInclude(overload.marks[0], { setting: "node.memory_high_watermark", refused: 0 })
+    const five = await broker.open(5)
+    five.sendConnect({ clientId: "five" })
+    await five.expectConnectRefused(0x89)
+    const four = await broker.open(4)
+    four.sendConnect({ clientId: "four" })
+    await four.expectConnectRefused([], 3)
+    assert.strictEqual(overload.marks[0]?.refused, 2)
+    assert.isAtMost(overload.marks[0]?.since ?? Infinity, scheduler.refresh())
+  })
+
+  it("an event loop that is held up is seen: late by as much, smoothed", async () => {
+    const broker = await start({ overload: { maxEventLoopLagMillis: 10 } })
+    const { overload } = broker.broker
+    const { scheduler } = broker.broker.services
+    // Held up tick after tick until the mark is reached; one hold-up alone would not do.
+    await turnsUntil(() => {
+      const from = scheduler.refresh()
+      while (scheduler.refresh() - from < 250);
+      return overload.marks.length > 0
+    })
+    assert.strictEqual(overload.marks[0]?.setting, "overload.max_event_loop_lag")
+    assert.isAbove(overload.eventLoopLagMillis, 10)
+  })
+
   it("a CONNECT that comes byte by byte has its place for connect_timeout and not longer, though it does not read or close", async () => {
     const broker = await start({ connection: { connectTimeoutMillis: 300 } })
     const { overload, services } = broker.broker
@@ -155,7 +188,7 @@ describe("overload", () => {
     secure.on("error", () => {})
     await new Promise((resolve) => secure.once("close", resolve))
     for (const client of [first, second]) client.socket.destroy()
-    await gone(overload)
+    await turnsUntil(() => overload.handshakes.size === 0)
     const again = connectTls({ port, host: "127.0.0.1", ca: certificates().text("ca.crt"), servername: "localhost" })
     await new Promise((resolve) => again.once("secureConnect", resolve))
     again.write(connectBytes(4, { clientId: "over TLS" }))
@@ -166,7 +199,7 @@ describe("overload", () => {
   })
 })
 
-/** All handshakes have ended; looked at again in each turn of the event loop. */
-const gone = async ({ handshakes }: { readonly handshakes: { readonly size: number } }): Promise<void> => {
-  while (handshakes.size > 0) await new Promise((resolve) => setImmediate(resolve))
+/** Looks again in each turn of the event loop. */
+const turnsUntil = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
