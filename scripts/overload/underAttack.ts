@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { Effect } from "effect"
 import type { Status } from "../../src/admin/Api.ts"
 import { requestHttpSocket } from "../../src/platform/HttpSocket.ts"
+import { brokerProgram, type Program, sourceProgram } from "../../test/support/brokerCommand.ts"
 import type { AttackName, AttackReport } from "./attacks.ts"
 import { Service, type ServiceReport } from "./Service.ts"
 
@@ -40,17 +41,12 @@ export const tlsListener = (certificate: string, key: string): string =>
     ""
   ].join("\n")
 
-const root = path.resolve(import.meta.dirname, "../..")
-const runtime = process.versions["deno"] === undefined ? [] : ["run", "-A", "--config", path.join(root, "deno.json")]
 const pairs = 10
 const perSecond = 20
 const warmUpMillis = 500
 
-const run = (program: string, args: ReadonlyArray<string>): ChildProcess =>
-  spawn(process.execPath, [...runtime, path.join(root, program), ...args], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"]
-  })
+const run = ({ args: first, command }: Program, args: ReadonlyArray<string>): ChildProcess =>
+  spawn(command, [...first, ...args], { stdio: ["ignore", "pipe", "pipe"] })
 
 const portTold = (broker: ChildProcess, type: string): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -85,7 +81,7 @@ const statusOf = async (folder: string): Promise<Status> => {
 export const underAttack = async ({ attack, connections, file, seconds, settings }: Conditions): Promise<Measured> => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-overload-"))
   fs.writeFileSync(path.join(folder, "emqttd.toml"), file ?? "")
-  const broker = run("src/main.ts", [
+  const broker = run(brokerProgram, [
     ...["--config", path.join(folder, "emqttd.toml"), "--data", path.join(folder, "data")],
     ...["--host", "127.0.0.1", "--port", "0"],
     ...settings.flatMap((one) => ["--set", one])
@@ -102,7 +98,12 @@ export const underAttack = async ({ attack, connections, file, seconds, settings
         await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
         return [undefined, await statusOf(folder)]
       }
-      attacker = run("scripts/overload/attacker.ts", [attack, String(attacked), String(connections), String(seconds)])
+      attacker = run(sourceProgram("scripts/overload/attacker.ts"), [
+        attack,
+        String(attacked),
+        String(connections),
+        String(seconds)
+      ])
       return [JSON.parse(await output(attacker)) as AttackReport, await statusOf(folder)]
     }
     await service.during(new Promise((resolve) => setTimeout(resolve, warmUpMillis)), perSecond)
