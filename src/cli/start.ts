@@ -51,6 +51,7 @@ export const start = <R>(
 ) =>
   Effect.gen(function* () {
     yield* leaveOnSecondInterrupt(settings.node.shutdownTimeoutMillis)
+    const hangUps = yield* hangUpSignals
     const directory = yield* prepareDataDirectory(settings.node.dataDir).pipe(
       Effect.catch((error) => exitWith(ExitCode.InputOutput, [`emqttd: ${error.message}`]))
     )
@@ -71,7 +72,7 @@ export const start = <R>(
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
     const manager = yield* systemd(serviceEnvironment())
-    yield* Effect.forkScoped(reloadOnHangUp(broker, manager, again))
+    yield* Effect.forkScoped(reloadOnHangUp(hangUps, broker, manager, again))
     yield* manager.ready(`${settings.node.name} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
       node: settings.node.name,
@@ -85,17 +86,23 @@ export const start = <R>(
     )
   }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
 
-/** SIGHUP; one that comes during a reload is followed by another reload, however many there are. */
-const reloadOnHangUp = Effect.fnUntraced(function* <R>(
-  broker: RunningBroker,
-  manager: Systemd,
-  again: Effect.Effect<LoadedSettings, SettingsInvalid, R>
-) {
+/** SIGHUP, from here on: one that comes while the broker starts must not end it, and is answered when it has. */
+const hangUpSignals = Effect.gen(function* () {
   const hangUps = yield* Queue.sliding<true>(1)
   yield* Effect.acquireRelease(
     Effect.sync(() => onSignals(["SIGHUP"], () => void Queue.offerUnsafe(hangUps, true))),
     (stopListening) => Effect.sync(stopListening)
   )
+  return hangUps
+})
+
+/** One that comes during a reload is followed by another reload, however many there are. */
+const reloadOnHangUp = Effect.fnUntraced(function* <R>(
+  hangUps: Queue.Queue<true>,
+  broker: RunningBroker,
+  manager: Systemd,
+  again: Effect.Effect<LoadedSettings, SettingsInvalid, R>
+) {
   return yield* Effect.forever(Effect.gen(function* () {
     yield* Queue.take(hangUps)
     yield* manager.reloading

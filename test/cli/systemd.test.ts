@@ -93,6 +93,19 @@ describe("the service manager's socket", () => {
     }
   )
 
+  it("SIGHUP: RELOADING, and READY again when that is done", async () => {
+    const name = path.join(directory, "reload")
+    const datagrams = new Datagrams(name)
+    await datagrams.until((text) => text === "bound\n")
+    const emqttd = start({ NOTIFY_SOCKET: name })
+    await datagrams.until((text) => text.includes("READY=1"))
+    emqttd.signal("SIGHUP")
+    await datagrams.until((text) => text.split("READY=1").length > 2)
+    assert.deepStrictEqual(datagrams.all.map((text) => text.split("|")[0]), ["READY=1", "RELOADING=1", "READY=1"])
+    emqttd.signal("SIGTERM")
+    assert.strictEqual((await emqttd.ended).code, 0)
+  })
+
   it("without a watchdog only READY and STOPPING", async () => {
     const name = path.join(directory, "plain")
     const datagrams = new Datagrams(name)
