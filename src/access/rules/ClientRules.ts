@@ -1,49 +1,82 @@
-// The rules of one file as they are for one client: those that concern it, with its names put in, apart for PUBLISH and SUBSCRIBE.
-// Made once a connection and shared between clients for whom they come out the same. Invariant: rules are asked in their order and the
-// first that matches decides; asking makes no object.
+// The rules of one file as they are for one client: those that concern it, in two parts, what it shares with others and what has its own
+// names in it. Invariant: rules are asked in their order and the first that matches decides; asking makes no object.
 import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
-import { anyQoS, type Decision } from "./Rule.ts"
+import { anyQoS, type Decision, type Rule } from "./Rule.ts"
 import { covers, matchesName, overlaps } from "./topicRelations.ts"
 
 /** One topic of one rule. */
 export interface Entry {
+  readonly action: Rule["action"]
   readonly decision: Decision
   /** Undefined: every topic. */
   readonly filter: string | undefined
   readonly exact: boolean
   readonly qos: number
   readonly retain: boolean | undefined
+  /** Its place among all topics of all rules of the file. */
   readonly order: number
+}
+
+/** What many clients have in common; made once for all of them. */
+export class SharedRules {
+  readonly publishes: PublishTable
+  readonly subscribes: ReadonlyArray<Entry>
+  readonly conditional: boolean
+  /** A denied topic denies the wider filters, whatever the setting says. */
+  readonly alwaysCovers: boolean
+  /** Rules that have a client's own names in a topic, by their index. */
+  readonly personal: ReadonlyArray<number>
+  /** For clients without such rules. */
+  readonly alone: ClientRules
+
+  constructor(entries: ReadonlyArray<Entry>, personal: ReadonlyArray<number>, alwaysCovers: boolean) {
+    const publishes = entries.filter(isAboutPublish)
+    this.publishes = new PublishTable(publishes)
+    this.subscribes = entries.filter(isAboutSubscribe)
+    this.conditional = publishes.some(isConditional)
+    this.personal = personal
+    this.alwaysCovers = alwaysCovers
+    this.alone = new ClientRules(this, [])
+  }
 }
 
 export class ClientRules {
   /** Whether QoS or RETAIN make a difference, so that an answer holds for its packet's alone. */
   readonly conditional: boolean
-  private readonly publishes: PublishTable
+  private readonly shared: SharedRules
+  private readonly publishes: PublishTable | undefined
   private readonly subscribes: ReadonlyArray<Entry>
-  private readonly alwaysCovers: boolean
 
-  constructor(publishes: ReadonlyArray<Entry>, subscribes: ReadonlyArray<Entry>, alwaysCovers: boolean) {
-    this.publishes = new PublishTable(publishes)
-    this.subscribes = subscribes
-    this.alwaysCovers = alwaysCovers
-    this.conditional = publishes.some(({ qos, retain }) => qos !== anyQoS || retain !== undefined)
+  /** `own`: in their order. */
+  constructor(shared: SharedRules, own: ReadonlyArray<Entry>) {
+    const publishes = own.filter(isAboutPublish)
+    this.shared = shared
+    this.publishes = publishes.length === 0 ? undefined : new PublishTable(publishes)
+    this.subscribes = own.filter(isAboutSubscribe)
+    this.conditional = shared.conditional || publishes.some(isConditional)
   }
 
   /** Undefined: no rule of the file matches. */
   publish(topic: string, qos: number, retain: boolean): Decision | undefined {
-    return this.publishes.decide(topic, qos, retain)
+    const common = this.shared.publishes.first(topic, qos, retain)
+    return earlier(common, this.publishes?.first(topic, qos, retain))?.decision
   }
 
   /** Undefined: no rule of the file matches. `filter` is without `$share/…` and the like. */
   subscribe(filter: string, qos: number, denyCovers: boolean): Decision | undefined {
-    const whole = denyCovers || this.alwaysCovers
-    for (const entry of this.subscribes) {
-      if ((entry.qos & 1 << qos) !== 0 && concernsFilter(entry, filter, whole)) return entry.decision
-    }
-    return undefined
+    const whole = denyCovers || this.shared.alwaysCovers
+    const bit = 1 << qos
+    const concerning = (entry: Entry) => (entry.qos & bit) !== 0 && concernsFilter(entry, filter, whole)
+    return earlier(this.shared.subscribes.find(concerning), this.subscribes.find(concerning))?.decision
   }
 }
+
+const isAboutPublish = ({ action }: Entry): boolean => action !== "subscribe"
+const isAboutSubscribe = ({ action }: Entry): boolean => action !== "publish"
+const isConditional = ({ qos, retain }: Entry): boolean => qos !== anyQoS || retain !== undefined
+
+const earlier = (a: Entry | undefined, b: Entry | undefined): Entry | undefined =>
+  a === undefined || (b !== undefined && b.order < a.order) ? b : a
 
 /**
  * What is allowed is allowed whole: the rule has to cover the filter. What is denied: with `denyCovers` every filter that could bring a
@@ -82,24 +115,24 @@ class PublishTable {
   }
 
   /** Undefined: no rule matches. */
-  decide(topic: string, qos: number, retain: boolean): Decision | undefined {
+  first(topic: string, qos: number, retain: boolean): Entry | undefined {
     const bit = 1 << qos
     if (this.trie !== undefined) return this.look(this.trie, topic, bit, retain)
     for (const entry of this.entries) {
       if (holds(entry, bit, retain) && (entry.filter === undefined || matchesName(entry.filter, topic))) {
-        return entry.decision
+        return entry
       }
     }
     return undefined
   }
 
-  private look(trie: TopicTrie<Array<Entry>>, topic: string, bit: number, retain: boolean): Decision | undefined {
+  private look(trie: TopicTrie<Array<Entry>>, topic: string, bit: number, retain: boolean): Entry | undefined {
     const { found } = this
     found.length = 0
     trie.match(topic, found)
     let best = firstBefore(undefined, this.everywhere, bit, retain)
     for (const bucket of found) best = firstBefore(best, bucket, bit, retain)
-    return best?.decision
+    return best
   }
 }
 

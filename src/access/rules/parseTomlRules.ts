@@ -141,11 +141,13 @@ class TableReader {
         if (typeof who !== "string") any.push(who)
         else this.fault(key, `expected ${expected}, got ${show(one)}${who === "" ? "" : `: ${who}`}`)
       }
-      all.push({ _tag: "Or", any })
+      all.push(any.length === 1 && any[0] !== undefined ? any[0] : { _tag: "Or", any })
     }
     const { anonymous } = this.table
     if (anonymous === true) all.push({ _tag: "Anonymous" })
     else if (anonymous !== undefined) this.fault("anonymous", `expected true, got ${show(anonymous)}`)
+    // Alone, a name is found by the name (RuleSet).
+    if (all.length === 1 && all[0] !== undefined) return all[0]
     return all.length === 0 ? { _tag: "All" } : { _tag: "And", all }
   }
 
