@@ -1,7 +1,7 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Clock, Data, Deferred, Effect, type Scope } from "effect"
+import { Clock, Data, Deferred, Effect, Exit, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
@@ -280,9 +280,11 @@ const ticking = ({ scheduler, wheel }: Services, overload: Overload): Effect.Eff
 /** Open when it returns. A later crash opens it anew. */
 const startAdmin = Effect.fnUntraced(function* (root: Supervisor, socketPath: string, broker: Broker) {
   const opened = yield* Deferred.make<void, AdminSocketUnusable>()
-  const start = serveAdmin(socketPath, adminNode(broker)).pipe(
-    Effect.onExit((exit) => Deferred.done(opened, exit)),
-    Effect.andThen(Effect.never)
+  const start = Effect.flatMap(
+    Effect.exit(serveAdmin(socketPath, adminNode(broker))),
+    (exit) =>
+      // The first time it is the start that fails, in one line; later it is a crash, to be tried again.
+      Effect.flatMap(Deferred.done(opened, exit), (isFirst) => isFirst || Exit.isSuccess(exit) ? Effect.never : exit)
   )
   root.startChild({ id: "admin", kind: "worker", restart: "permanent", start })
   yield* Effect.mapError(Deferred.await(opened), adminFailed)

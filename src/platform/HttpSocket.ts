@@ -30,6 +30,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ["EPERM", "permission denied"],
   ["EADDRINUSE", "somebody listens on it already"],
   ["ENAMETOOLONG", "the path is too long for a socket"],
+  ["ENOTDIR", "there is no such directory"],
   ["ENOTSOCK", "it is not a socket"]
 ])
 
@@ -95,7 +96,10 @@ const listen = (path: string, handler: WebHandler): Effect.Effect<Server, HttpSo
     const server = createServer((incoming, outgoing) => void answer(incoming, outgoing, handler))
     server.maxConnections = maximumConnections
     server.requestTimeout = requestMillis
-    const failed = (error: unknown) => resume(Effect.fail(new HttpSocketFailed({ path, code: codeOf(error) })))
+    const failed = (error: unknown) => {
+      const code = codeOf(error)
+      resume(Effect.fail(new HttpSocketFailed({ path, code: code === "ENOENT" ? "ENOTDIR" : code })))
+    }
     server.once("error", failed)
     // From its first moment nobody else can open it: the mask does that (a process has one, which its workers cannot change).
     const mask = isMainThread ? process.umask(0o177) : undefined

@@ -5,7 +5,6 @@ import * as fs from "node:fs"
 import { createServer } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { serveAdmin } from "../../src/admin/AdminSocket.ts"
 import { Broker } from "../../src/app/Broker.ts"
 import { defaultSettings } from "../../src/config/Settings.ts"
 import { HttpSocketFailed, requestHttpSocket } from "../../src/platform/HttpSocket.ts"
@@ -221,11 +220,18 @@ describe("the socket file", () => {
     assert.match(message, /^admin socket .*x: the path is too long for a socket; admin\.socket may name another path/)
   })
 
-  it("a path in no directory: one clear line", async () => {
-    const failure = await Effect.runPromise(
-      Effect.flip(Effect.scoped(serveAdmin(path.join(directory, "no", "socket"), Reflect.get({}, "none"))))
+  it("a path in no directory: one clear line, and it is no crash of a part", async () => {
+    const lines: Array<unknown> = []
+    const { exitCode, message } = await Effect.runPromise(
+      Broker.start(settingsWith("no/socket")).pipe(
+        Effect.flip,
+        Effect.scoped,
+        Effect.provide(Logger.layer([Logger.make((options) => lines.push(options.message))]))
+      )
     )
-    assert.match(failure.message, /^admin socket .*no\/socket: /)
+    assert.strictEqual(exitCode, 74)
+    assert.match(message, /^admin socket .*no\/socket: there is no such directory; admin\.socket may name another path/)
+    assert.notInclude(lines.flat(), "crashed")
   })
 
   it(`admin.socket = "" makes none`, () =>
