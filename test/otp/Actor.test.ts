@@ -36,7 +36,7 @@ class Counter extends Actor {
 }
 
 const counter = () => {
-  const scheduler = new Scheduler()
+  const scheduler = new Scheduler(() => 1_000)
   return { scheduler, actor: new Counter("counter", scheduler) }
 }
 
@@ -60,7 +60,7 @@ describe("Actor", () => {
 
   it.effect("wakeNext goes before others and does not run it twice", () =>
     Effect.gen(function* () {
-      const scheduler = new Scheduler()
+      const scheduler = new Scheduler(() => 1_000)
       const first = new Counter("first", scheduler)
       const second = new Counter("second", scheduler)
       let firstRanBefore = -1
@@ -254,7 +254,7 @@ class Adder extends MailboxActor<Question> {
 }
 
 const adder = (capacity = 100) => {
-  const scheduler = new Scheduler()
+  const scheduler = new Scheduler(() => 1_000)
   return { scheduler, actor: new Adder("adder", scheduler, capacity) }
 }
 
