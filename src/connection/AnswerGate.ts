@@ -43,10 +43,6 @@ export class AnswerGate {
     if (this.journal.failing !== null) this.owner.wake()
   }
 
-  wakeOwner(): void {
-    this.owner.wake()
-  }
-
   release(write: (type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number) => void): void {
     const { held } = this
     const { committed } = this.journal

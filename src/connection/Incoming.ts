@@ -30,7 +30,9 @@ export interface Publisher {
 
 export class Incoming {
   readonly permissions: Permissions
-  private readonly gate: AnswerGate
+  /** There while answers wait. */
+  private gate: AnswerGate | null = null
+  private readonly owner: Waiter
   private readonly journal: Journal
   /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
   private refused = false
@@ -46,7 +48,7 @@ export class Incoming {
 
   /** `link` is woken when held answers may go: it calls `release`. */
   constructor(services: Services, session: SessionHandle, link: Publisher & Waiter) {
-    this.gate = new AnswerGate(services.journal, link)
+    this.owner = link
     this.journal = services.journal
     this.permissions = permissionsOf({ services, subject: link.subject })
     this.services = services
@@ -197,21 +199,23 @@ export class Incoming {
 
   /** No more is read while so many answers are held: the client waits. */
   get isFull(): boolean {
-    return this.gate.isFull
+    return this.gate !== null && this.gate.isFull
   }
 
   /** Sends the answers whose groups are committed. False: the client has to go, it cannot be told that the store takes nothing. */
   release(): boolean {
+    const { gate } = this
     if (this.refused) return false
-    if (this.gate.isEmpty) return true
-    if (this.journal.failing !== null && !this.refuseHeld()) return false
-    this.gate.release((type, packetIdentifier, reasonCode) => this.write(type, packetIdentifier, reasonCode))
+    if (gate === null) return true
+    if (this.journal.failing !== null && !this.refuseHeld(gate)) return false
+    gate.release((type, packetIdentifier, reasonCode) => this.write(type, packetIdentifier, reasonCode))
+    if (gate.isEmpty) this.gate = null
     return true
   }
 
-  private refuseHeld(): boolean {
+  private refuseHeld(gate: AnswerGate): boolean {
     if (this.version !== 5) return false
-    for (const packetIdentifier of this.gate.refuse(ReasonCode.QuotaExceeded)) {
+    for (const packetIdentifier of gate.refuse(ReasonCode.QuotaExceeded)) {
       // [MQTT5-4.3.3-9] its identifier is free
       this.session.awaitingPubrel.release(packetIdentifier)
     }
@@ -219,14 +223,14 @@ export class Incoming {
   }
 
   private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {
+    if (group === 0 && this.gate === null && reasonCode < 0x80) return this.write(type, packetIdentifier, reasonCode)
     if (reasonCode >= 0x80 && this.version !== 5 && this.journal.failing !== null) {
       this.refused = true
-      return this.gate.wakeOwner()
+      return this.owner.wake()
     }
-    if (group > this.journal.committed || !this.gate.isEmpty) {
-      return this.gate.hold(type, packetIdentifier, reasonCode, group)
-    }
-    this.write(type, packetIdentifier, reasonCode)
+    if (group <= this.journal.committed && this.gate === null) return this.write(type, packetIdentifier, reasonCode)
+    this.gate ??= new AnswerGate(this.journal, this.owner)
+    this.gate.hold(type, packetIdentifier, reasonCode, group)
   }
 
   private write(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {

@@ -1,5 +1,6 @@
 // PUBLISHes and PUBRELs of QoS 2 that wait until their state is committed, so that no crash can make a duplicate. Plain state of one
-// Outgoing. Invariant: each kind leaves in the order in which it came.
+// Outgoing, there while something waits; when the connection goes they are sent by the next one, as exchanges that are under way.
+// Invariant: each kind leaves in the order in which it came.
 import type { Journal, Waiter } from "../store/Journal.ts"
 import type { InflightEntry } from "./InflightWindow.ts"
 
@@ -40,12 +41,6 @@ export class HeldExchanges {
     const publishes = this.committedOf(this.publishes)
     if (!this.isEmpty) this.journal.wait(this.owner)
     return releases.length === 0 ? publishes : releases.concat(publishes)
-  }
-
-  /** The connection has gone: the next one has them sent again as exchanges that are under way. */
-  clear(): void {
-    this.publishes = none
-    this.releases = none
   }
 
   private committedOf(entries: Array<InflightEntry>): ReadonlyArray<InflightEntry> {

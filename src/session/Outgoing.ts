@@ -39,7 +39,7 @@ export class Outgoing {
   private readonly journal: Journal
   /** What is on disk and not in memory; null: nothing. */
   private backlog: Backlog | null = null
-  private readonly held: HeldExchanges
+  private held: HeldExchanges | null = null
   private link: ClientLink | null = null
   /** Exchanges of an earlier connection that this one has not seen yet, oldest first. */
   private resend: ReadonlyArray<InflightEntry> = noEntries
@@ -54,7 +54,6 @@ export class Outgoing {
     this.services = services
     this.durable = durable
     this.journal = services.journal
-    this.held = new HeldExchanges(services.journal, subscriber)
     if (durable !== null && owed > 0) {
       this.backlog = new Backlog(services.journal, services.reads, durable.number, owed, subscriber)
     }
@@ -66,10 +65,7 @@ export class Outgoing {
 
   // --- messages in -------------------------------------------------------------------------------------------------
 
-  /**
-   * A message that the router gave this session; RETAIN as its subscription wants it [MQTT-3.3.1-9] [MQTT5-3.3.1-12]
-   * [MQTT5-3.3.1-13].
-   */
+  /** A message of the router; RETAIN as its subscription wants it [MQTT-3.3.1-9] [MQTT5-3.3.1-12] [MQTT5-3.3.1-13]. */
   deliver(message: Message, route: Route, record: DurableDelivery | null): void {
     const link = this.link
     const qos = message.qos < route.qos ? message.qos : route.qos
@@ -204,7 +200,7 @@ export class Outgoing {
       // No crash may forget the PUBREC of a PUBREL that went out: the message would go a second time.
       if (entry.record !== null) {
         entry.group = this.journal.exchange(entry.record, entry.state, packetIdentifier)
-        if (this.link !== null) this.held.release(entry)
+        if (this.link !== null) (this.held ??= new HeldExchanges(this.journal, this.subscriber)).release(entry)
         return
       }
     }
@@ -237,7 +233,7 @@ export class Outgoing {
   /** The connection has gone; what a new subscription is still owed waits for the next one. */
   detach(): void {
     this.link = null
-    this.held.clear()
+    this.held = null
     this.resend = noEntries
     this.outstanding = 0
   }
@@ -288,8 +284,7 @@ export class Outgoing {
     const link = this.link
     if (link === null) return false
     if (!link.outlet.congested) this.congestionLogged = false
-    this.readBack()
-    if (!this.held.isEmpty) this.sendHeld(link)
+    if (this.held !== null) this.sendHeld(link, this.held)
     if (this.resend.length > 0 && !this.pumpResend(link)) return false
     while (this.queue.size > 0) {
       const next = this.queue.peek()
@@ -421,15 +416,19 @@ export class Outgoing {
       const group = this.journal.exchange(record, entry.state, entry.packetIdentifier)
       // No crash may forget the identifier of a QoS 2 PUBLISH that went out; what comes behind it stays behind it.
       if (qos === 2) entry.group = group
-      if (qos === 2 || !this.held.isEmpty) return this.held.publish(entry)
+      if (qos === 2 || this.held !== null) {
+        return (this.held ??= new HeldExchanges(this.journal, this.subscriber)).publish(entry)
+      }
     }
     entry.written = true
     if (!this.write(link, message, route, qos, false, retain, entry.packetIdentifier)) this.finish(entry)
   }
 
   /** What waited for its group and may go now. */
-  private sendHeld(link: ClientLink): void {
-    for (const entry of this.held.takeCommitted()) {
+  private sendHeld(link: ClientLink, held: HeldExchanges): void {
+    const entries = held.takeCommitted()
+    if (held.isEmpty) this.held = null
+    for (const entry of entries) {
       if (entry.state === ExchangeState.AwaitingPubcomp) {
         this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
       } else if (entry.message !== null && entry.route !== null) {

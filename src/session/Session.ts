@@ -218,7 +218,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       } else {
         messages.length = 0
         routes.length = 0
-        this.records.length = 0
+        if (this.records !== noRecords) this.records.length = 0
       }
     }
   }
