@@ -33,23 +33,26 @@ export class CrashRun {
   readonly online = [new Subscriber("online-1"), new Subscriber("online-2")]
   readonly offline = [new Subscriber("offline-1"), new Subscriber("offline-2")]
   readonly churn = new Subscriber("churn")
-  readonly updater = new RetainedUpdater()
+  readonly updater: RetainedUpdater
   /** Of each filter that comes and goes; undefined: its last request was not answered. */
   readonly filters = new Map<string, boolean | undefined>()
   kills = 0
   private readonly random: (below: number) => number
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-crash-"))
   private readonly store: string
+  private readonly careless: boolean
   private readonly patienceMillis: number
   private port = 0
   private kill: () => Promise<void> = () => Promise.resolve()
   private printed = ""
   private round = 0
 
-  /** `store`: the table of the settings. */
-  constructor(seed: number, store: string, patienceMillis = 15_000) {
+  /** `store`: the table of the settings; `careless`: nothing is expected to survive, so nothing is left to chance and little waited for. */
+  constructor(seed: number, store: string, careless = false) {
     this.random = seeded(seed)
-    this.patienceMillis = patienceMillis
+    this.careless = careless
+    this.patienceMillis = careless ? 1_000 : 15_000
+    this.updater = new RetainedUpdater(!careless)
     this.store = store
   }
 
@@ -77,6 +80,7 @@ export class CrashRun {
     const churning = { on: true }
     void this.churnOn(churning)
     await new Promise((resolve) => setTimeout(resolve, 20 + this.random(700)))
+    while (this.careless && !this.hasSomethingOfAll) await new Promise((resolve) => setTimeout(resolve, 5)) // until it has
     churning.on = false
     this.updater.running = false
     for (const publisher of this.publishers) publisher.running = false
@@ -126,6 +130,11 @@ export class CrashRun {
 
   get log(): string {
     return this.printed
+  }
+
+  private get hasSomethingOfAll(): boolean {
+    return this.publishers.every(({ acknowledged }) => acknowledged.size > 0) &&
+      this.updater.topics.every(({ acknowledged }) => acknowledged > 0) && [...this.filters.values()].includes(true)
   }
 
   private async churnOn(churning: { readonly on: boolean }): Promise<void> {
@@ -216,7 +225,7 @@ export class CrashRun {
 
   private settled(one: { readonly sent: number; readonly acknowledged: number }, payload: string | undefined): number {
     for (let version = one.sent; version >= one.acknowledged; version--) {
-      if ((version % 5 === 0 ? undefined : `v${version}`) === payload) return version
+      if (this.updater.payloadOf(version) === (payload ?? "")) return version
     }
     return one.sent
   }

@@ -185,6 +185,15 @@ export class RetainedUpdater {
   }))
   running = false
   client: MiniClient | undefined
+  private readonly deletes: boolean
+
+  constructor(deletes: boolean) {
+    this.deletes = deletes
+  }
+
+  payloadOf(version: number): string {
+    return version === 0 || (this.deletes && version % 5 === 0) ? "" : `v${version}`
+  }
 
   async connect(port: number): Promise<void> {
     this.client = await MiniClient.connect(port, {
@@ -206,7 +215,7 @@ export class RetainedUpdater {
     const found = this.topics.find((one) => one.topic === topic)
     if (found === undefined) return `${topic} was never retained`
     const possible = []
-    for (let version = found.acknowledged; version <= found.sent; version++) possible.push(payloadOf(version))
+    for (let version = found.acknowledged; version <= found.sent; version++) possible.push(this.payloadOf(version))
     return possible.includes(payload ?? "") ? undefined : `${topic} is ${payload}, not one of ${possible.join()}`
   }
 
@@ -215,9 +224,7 @@ export class RetainedUpdater {
     if (!this.running || found === undefined) return
     found.sent++
     const { topic } = found
-    const payload = payloadOf(found.sent)
+    const payload = this.payloadOf(found.sent)
     this.client?.send({ cmd: "publish", topic, payload, qos: 1, retain: true, dup: false, messageId: at + 1 })
   }
 }
-
-const payloadOf = (version: number): string => version % 5 === 0 ? "" : `v${version}`

@@ -53,7 +53,7 @@ describe(`kill -9 under load, seed ${seed}`, () => {
 
   it(`durability "memory": this test is able to fail`, { timeout }, async () => {
     const found: Array<string> = []
-    const run = new CrashRun(seed, `[store]\ndurability = "memory"`, 1_000)
+    const run = new CrashRun(seed, `[store]\ndurability = "memory"`, true)
     await crashing(run, 1, (findings) => {
       for (const [kind, all] of Object.entries(findings)) if (all.length > 0) found.push(kind)
     })
