@@ -57,6 +57,7 @@ const once = async (binary: string): Promise<Run> => {
 const binary = path.join(root, "dist/emqttd")
 await once(binary) // the file's pages into memory
 const load = os.loadavg()[0] ?? 0
+const priority = os.getPriority()
 const all: Array<Run> = []
 for (let run = 0; run < runs; run++) all.push(await once(binary))
 
@@ -73,7 +74,7 @@ const section = [
   ` median (least to most) of ${runs} starts, ${new Date().toISOString().slice(0, 10)}, ${
     os.cpus()[0]?.model ?? "?"
   }, ${os.cpus().length} cores,` +
-  ` load average ${load.toFixed(1)} before them:`,
+  ` load average ${load.toFixed(1)} before them${priority === 0 ? "" : `, at priority ${priority}`}:`,
   "",
   "| | | bar |",
   "| --- | ---: | ---: |",

@@ -44,7 +44,10 @@ export const compile = ({ executable, outfile, target }: CompileOptions): void =
   if (status !== 0 || !fs.existsSync(outfile)) {
     throw new Error(`bun ${args.join(" ")}: status ${status}\n${stdout}${stderr}`)
   }
-  fs.rmSync(`${outfile.replace(/\.exe$/, "")}.map`, { force: true }) // a copy: the map is in the file
+  // Copies, one an entry point: the maps are in the file.
+  for (const name of fs.readdirSync(path.dirname(outfile))) {
+    if (name.endsWith(".map")) fs.rmSync(path.join(path.dirname(outfile), name))
+  }
 }
 
 if (import.meta.main) {
