@@ -152,6 +152,24 @@ describe.skipIf(opensslMissing !== undefined)("client certificates", () => {
     assert.strictEqual(broker.session(clientId).clientId, clientId)
   })
 
+  it.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "a client that takes up its session of %s again is who it was",
+    async (version) => {
+      const broker = await withCa({ clientCertificate: "optional", certificateAs: "client_id_cn" })
+      const options = { ...as("client"), minVersion: version, maxVersion: version }
+      const first = await handshake(broker, options)
+      const ticket = new Promise<Buffer>((resolve) => first.once("session", resolve))
+      const client = await (await TestClient.over((events) => socketWire(first, events), 5)).connect({ clientId: "a" })
+      const session = version === "TLSv1.2" ? first.getSession() ?? await ticket : await ticket
+      client.drop()
+      const again = await handshake(broker, { ...options, session })
+      const second = await (await TestClient.over((events) => socketWire(again, events), 5)).connect({ clientId: "b" })
+      await second.ping()
+      assert.strictEqual(broker.connection("client-1").clientId, "client-1")
+      assert.isTrue(again.isSessionReused())
+    }
+  )
+
   it("the user name of a certificate counts in the mount point", async () => {
     const broker = await withCa({ clientCertificate: "required", certificateAs: "user_name_cn", mountpoint: "of/%u/" })
     const client = await mqtt(broker, as("client"), "m")
