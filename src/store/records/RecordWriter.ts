@@ -66,7 +66,7 @@ export class RecordWriter {
     this.view.setUint32(offset, value, true)
   }
 
-  /** What was written, in memory of its own that may be transferred. */
+  /** What was written, in a buffer of its own that holds nothing else and may be transferred. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.bytes.slice(0, this.length)
   }

@@ -89,7 +89,8 @@ class Writer {
   }
 }
 
-const bytesOf = (answer: Answer): Uint8Array => answer instanceof Uint8Array ? answer : new Uint8Array(0)
+const bytesOf = (answer: Answer): Uint8Array =>
+  answer instanceof ArrayBuffer ? new Uint8Array(answer) : new Uint8Array(0)
 
 class SqliteEngine implements Engine {
   readonly description: string
@@ -104,8 +105,8 @@ class SqliteEngine implements Engine {
 
   commit(changes: Changes, now: number) {
     return Effect.suspend(() => {
-      const group = packGroup(changes, now)
-      return Effect.asVoid(this.writer.ask({ _tag: "Commit", group }, [group.buffer]))
+      const group = packGroup(changes, now).buffer
+      return Effect.asVoid(this.writer.ask({ _tag: "Commit", group }, [group]))
     })
   }
 

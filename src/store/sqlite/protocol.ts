@@ -1,4 +1,5 @@
-// What the engine on the event loop and the writer's thread say to each other. Bytes are transferred, not copied.
+// What the engine on the event loop and the writer's thread say to each other. Bytes are transferred, not copied, and as whole buffers: Deno
+// takes 60 ns a byte for a view.
 import type { StoredHighest, StoreFailureKind, StoreStats } from "../Engine.ts"
 
 export interface OpenOptions {
@@ -12,7 +13,7 @@ export interface OpenOptions {
 
 export type Ask =
   | { readonly _tag: "Open"; readonly options: OpenOptions }
-  | { readonly _tag: "Commit"; readonly group: Uint8Array<ArrayBuffer> }
+  | { readonly _tag: "Commit"; readonly group: ArrayBuffer }
   | { readonly _tag: "ReadSessions"; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadDeliveries"; readonly session: number; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadRetained"; readonly after: string; readonly limit: number }
@@ -20,7 +21,7 @@ export type Ask =
   | { readonly _tag: "Stats" }
   | { readonly _tag: "Close" }
 
-export type Answer = StoredHighest | Uint8Array<ArrayBuffer> | StoreStats | boolean | null
+export type Answer = StoredHighest | ArrayBuffer | StoreStats | boolean | null
 
 export type ToWriter = { readonly id: number; readonly ask: Ask }
 

@@ -21,14 +21,14 @@ const answerTo = (ask: Ask): Answer => {
   if (store === undefined) throw new Error("the store is not open")
   switch (ask._tag) {
     case "Commit":
-      store.commit(ask.group)
+      store.commit(new Uint8Array(ask.group))
       return null
     case "ReadSessions":
-      return store.readSessions(ask.after, ask.limit)
+      return store.readSessions(ask.after, ask.limit).buffer
     case "ReadDeliveries":
-      return store.readDeliveries(ask.session, ask.after, ask.limit)
+      return store.readDeliveries(ask.session, ask.after, ask.limit).buffer
     case "ReadRetained":
-      return store.readRetained(ask.after, ask.limit)
+      return store.readRetained(ask.after, ask.limit).buffer
     case "Tidy":
       return store.tidy()
     case "Stats":
@@ -57,7 +57,7 @@ parentPort?.on("message", ({ ask, id }: ToWriter) => {
   try {
     const answer = answerTo(ask)
     const done: FromWriter = { _tag: "Done", id, answer }
-    say(done, answer instanceof Uint8Array ? [answer.buffer] : [])
+    say(done, answer instanceof ArrayBuffer ? [answer] : [])
   } catch (error) {
     const { kind, message } = troubleOf(opened.name, error)
     say({ _tag: "Failed", id, kind, message })
