@@ -5,6 +5,7 @@ import type { StoredDelivery } from "../store/Engine.ts"
 import type { DurableDelivery } from "../store/DurableDelivery.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import type { StoreReads } from "../store/StoreWriter.ts"
+import type { DurableState } from "./DurableState.ts"
 import type { Delivery } from "./OutgoingQueue.ts"
 
 export interface RecordedDelivery extends Delivery {
@@ -28,6 +29,8 @@ export class Backlog {
   private readonly reads: StoreReads
   private readonly session: number
   private readonly owner: Waiter
+  /** The youngest that is unread: what is younger is in memory, here or on its way to here, even where a page has it too. */
+  private last: number
   private after = 0
   private reading = false
   private arrived: ReadonlyArray<StoredDelivery> | null = null
@@ -38,10 +41,11 @@ export class Backlog {
   private askedWhole = false
   private short = false
 
-  constructor(journal: Journal, reads: StoreReads, session: number, unread: number, owner: Waiter) {
+  constructor(journal: Journal, reads: StoreReads, durable: DurableState, unread: number, owner: Waiter) {
     this.journal = journal
     this.reads = reads
-    this.session = session
+    this.session = durable.number
+    this.last = durable.storedSequence
     this.unread = unread
     this.owner = owner
   }
@@ -57,6 +61,9 @@ export class Backlog {
     if (last !== undefined) {
       this.unread += this.fresh.length
       this.group = last.record.group
+      this.last = last.record.sequence
+      // A page that was asked for before may not have them.
+      this.askedWhole = false
       this.fresh = []
     }
     this.fresh.push(delivery)
@@ -67,8 +74,7 @@ export class Backlog {
     const rows = this.arrived
     if (rows === null) return null
     this.arrived = null
-    const until = this.fresh[0]?.record.sequence ?? Infinity
-    const older = rows.filter((row) => row.sequence < until)
+    const older = rows.filter((row) => row.sequence <= this.last)
     const last = older[older.length - 1]
     if (last !== undefined) this.after = last.sequence
     this.short = rows.length < pageSize

@@ -12,12 +12,15 @@ export class DurableState {
   readonly number: number
   /** The group of the last change of the session itself or its subscriptions: what CONNACK, SUBACK and UNSUBACK wait for. */
   changedIn = 0
+  /** The highest sequence that was in the store when it was read. */
+  readonly storedSequence: number
   private sequence: number
   private over = false
 
   constructor(journal: Journal, number: number, lastSequence: number) {
     this.journal = journal
     this.number = number
+    this.storedSequence = lastSequence
     this.sequence = lastSequence
   }
 

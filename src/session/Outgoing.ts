@@ -55,7 +55,7 @@ export class Outgoing {
     this.durable = durable
     this.journal = services.journal
     if (durable !== null && owed > 0) {
-      this.backlog = new Backlog(services.journal, services.reads, durable.number, owed, subscriber)
+      this.backlog = new Backlog(services.journal, services.reads, durable, owed, subscriber)
     }
     this.settings = services.settings
     this.subscriber = subscriber
@@ -122,7 +122,8 @@ export class Outgoing {
     if (backlog === null) return
     for (const row of backlog.take() ?? []) {
       const record = DurableDelivery.stored(row)
-      if (backlog.excess > 0) {
+      // An exchange that was under way is never given up: its client may hold the identifier.
+      if (backlog.excess > 0 && row.state === DeliveryState.Queued) {
         backlog.excess--
         this.journal.done(record)
         continue
