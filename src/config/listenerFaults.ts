@@ -15,7 +15,8 @@ const nameRule = "has 1 to 64 lower-case letters, digits, - and single _, and be
 
 const faultsOfOne = (listener: ListenerSettings, settings: Settings): ReadonlyArray<FaultAcross> => {
   const found: Array<FaultAcross> = []
-  const fault = (key: string, message: string) => found.push({ paths: [["listeners", listener.name, key]], message })
+  const table = ["listeners", listener.name]
+  const fault = (key: string, message: string) => found.push({ paths: [[...table, key], table], message })
   if (listener.zone !== "" && !settings.zones.some(({ name }) => name === listener.zone)) {
     fault("zone", `there is no table [zones.${listener.zone}]`)
   }

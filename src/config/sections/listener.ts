@@ -122,7 +122,7 @@ export const listener: Fields<Omit<ListenerSettings, "name">> = {
     "address",
     text(
       "an IP address or a host name, without port, or unix: and a path",
-      (value) => /^(?:[\w.:%-]+|unix:\/.{1,100})$/.test(value) && value !== "unix:"
+      (value) => value.startsWith("unix:") ? /^unix:\/.{1,100}$/.test(value) : /^[\w.:%-]+$/.test(value)
     )
   ],
   port: ["port", integer(0, 65_535)],
