@@ -98,6 +98,15 @@ const written = (folder: string, name: string, lines: ReadonlyArray<string>): st
   return file
 }
 
+/** A certificate for the brokers to show: scripts/test-ca.sh, readable for one that gives root away. */
+const testCertificate = (folder: string): { readonly certificate: string; readonly key: string } => {
+  const made = spawnSync("sh", [path.join(projectRoot, "scripts/test-ca.sh"), folder], { encoding: "utf8" })
+  if (made.status !== 0) throw new Error(`scripts/test-ca.sh: ${made.stderr}`)
+  const [certificate, key] = [path.join(folder, "server.crt"), path.join(folder, "server.key")]
+  for (const file of [certificate, key]) fs.chmodSync(file, 0o644)
+  return { certificate, key }
+}
+
 const firstMatch = (command: string, args: ReadonlyArray<string>, pattern: RegExp): string | undefined => {
   const done = spawnSync(command, [...args], { encoding: "utf8" })
   return pattern.exec(`${done.stdout ?? ""}${done.stderr ?? ""}`)?.[1]
@@ -113,11 +122,13 @@ const mosquitto = (): Broker => {
       id: "mosquitto",
       title: `Mosquitto ${version}`,
       lacks: ["ws"], // Debian builds it without libwebsockets
-      start: async () => {
+      start: async (door) => {
         const port = await freePort()
         const folder = scratchFolder()
+        const tls = door === "tls" ? testCertificate(folder) : undefined
         const file = written(folder, "mosquitto.conf", [
           `listener ${port} 127.0.0.1`,
+          ...(tls === undefined ? [] : [`certfile ${tls.certificate}`, `keyfile ${tls.key}`]),
           "allow_anonymous true",
           "persistence false",
           "log_dest none",
@@ -144,6 +155,7 @@ export const startEmqttd = async (
 ): Promise<RunningBroker> => {
   const port = await freePort()
   const folder = scratchFolder()
+  const tls = door === "tls" ? testCertificate(folder) : undefined
   const file = written(folder, "emqttd.toml", [
     "[node]",
     `data_dir = ${JSON.stringify(path.join(folder, "data"))}`,
@@ -151,6 +163,7 @@ export const startEmqttd = async (
     'level = "warning"',
     ...(door === "tcp" ? [] : ["[listeners.tcp]", "enabled = false"]),
     `[listeners.${door}]`,
+    ...(tls === undefined ? [] : [`certificate = "${tls.certificate}"`, `key = "${tls.key}"`]),
     'address = "127.0.0.1"',
     `port = ${port}`,
     "[queue]",
@@ -169,7 +182,7 @@ const flashmq = (program: string): Broker => {
   return {
     id: "flashmq",
     title: `FlashMQ ${version}`,
-    lacks: ["ws"],
+    lacks: ["tls", "ws"], // its TLS is not configured here
     start: async () => {
       const port = await freePort()
       const folder = scratchFolder()

@@ -10,7 +10,7 @@ export type Bar =
   | { readonly kind: "own"; readonly scenario: string; readonly times: number; readonly plus: number }
 
 /** What the clients of a scenario connect over. */
-export type Door = "tcp" | "ws"
+export type Door = "tcp" | "tls" | "ws"
 
 export interface Figure {
   readonly key: string
@@ -180,6 +180,28 @@ export const scenarios: ReadonlyArray<Scenario> = [
         unit: "",
         flashmq: 32_000
       }
+    ]
+  },
+  // Over TLS 1.3 with an ECDSA certificate (P-256), as both brokers and OpenSSL agree on by themselves.
+  {
+    ...pubsub(
+      "tls-qos0",
+      "100 pairs, QoS 0, over TLS",
+      "--tls --pubs 100 --subs 100 --qos 0 --outstanding 20",
+      undefined,
+      undefined
+    ),
+    door: "tls"
+  },
+  {
+    id: "tls-idle",
+    title: "5,000 idle connections over TLS, each with a session and a subscription",
+    load: ["conn", "--tls", "--conns", "5000", "--per-conn", "1", "--hold", "5", "--keepalive", "60"],
+    timed: false,
+    door: "tls",
+    figures: [
+      { key: "rss_bytes_per_conn", title: "memory per connection", better: "lower", unit: "bytes" },
+      { key: "conns_per_broker_cpu_s", title: "connects per broker-CPU-second", better: "higher", unit: "" }
     ]
   },
   // Over WebSocket; Debian's Mosquitto has none, so the bars are our own figures over TCP.
