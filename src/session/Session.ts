@@ -12,6 +12,7 @@ import type { DurableDelivery } from "../store/DurableDelivery.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink, SessionCommand, SessionHandle } from "./ClientLink.ts"
+import { deniedNow } from "./deniedNow.ts"
 import { DurableState } from "./DurableState.ts"
 import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
@@ -100,9 +101,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   deliver(message: Message, route: Route): void {
     if (this.finished) {
       // The router has not heard of the end yet.
-      if (route.group?.redispatch(message, this) !== true) {
-        this.services.counters.deliveries_dropped_session_ended_total++
-      }
+      if (route.group?.redispatch(message, this) === true) return
+      this.services.counters.deliveries_dropped_session_ended_total++
       return
     }
     if (this.messages === null) {
@@ -280,6 +280,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       })
       this.loseLink()
     }
+    if (this.subscriptions !== null) this.remove(deniedNow(link, this.subscriptions), () => {})
     const formerWill = takenOver ? this.lastWill : null
     this.link = link
     this.connected = true
@@ -409,20 +410,15 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   // --- subscriptions -----------------------------------------------------------------------------------------------
 
   private subscribe(link: ClientLink, packet: Subscribe): void {
-    const { router } = this.services
-    const { granted, reasonCodes, replays, takeBack } = judgeSubscribe(
-      this.services,
-      this.clientId,
-      this.subscriptions ??= new Subscriptions(),
-      packet
-    )
+    const { clientId, services } = this
+    const subscriptions = this.subscriptions ??= new Subscriptions()
+    const { granted, reasonCodes, replays, takeBack } = judgeSubscribe(services, clientId, subscriptions, packet)
     const { packetIdentifier } = packet
     const done = { _tag: "Subscribed", link, packetIdentifier, reasonCodes, granted, replays } as const
     if (granted.length === 0) return this.handle(done)
     const refused = () => ({ ...done, reasonCodes: takeBack(), granted: [], replays: [] })
-    const asked = router.subscribe(this, granted, (existed) => this.command(existed === undefined ? refused() : done))
-    if (asked) return
-    routerIsFull(this.services, this.clientId, granted.length)
+    if (services.router.subscribe(this, granted, (had) => this.command(had === undefined ? refused() : done))) return
+    routerIsFull(services, clientId, granted.length)
     this.handle(refused())
   }
 
@@ -436,9 +432,17 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   }
 
   private unsubscribe(link: ClientLink, packet: Unsubscribe): void {
+    // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] answered even if there was nothing to delete
+    const reasonCodes = this.remove(packet.topicFilters, () => this.command(done))
+    const done = { _tag: "Unsubscribed", link, packetIdentifier: packet.packetIdentifier, reasonCodes } as const
+    if (!reasonCodes.includes(ReasonCode.Success)) this.handle(done)
+  }
+
+  /** Their reason codes; `removed` is called when the router has heard of those that were there. */
+  private remove(topicFilters: ReadonlyArray<string>, removed: () => void): ReadonlyArray<number> {
     const known: Array<string> = []
     // [MQTT-3.10.4-6] [MQTT5-3.10.4-6] one after the other
-    const reasonCodes = packet.topicFilters.map((topicFilter) => {
+    const reasonCodes = topicFilters.map((topicFilter) => {
       // [MQTT-3.10.4-1] [MQTT5-3.10.4-1] compared character by character
       if (this.subscriptions?.delete(topicFilter) !== true) return ReasonCode.NoSubscriptionExisted
       known.push(topicFilter)
@@ -446,10 +450,8 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
       this.sending?.stopReplay(topicFilter) // [MQTT-3.10.4-2] [MQTT5-3.10.4-2]
       return ReasonCode.Success
     })
-    // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] answered even if there was nothing to delete
-    const done = { _tag: "Unsubscribed", link, packetIdentifier: packet.packetIdentifier, reasonCodes } as const
-    if (known.length === 0) this.handle(done)
-    else this.services.router.unsubscribe(this, known, () => this.command(done))
+    if (known.length > 0) this.services.router.unsubscribe(this, known, removed)
+    return reasonCodes
   }
 
   // --- time --------------------------------------------------------------------------------------------------------

@@ -153,6 +153,28 @@ describe("access rules", () => {
     expect(await client.subscribe("own/other/#")).toBe(0x87)
   })
 
+  it.each([4, 5] as const)(
+    "MQTT level %i: a session that somebody else resumes brings nothing that is denied to the newcomer",
+    async (version) => {
+      const clientId = `resumed${version}`
+      const kept = version === 5 ? { properties: { sessionExpiryInterval: 60 } } : {}
+      const owner = await broker.connect(version, { ...admin, clientId, clean: false, ...kept })
+      await owner.subscribe("secret/x")
+      await owner.subscribe("open/x")
+      await owner.disconnect()
+      const thief = await broker.connect(version, { clientId, clean: false, ...kept })
+      expect(thief.connack.sessionPresent).toBe(true)
+      const publisher = await broker.connect(5, admin)
+      await publisher.publish("secret/x", "hidden")
+      await publisher.publish("open/x", "shown")
+      await thief.receive("publish", { topic: "open/x" })
+      expect(broker.session(clientId).subscriptions?.topicFilters()).toEqual(["open/x"])
+      await thief.disconnect()
+      const back = await broker.connect(version, { ...admin, clientId, clean: false, ...kept })
+      await back.expectNothing()
+    }
+  )
+
   it("a will is judged when it takes effect", async () => {
     const watcher = await broker.connect(5, admin)
     await watcher.subscribe("will/#")
