@@ -2,11 +2,28 @@
 import { Console, Effect } from "effect"
 import { loadRules } from "../access/rules/loadRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
-import { exitWith } from "./Exit.ts"
+import type { ListenerSettings } from "../config/Settings.ts"
+import { readCertificates } from "../listener/certificateFiles.ts"
+import { tlsContexts } from "../platform/TlsContext.ts"
+import { ExitCode, exitWith } from "./Exit.ts"
 
-/** Faults of the settings have been told by the time this is reached; those of the rules come here. */
-export const check = ({ file, settings }: LoadedSettings) =>
-  loadRules(settings.authorization).pipe(
-    Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults)),
-    Effect.andThen(Console.log(`ok: ${file ?? "no file, the defaults"}`))
+/** Faults of the settings have been told by the time this is reached; those of the rules and of the certificates come here. */
+export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSettings) {
+  yield* loadRules(settings.authorization).pipe(
+    Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
   )
+  const faults = (yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
+  if (faults.length > 0) return yield* exitWith(ExitCode.Configuration, faults)
+  return yield* Console.log(`ok: ${file ?? "no file, the defaults"}`)
+})
+
+/** In the words in which the start would end. */
+const certificateFaults = (listener: ListenerSettings): Effect.Effect<ReadonlyArray<string>> => {
+  if (!listener.enabled || (listener.type !== "tls" && listener.type !== "wss")) return Effect.succeed([])
+  const { ciphers, clientCertificate, name, tlsVersions: versions } = listener
+  return readCertificates(listener).pipe(
+    Effect.flatMap((certificates) => tlsContexts(certificates, { ciphers, clientCertificate, versions })),
+    Effect.as([]),
+    Effect.catch(({ message }) => Effect.succeed([`emqttd: listener ${name}: ${message}`]))
+  )
+}

@@ -32,7 +32,8 @@ export const prepareDataDirectory = (directory: string): Effect.Effect<string, D
   Effect.try({
     try: () => {
       const absolute = path.resolve(directory)
-      fs.mkdirSync(absolute, { recursive: true })
+      // What clients left here is for this user and, as with the packages, its group to read.
+      fs.mkdirSync(absolute, { recursive: true, mode: 0o750 })
       const probe = path.join(absolute, `.writable-${process.pid}`)
       try {
         fs.writeFileSync(probe, Buffer.alloc(4096))

@@ -141,7 +141,12 @@ class Handshakes {
 const under = (socket: object): object =>
   "_parent" in socket && typeof socket._parent === "object" && socket._parent !== null ? socket._parent : socket
 
-const reasonOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+/** "error:100000c0:SSL routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE" in words. */
+const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  const name = /^error:[0-9a-f]+:SSL routines:[^:]*:(\w+)$/i.exec(text)?.[1]
+  return name === undefined ? text : name.toLowerCase().replaceAll("_", " ")
+}
 
 /** No certificate at all is fine where it is optional; one that is not good never is. */
 const untrusted = (socket: TLSSocket, options: TlsOptions): string | undefined => {

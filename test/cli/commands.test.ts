@@ -120,6 +120,18 @@ describe("emqttd check", () => {
     ])
   })
 
+  it("certificates that a listener could not start with, exit 78", async () => {
+    const lines = ["tls", "wss"].flatMap((name) => [`[listeners.${name}]`, `certificate = "no.pem"`, `key = "no.key"`])
+    const file = write("tls.toml", lines.join("\n"))
+    assert.deepStrictEqual(await run(["check", "--config", file], { cwd: directory }), {
+      code: 78,
+      stdout: "",
+      stderr: ["tls", "wss"].map((name) => `emqttd: listener ${name}: certificate no.pem: no such file\n`).join("")
+    })
+    const off = ["--set", "listeners.tls.enabled=false", "--set", "listeners.wss.enabled=false"]
+    assert.strictEqual((await run(["check", "--config", file, ...off], { cwd: directory })).code, 0)
+  })
+
   it("a file that cannot be read or parsed, exit 78", async () => {
     const broken = write("broken.toml", "[listeners\n")
     const results = await Promise.all([

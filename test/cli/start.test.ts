@@ -54,6 +54,9 @@ describe("a start", () => {
         fs.readdirSync(path.join(directory, "deep/er/data")).filter((name) => /writable/.test(name)),
         []
       )
+      if (process.platform !== "win32") {
+        assert.strictEqual(fs.statSync(path.join(directory, "deep/er/data")).mode & 0o007, 0)
+      }
       emqttd.signal("SIGTERM")
       const { code, stderr, stdout } = await emqttd.ended
       assert.strictEqual(code, 0, stderr)

@@ -119,6 +119,10 @@ describe.skipIf(opensslMissing !== undefined)("a TLS listener", () => {
       broker.lines.some((line) => /^TLS handshake failed .*"listener":"tls"/.test(line)),
       broker.lines.join()
     )
+    assert.isFalse(
+      broker.lines.some((line) => line.includes("SSL routines")),
+      broker.lines.join()
+    )
   })
 })
 

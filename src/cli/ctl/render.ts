@@ -36,7 +36,7 @@ export const listenerLines = (listeners: ReadonlyArray<ListenerStatus>): Readonl
     ["NAME", "ADDRESS", "STATE", "CONNECTIONS"],
     ...listeners.map(({ address, connections, max_connections, name, port, state, type }) => [
       name,
-      `${type}://${hostPort(address, port)}`,
+      address.startsWith("unix:") ? `${type} ${address}` : `${type}://${hostPort(address, port)}`,
       state,
       `${connections} of ${max_connections}`
     ])
