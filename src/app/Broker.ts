@@ -319,14 +319,21 @@ const rulesInvalid = ({ exitCode, message }: RulesInvalid): BrokerStartFailed =>
 const adminFailed = ({ message }: AdminSocketUnusable): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode: 74 })
 
+const hasHandshakes = ({ proxyProtocol, type }: ListenerSettings): boolean =>
+  proxyProtocol || type === "tls" || type === "wss"
+
 /** A runtime that has run out of files spins or stops accepting: the listeners together stay below the system's limit. */
 const withinFileLimit = (
   listeners: ReadonlyArray<ListenerSettings>,
   log: EventLog
 ): ReadonlyArray<ListenerSettings> => {
   const enabled = listeners.filter((listener) => listener.enabled).length
-  const room = Math.max(1, Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled)) - refusalsAtATime)
-  return listeners.map((listener) => {
+  const share = Math.floor((openFileLimit() - filesKeptBack) / Math.max(1, enabled))
+  return listeners.map((given) => {
+    // Handshakes under way are sockets too, which nobody counts as connections yet.
+    const handshakes = hasHandshakes(given) ? Math.max(1, Math.min(given.maxHandshakes, Math.floor(share / 4))) : 0
+    const listener = handshakes === 0 ? given : { ...given, maxHandshakes: handshakes }
+    const room = Math.max(1, share - refusalsAtATime - handshakes)
     if (!listener.enabled || listener.maxConnections <= room) return listener
     const line = "max_connections lowered to what the open file limit allows"
     const fields = { listener: listener.name, max_connections: room }
