@@ -204,3 +204,15 @@ describe("a file that is not for this broker", () => {
       yield* folder.open()
     }).pipe(Effect.scoped))
 })
+
+describe("the files", () => {
+  it.live("are for the broker's user only", () =>
+    Effect.gen(function* () {
+      const folder = yield* sqliteFolder
+      const engine = yield* folder.open()
+      yield* engine.commit(changes({ sessions: [session(1)] }), 1)
+      for (const name of ["store.sqlite", "store.sqlite-wal"]) {
+        assert.strictEqual(fs.statSync(`${folder.directory}/${name}`).mode & 0o777, 0o600, name)
+      }
+    }).pipe(Effect.scoped))
+})

@@ -8,6 +8,7 @@ import { StoreTrouble, troubleOf } from "./failures.ts"
 import type { OpenOptions } from "./protocol.ts"
 import { type Damage, type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
 import { salvage } from "./salvage.ts"
+import { ownerOnly } from "./ownerOnly.ts"
 import { prepareSchema } from "./schema.ts"
 import { Statements } from "./Statements.ts"
 import { takeLock } from "./takeLock.ts"
@@ -36,6 +37,7 @@ export class StoreFile {
     this.notice = notice
     this.lock = takeLock(options)
     try {
+      ownerOnly(options.file)
       this.database = new DatabaseSync(options.file)
       this.statements = new Statements(this.database)
       this.guarded(() => this.prepare())

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import { storeFailure } from "../Engine.ts"
 import { attempt, openDatabase } from "./openReader.ts"
+import { ownerOnly } from "./ownerOnly.ts"
 import { takeLock } from "./takeLock.ts"
 
 const syncFile = (file: string): void => {
@@ -24,6 +25,7 @@ export const backupSqlite = (file: string, to: string) =>
     yield* attempt(to, () => {
       const unfinished = `${to}.unfinished`
       fs.rmSync(unfinished, { force: true })
+      ownerOnly(unfinished)
       database.prepare("VACUUM INTO ?").run(unfinished)
       syncFile(unfinished)
       fs.renameSync(unfinished, to)
@@ -41,6 +43,7 @@ export const restoreSqlite = (from: string, file: string, stamp: string) =>
     return yield* attempt(file, () => {
       const unfinished = `${file}.restored`
       fs.rmSync(unfinished, { force: true })
+      ownerOnly(unfinished)
       backup.prepare("VACUUM INTO ?").run(unfinished)
       syncFile(unfinished)
       const kept = fs.existsSync(file) ? `${file}.replaced-${stamp}` : undefined

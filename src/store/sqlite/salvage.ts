@@ -5,6 +5,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import * as fs from "node:fs"
 import { contentOf, openExchange } from "./checksum.ts"
 import { StoreTrouble } from "./failures.ts"
+import { ownerOnly } from "./ownerOnly.ts"
 import type { OpenOptions } from "./protocol.ts"
 import { prepareSchema } from "./schema.ts"
 import { Statements } from "./Statements.ts"
@@ -84,6 +85,7 @@ export const salvage = (options: OpenOptions, stamp: string): Salvaged => {
   }
   const unfinished = `${options.file}.salvaged`
   for (const ending of endings) fs.rmSync(unfinished + ending, { force: true })
+  ownerOnly(unfinished)
   const from = openDamaged(kept)
   const to = new DatabaseSync(unfinished)
   const result = { kept, rows: 0, damaged: 0, gaps: 0 }
