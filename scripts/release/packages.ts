@@ -54,7 +54,7 @@ export const writeDeb = (
       "Package: emqttd",
       `Version: ${packageVersion(version)}`,
       `Architecture: ${debianNames[architecture]}`,
-      "Maintainer: The emqttd authors <emqttd@users.noreply.github.com>",
+      "Maintainer: The emqttd authors <https://github.com/emqttd/emqttd>",
       "Depends: libc6 (>= 2.17), adduser, init-system-helpers",
       "Section: net",
       "Priority: optional",
