@@ -100,7 +100,7 @@ export class Broker {
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
     const sink: LogSink = yield* logSink
-    const log = new EventLog(sink, now, settings.log.repeatIntervalMillis)
+    const log = new EventLog(sink, now, settings.log.repeatIntervalMillis, settings.log.level)
     const counters = new Counters()
     const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
     const scheduler = new Scheduler({

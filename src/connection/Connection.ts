@@ -341,8 +341,10 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.endsWithSession = terms.expiryMillis === 0
     this.connect = null
     this.terms = null
-    const { clientId, peer, version } = this
-    this.services.log.debug("client connected", { client_id: clientId, peer, version, session_present: sessionPresent })
+    this.services.log.debug("client connected", () => {
+      const { clientId, peer, version } = this
+      return { client_id: clientId, peer, version, session_present: sessionPresent }
+    })
     // [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never
     this.idleMillis = terms.keepAliveSeconds * 1000 * this.services.settings.connection.keepAliveMultiplier
     this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
@@ -362,7 +364,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   private refuse(reasonCode: number, reason: string, clientId: string): void {
     const { counters, log, settings } = this.services
     counters.connections_refused_total++
-    log.warning("connection refused", { client_id: clientId, peer: this.peer, reason_code: reasonCode, reason })
+    // In a flood most of these lines are only counted: what the socket would be asked for costs more than the refusal.
+    log.warning("connection refused", () => ({ client_id: clientId, peer: this.peer, reason_code: reasonCode, reason }))
     this.sendConnack({
       version: this.version,
       sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
@@ -383,13 +386,11 @@ export class Connection extends Actor implements ClientLink, Timed {
     const { counters, log } = this.services
     const { clause, message: reason, reasonCode } = error
     counters.protocol_errors_total++
-    log.warning("protocol error", {
-      client_id: this.clientId,
-      peer: this.peer,
-      reason_code: reasonCode,
-      clause,
-      reason
-    })
+    const { clientId } = this
+    log.warning(
+      "protocol error",
+      () => ({ client_id: clientId, peer: this.peer, reason_code: reasonCode, clause, reason })
+    )
     if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason, withoutDisconnect)
     // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything
     // else is just closed
@@ -463,11 +464,9 @@ export class Connection extends Actor implements ClientLink, Timed {
     const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
     if (this.scheduler.now < due && !comingIn) return this.setTimer(due)
     this.services.counters.connections_timed_out_total++
-    this.services.log.info(this.session === null ? "no CONNECT in time" : "keep alive timeout", {
-      client_id: this.clientId,
-      peer: this.peer,
-      seconds: this.idleMillis / 1000
-    })
+    const { clientId, idleMillis } = this
+    const what = this.session === null ? "no CONNECT in time" : "keep alive timeout"
+    this.services.log.info(what, () => ({ client_id: clientId, peer: this.peer, seconds: idleMillis / 1000 }))
     const heldPlace = this.phase === Phase.AwaitingConnect
     this.disconnect(ReasonCode.KeepAliveTimeout, "", withoutDisconnect)
     // It was told nothing that it would have to read first: its place is free with the next tick.

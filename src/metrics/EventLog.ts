@@ -4,34 +4,41 @@
 export type LogLevel = "debug" | "info" | "warning" | "error"
 /** Flat, snake_case, without payloads and passwords. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+/** Made only when the line is written, where making them costs something. */
+export type LazyFields = LogFields | (() => LogFields)
 export type LogSink = (level: LogLevel, message: string, fields: LogFields) => void
 
 /** Lines of one message text in a window, beyond which they are only counted. */
 const linesPerWindow = 10
 const maximumKinds = 1_000
 
+const levels: ReadonlyArray<LogLevel | "trace"> = ["trace", "debug", "info", "warning", "error"]
+const made = (fields: LazyFields): LogFields => typeof fields === "function" ? fields() : fields
+
 export class EventLog {
   private readonly sink: LogSink
   private readonly clock: () => number
   private readonly windowMillis: number
+  private readonly lowest: number
   private readonly kinds = new Map<string, { since: number; lines: number; suppressed: number }>()
 
-  /** `windowMillis`: in which a message text is written ten times at most. */
-  constructor(sink: LogSink, clock: () => number, windowMillis: number) {
+  /** `windowMillis`: in which a message text is written ten times at most. What is below `level` costs nothing. */
+  constructor(sink: LogSink, clock: () => number, windowMillis: number, level: LogLevel | "trace" = "trace") {
     this.sink = sink
     this.clock = clock
     this.windowMillis = windowMillis
+    this.lowest = levels.indexOf(level)
   }
 
-  debug(message: string, fields: LogFields): void {
-    this.sink("debug", message, fields)
+  debug(message: string, fields: LazyFields): void {
+    if (this.writes("debug")) this.sink("debug", message, made(fields))
   }
 
-  info(message: string, fields: LogFields): void {
+  info(message: string, fields: LazyFields): void {
     this.limited("info", message, fields)
   }
 
-  warning(message: string, fields: LogFields): void {
+  warning(message: string, fields: LazyFields): void {
     this.limited("warning", message, fields)
   }
 
@@ -40,7 +47,12 @@ export class EventLog {
     this.sink("error", message, fields)
   }
 
-  private limited(level: LogLevel, message: string, fields: LogFields): void {
+  private writes(level: LogLevel): boolean {
+    return levels.indexOf(level) >= this.lowest
+  }
+
+  private limited(level: LogLevel, message: string, fields: LazyFields): void {
+    if (!this.writes(level)) return
     const now = this.clock()
     let kind = this.kinds.get(message)
     if (kind === undefined) {
@@ -53,8 +65,8 @@ export class EventLog {
       kind.since = now
       kind.lines = 0
       kind.suppressed = 0
-      if (suppressed > 0) this.sink(level, message, { ...fields, suppressed_before: suppressed })
-      else this.sink(level, message, fields)
+      if (suppressed > 0) this.sink(level, message, { ...made(fields), suppressed_before: suppressed })
+      else this.sink(level, message, made(fields))
       kind.lines++
       return
     }
@@ -63,6 +75,6 @@ export class EventLog {
       return
     }
     kind.lines++
-    this.sink(level, message, fields)
+    this.sink(level, message, made(fields))
   }
 }

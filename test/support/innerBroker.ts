@@ -28,7 +28,7 @@ export const startInnerBroker = async (
   const scope = Scope.makeUnsafe()
   const settings = change({
     ...defaultSettings,
-    log: { ...defaultSettings.log, level: "error" },
+    log: { ...defaultSettings.log, level: "trace" }, // to where the test listens
     node: { ...defaultSettings.node, dataDir },
     listeners: [{ ...defaultListener, ...wireSettings(), address: "127.0.0.1", port: 0 }]
   })
