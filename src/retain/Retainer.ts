@@ -65,6 +65,8 @@ export class Retainer extends MailboxActor<Message> {
   private changing = false
   private sweepScheduled = false
   private sweepDue = false
+  /** Topics of which a message of this batch was rejected: what was recorded of those behind it was overwritten. */
+  private readonly rejectedNow = new Set<string>()
   /** Trees made anew after a crash. */
   rebuilds = 0
 
@@ -128,6 +130,7 @@ export class Retainer extends MailboxActor<Message> {
 
   protected override receive(): void {
     super.receive()
+    this.rejectedNow.clear()
     if (this.sweepDue) this.sweep()
   }
 
@@ -139,6 +142,7 @@ export class Retainer extends MailboxActor<Message> {
       this.changing = true
       if (tree.delete(message.topic) !== undefined) counters.deleted++
       this.changing = false
+      if (this.rejectedNow.has(message.topic)) this.options.journal?.retain(message.topic, null)
       return
     }
     const limit = this.limitOf(message)
@@ -152,6 +156,7 @@ export class Retainer extends MailboxActor<Message> {
     this.changing = true
     const replaced = tree.set(message, this.expiryOf(message))
     this.changing = false
+    if (this.rejectedNow.has(message.topic)) this.options.journal?.retain(message.topic, message)
     if (replaced === undefined) counters.stored++
     else counters.replaced++
     if (tree.expiring > 0 && !this.sweepScheduled) this.scheduleSweep(sweepRestMillis)
@@ -193,6 +198,7 @@ export class Retainer extends MailboxActor<Message> {
 
   private reject(limit: RetainLimit, message: Message): void {
     const { counters } = this
+    this.rejectedNow.add(message.topic)
     // It was recorded when it came: what is retained instead is what is retained still.
     this.options.journal?.retain(message.topic, this.tree.held(message.topic) ?? null)
     if (limit === "max_messages") counters.rejectedMaxMessages++

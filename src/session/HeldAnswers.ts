@@ -3,13 +3,15 @@
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
-import type { ClientLink, LinkEvent } from "./ClientLink.ts"
+import type { ClientLink, LinkEvent, SessionCommand } from "./ClientLink.ts"
 
 export interface HeldAnswer {
   readonly link: ClientLink
   readonly event: LinkEvent
   /** Subscriptions whose retained messages follow it. */
   readonly replays: ReadonlyArray<Subscription>
+  /** CONNACK was refused: the connection never had its session, and one that was made for it ends. */
+  readonly undo?: Extract<SessionCommand, { readonly _tag: "Detach" }>
 }
 
 export class HeldAnswers {
@@ -50,5 +52,8 @@ export class HeldAnswers {
 
 const refused = ({ event, link }: HeldAnswer): HeldAnswer => {
   const why = { reasonCode: ReasonCode.QuotaExceeded, reason: "the store takes no changes" }
-  return { link, replays: [], event: { _tag: event._tag === "Attached" ? "Refused" : "Close", ...why } }
+  if (event._tag !== "Attached") return { link, replays: [], event: { _tag: "Close", ...why } }
+  const expiryMillis = event.sessionPresent ? undefined : 0
+  const undo = { _tag: "Detach", link, publishWill: false, expiryMillis } as const
+  return { link, replays: [], event: { _tag: "Refused", ...why }, undo }
 }

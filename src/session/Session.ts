@@ -328,8 +328,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.expiresAt = row.connected ? committedAt + row.expiryMillis : row.expiresAt
     this.stored = stored.owed
     if (stored.awaitingPubrel.length > 0) this.awaitingPubrel.restore(stored.awaitingPubrel)
-    if (subscriptions.length > 0) this.subscriptions = new Subscriptions()
-    for (const subscription of subscriptions) this.subscriptions?.set(subscription)
+    for (const subscription of subscriptions) (this.subscriptions ??= new Subscriptions()).set(subscription)
     if (row.will === null) return
     this.lastWill = LastWill.restore(row.will, this.services.topics)
     // The node has crashed under a client that was there: its connection ended when the last group was committed.
@@ -364,8 +363,9 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     if (answers.isEmpty) this.answers = null
   }
 
-  private give({ event, link, replays }: HeldAnswer): void {
+  private give({ event, link, replays, undo }: HeldAnswer): void {
     link.post(event)
+    if (undo !== undefined) return this.command(undo)
     if (this.link !== link || replays.length === 0) return
     for (const subscription of replays) {
       this.outgoing.replay(this.services.retainer.cursor(subscription.filter), Route.of(this, subscription, undefined))

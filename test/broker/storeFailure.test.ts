@@ -123,4 +123,28 @@ describe("while the store is full", () => {
     await again.acknowledge(await again.receive("publish", { payload: "after" }))
     expect(broker.broker.counters.store_failures_total).toBeGreaterThan(0)
   })
+
+  it("who was refused in the CONNACK has no session, and one that was there goes on without it", async () => {
+    const { services, sessions } = broker.broker
+    const first = await broker.durable(5, "there")
+    await first.subscribe("q", 1)
+    await first.disconnect()
+    const publisher = await broker.connect(5, { clientId: "p" })
+    while (sessions.get("there")?.connected !== false) await publisher.ping()
+    await new Promise<void>((resolve) => services.journal.whenIdle(resolve))
+    full = true
+    // The attempt: its group fails, and then it is refused.
+    const attempts = [await broker.open(5), await broker.open(5)]
+    attempts[0]?.sendConnect({ clientId: "new", clean: false, properties: { sessionExpiryInterval: 100 } })
+    attempts[1]?.sendConnect({ clientId: "there", clean: false, properties: { sessionExpiryInterval: 100 } })
+    for (const attempt of attempts) await attempt.expectConnectRefused(0x97)
+    full = false
+    while (services.journal.failing !== null) await publisher.ping()
+    expect(sessions.get("new")).toBeUndefined()
+    expect(sessions.get("there")?.connected).toBe(false)
+    await publisher.publish("q", "kept", { qos: 1 })
+    const again = await broker.durable(5, "there")
+    expect(again.connack.sessionPresent).toBe(true)
+    await again.acknowledge(await again.receive("publish", { payload: "kept" }))
+  })
 })

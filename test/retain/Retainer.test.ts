@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { defaultSettings, type RetainSettings } from "../../src/config/Settings.ts"
+import { Counters } from "../../src/metrics/Counters.ts"
 import type { Message } from "../../src/mqtt/Message.ts"
 import { Scheduler } from "../../src/otp/Scheduler.ts"
 import { Supervisor } from "../../src/otp/Supervisor.ts"
 import { TimerWheel } from "../../src/otp/TimerWheel.ts"
 import { RetainedTree } from "../../src/retain/RetainedTree.ts"
 import { Retainer, type RetainerOptions } from "../../src/retain/Retainer.ts"
+import { Journal } from "../../src/store/Journal.ts"
 import { messageOn } from "../router/recorder.ts"
 
 /** The defects to inject: one before anything is touched, one in the middle of a change. */
@@ -203,6 +205,25 @@ describe("Retainer", () => {
       assert.isBelow(retainer.count, 5_000)
       yield* pass(300)
       assert.strictEqual(retainer.count, 0)
+    }))
+})
+
+describe("what a retainer leaves in the journal", () => {
+  it.effect("a rejected message does not overwrite what is recorded of the next one", () =>
+    Effect.gen(function* () {
+      const journal = new Journal({ scheduler: new Scheduler(), counters: new Counters(), enabled: true })
+      const recorded: Array<string | null> = []
+      journal.retain = (_topic, message) => recorded.push(message === null ? null : message.payload.toString())
+      const { retainer, scheduler } = yield* supervised({ maxPayloadBytes: 3 }, { journal })
+      retainer.store(messageOn("a", { payload: "too large" }))
+      retainer.store(messageOn("a", { payload: "fit" }))
+      yield* turns(scheduler)
+      assert.strictEqual(retainer.get("a")?.payload.toString(), "fit")
+      assert.strictEqual(recorded.at(-1), "fit")
+      retainer.store(messageOn("a", { payload: "too large" }))
+      retainer.store(messageOn("a", { payload: "" }))
+      yield* turns(scheduler)
+      assert.isNull(recorded.at(-1))
     }))
 })
 
