@@ -15,7 +15,7 @@ const exitCodes: ReadonlyArray<readonly [code: number, when: string]> = [
 
 const signals: ReadonlyArray<readonly [name: string, what: string]> = [
   ["SIGTERM, SIGINT", "Tell the clients, write what is owed, end within node.shutdown_timeout."],
-  ["SIGHUP", "Read the settings and the certificates again."]
+  ["SIGHUP", "Read the settings, the access rules and the certificates again."]
 ]
 
 const flag = ({ aliases, description, name, type }: HelpDoc.FlagDoc): string => {
