@@ -237,6 +237,43 @@ export const engineContract = (
         })
     )
 
+    reopening(
+      "of what a group says of one thing the last counts",
+      [
+        changes({
+          sessions: [session(1, { connected: true }), session(1, { connected: false })],
+          subscriptions: [subscription(1, "a", { qos: 0 }), subscription(1, "a", { qos: 2 })],
+          messages: [message(1), message(1)],
+          deliveries: [delivery(1, 1, 1, { topicFilter: "first" }), delivery(1, 1, 1, { topicFilter: "second" })],
+          deliveryStates: [
+            { session: 1, sequence: 1, state: DeliveryState.AwaitingPubrec, packetIdentifier: 3 },
+            { session: 1, sequence: 1, state: DeliveryState.AwaitingPubcomp, packetIdentifier: 3 }
+          ],
+          awaitingPubrel: [
+            { session: 1, packetIdentifier: 9, since: 1 },
+            { session: 1, packetIdentifier: 9, since: 2 }
+          ],
+          retained: [{ topic: "t", message: retainedOf(1) }, { topic: "t", message: retainedOf(2) }]
+        })
+      ],
+      (engine) =>
+        Effect.gen(function* () {
+          assert.deepStrictEqual(yield* engine.readSessions(0, 10), [{
+            row: session(1, { connected: false }),
+            subscriptions: [subscription(1, "a", { qos: 2 })],
+            awaitingPubrel: [{ packetIdentifier: 9, since: 2 }],
+            owed: 1,
+            lastSequence: 1
+          }])
+          assert.deepStrictEqual(yield* engine.readDeliveries(1, 0, 10), [{
+            ...delivery(1, 1, 1, { topicFilter: "second", state: DeliveryState.AwaitingPubcomp, packetIdentifier: 3 }),
+            stored: message(1)
+          }])
+          assert.deepStrictEqual(yield* engine.readRetained("", 10), [{ topic: "t", message: retainedOf(2) }])
+          assert.strictEqual((yield* engine.stats).messages, 1)
+        })
+    )
+
     test("a session that ended takes everything of its own with it, and leaves what others are owed", (engine) =>
       Effect.gen(function* () {
         yield* engine.commit(
