@@ -8,6 +8,7 @@ import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Services } from "../session/Services.ts"
 import type { Engine, StoreFailure, SubscriptionRow } from "../store/Engine.ts"
+import { beatMillis } from "../store/Journal.ts"
 import { messageOf } from "../store/storedMessage.ts"
 
 const sessionsPerPage = 1_000
@@ -33,7 +34,8 @@ export const recover = Effect.fn("recover")(function* (
     yield* Effect.logInfo("reading the store", { sessions: sessionCount, retained })
   })
 
-  const { committedAt } = engine.highest
+  // It may have lived on until the next group was due: a client that was there must not count as away for longer than it was.
+  const committedAt = Math.min(engine.highest.committedAt + beatMillis, services.scheduler.refresh())
   const found: Array<{ readonly session: Session; readonly crashed: boolean }> = []
   let owed = 0
   for (let after = 0;;) {

@@ -5,7 +5,14 @@
 import type { Counters } from "../metrics/Counters.ts"
 import type { Message } from "../mqtt/Message.ts"
 import type { Scheduler, Task } from "../otp/Scheduler.ts"
-import { type Changes, DeliveryState, type SessionRow, type StoreFailure, type SubscriptionRow } from "./Engine.ts"
+import {
+  type Changes,
+  DeliveryState,
+  noChanges,
+  type SessionRow,
+  type StoreFailure,
+  type SubscriptionRow
+} from "./Engine.ts"
 import { FormingGroup } from "./FormingGroup.ts"
 import { DurableDelivery } from "./DurableDelivery.ts"
 
@@ -29,6 +36,9 @@ export interface JournalOptions {
 /** So many changes that nobody waits for go without waiting for the tick. */
 const lazyAtMost = 4_096
 
+/** Once there was a group another one goes after so long, with nothing in it: a start knows by it until when the broker lived. */
+export const beatMillis = 10_000
+
 export class Journal implements Task {
   readonly enabled: boolean
   /** The group that a change made now belongs to. */
@@ -46,6 +56,9 @@ export class Journal implements Task {
   private urgent = false
   private lazy = 0
   private flushing = false
+  /** When the last group went, ms; 0: none has, nothing durable is under way. */
+  private wentAt = 0
+  private beating = false
   private lastSession: number
   private lastMessage: number
   private waiters = new Set<Waiter>()
@@ -173,7 +186,8 @@ export class Journal implements Task {
 
   /** From the clock: what nobody waits for goes now. */
   tick(): void {
-    if (this.lazy > 0) this.flushSoon()
+    this.beating = this.wentAt > 0 && this.scheduler.now - this.wentAt >= beatMillis
+    if (this.lazy > 0 || this.beating) this.flushSoon()
   }
 
   /** Calls back once all that was changed so far is committed. */
@@ -218,14 +232,16 @@ export class Journal implements Task {
   run(): void {
     this.flushing = false
     const take = this.takeGroup
-    if (take === null || (!this.urgent && this.lazy === 0)) return
+    if (take === null || (!this.urgent && this.lazy === 0 && !this.beating)) return
     const group = this.group++
-    const changes = this.forming.take()
+    const changes = this.forming.take() ?? (this.beating ? noChanges : undefined)
+    this.beating = false
     this.forming = new FormingGroup()
     this.urgent = false
     this.lazy = 0
     // All of it was struck out again.
     if (changes === undefined) return this.advance(group)
+    this.wentAt = this.scheduler.now
     this.handed = { group, changes }
     this.takeGroup = null
     take(changes)

@@ -1,5 +1,9 @@
 // What outlives the process: a broker is killed, or stopped in order, and started again on the same store.
+import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { noChanges } from "../../src/store/Engine.ts"
+import { openMemory } from "../../src/store/MemoryEngine.ts"
+import { session } from "../store/rows.ts"
 import { publishBytes } from "../support/packets.ts"
 import { DurableBroker } from "../support/durableBroker.ts"
 
@@ -278,5 +282,21 @@ describe("after a crash", () => {
     const again = await broker.durable(5, "c")
     await again.receive("publish", { payload: "1", dup: true, messageId: first.messageId })
     await again.receive("publish", { payload: "2", dup: true, messageId: second.messageId })
+  })
+
+  it("a client that was there, quietly, has not been away since the last group", async () => {
+    await broker.stop()
+    const row = session(1, { clientId: "quiet", expiryMillis: 5_000 })
+    const found = { session: 1, message: 0, committedAt: Date.now() - 8_000 }
+    broker = new DurableBroker(
+      undefined,
+      Effect.flatMap(openMemory, (engine) =>
+        Effect.as(
+          engine.commit({ ...noChanges, sessions: [row] }, found.committedAt),
+          Object.assign(engine, { highest: found })
+        ))
+    )
+    await broker.start()
+    expect((await broker.durable(5, "quiet")).connack.sessionPresent).toBe(true)
   })
 })

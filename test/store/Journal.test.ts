@@ -3,7 +3,7 @@ import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"
 import { TopicTable } from "../../src/mqtt/TopicTable.ts"
 import { Scheduler } from "../../src/otp/Scheduler.ts"
-import { type Changes, DeliveryState, type SessionRow, type StoreFailure } from "../../src/store/Engine.ts"
+import { type Changes, DeliveryState, noChanges, type SessionRow, type StoreFailure } from "../../src/store/Engine.ts"
 import { Journal } from "../../src/store/Journal.ts"
 import { messageOf } from "../../src/store/storedMessage.ts"
 import { settle } from "../otp/turns.ts"
@@ -30,7 +30,8 @@ const rowOf = (session: number): SessionRow => ({
 
 /** A journal whose writer is this test: it takes a group when it says so. */
 const setup = (enabled = true) => {
-  const scheduler = new Scheduler()
+  const clock = { now: 1_000_000 }
+  const scheduler = new Scheduler({ clock: () => clock.now })
   const alarms: Array<string | undefined> = []
   const journal = new Journal({
     scheduler,
@@ -43,7 +44,7 @@ const setup = (enabled = true) => {
   let sequence = 0
   const deliver = (message: Message, session = 1) =>
     journal.deliver(session, ++sequence, message, 1, false, "a/+", undefined)
-  return { journal, scheduler, groups, park, deliver, alarms, settle: () => settle(scheduler) }
+  return { journal, scheduler, groups, park, deliver, alarms, clock, settle: () => settle(scheduler) }
 }
 
 const waiter = () => {
@@ -52,6 +53,30 @@ const waiter = () => {
 }
 
 describe("Journal", () => {
+  it("once there was a group one goes every 10 s, so that a quiet broker is not taken for a dead one", async () => {
+    const { clock, groups, journal, park, scheduler, settle } = setup()
+    const later = async (millis: number) => {
+      clock.now += millis
+      scheduler.refresh()
+      journal.tick()
+      await settle()
+    }
+    park()
+    await later(20_000)
+    assert.strictEqual(groups.length, 0)
+    journal.session(rowOf(1))
+    await settle()
+    journal.groupCommitted()
+    park()
+    await later(9_999)
+    assert.strictEqual(groups.length, 1)
+    await later(1)
+    assert.deepStrictEqual(groups[1], noChanges)
+    assert.strictEqual(journal.committed, 1)
+    journal.groupCommitted()
+    assert.strictEqual(journal.committed, 2)
+  })
+
   it("one turn is one group, and a message is written once for all who are owed it", async () => {
     const { deliver, groups, journal, park, settle } = setup()
     park()
