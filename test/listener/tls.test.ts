@@ -12,7 +12,8 @@ import { type CertificateName, certificates, opensslMissing } from "../support/c
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
 import { connectBytes } from "../support/packets.ts"
 import { TestClient } from "../support/TestClient.ts"
-import { socketWire } from "../support/Wire.ts"
+import { socketWire, upgradeRequest } from "../support/Wire.ts"
+import { clientFrame } from "../support/wsPackage.ts"
 
 if (opensslMissing !== undefined) console.log(`skipped: ${opensslMissing}`)
 const onBun = runtimeName.startsWith("bun")
@@ -173,6 +174,19 @@ describe.skipIf(opensslMissing !== undefined)("client certificates", () => {
       assert.isTrue(again.isSessionReused())
     }
   )
+
+  it("the name of a certificate counts over WebSocket too", async () => {
+    const broker = await withCa({ type: "wss", clientCertificate: "required", certificateAs: "client_id_cn" })
+    const socket = await handshake(broker, as("client"))
+    let received = Buffer.alloc(0)
+    socket.on("data", (chunk) => received = Buffer.concat([received, chunk]))
+    socket.write(upgradeRequest())
+    socket.write(clientFrame(2, connectBytes(4, { clientId: "x" }), true))
+    while (!received.includes(Buffer.from("20020000", "hex"))) {
+      await new Promise((resolve) => socket.once("data", resolve))
+    }
+    assert.strictEqual(broker.session("client-1").clientId, "client-1")
+  })
 
   it("the user name of a certificate counts in the mount point", async () => {
     const broker = await withCa({ clientCertificate: "required", certificateAs: "user_name_cn", mountpoint: "of/%u/" })
