@@ -42,13 +42,19 @@ const answerTo = (ask: Ask): Answer => {
   }
 }
 
-/** After an answer, so that nobody waits for it; a failure shows again at the next commit. */
+/** Told once until it works again. */
+let checkpointFails = false
+
+/** After an answer, so that nobody waits for it; tried again after the next commit. */
 const checkpoint = (): void => {
   clearTimeout(idle)
   idle = undefined
   try {
     store?.checkpoint()
+    checkpointFails = false
   } catch (error) {
+    if (checkpointFails) return
+    checkpointFails = true
     say({ _tag: "Notice", message: `${troubleOf(opened.name, error).message} (checkpoint)`, fields: {} })
   }
 }
