@@ -224,7 +224,7 @@ export class Incoming {
 
   private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {
     if (group === 0 && this.gate === null && reasonCode < 0x80) return this.write(type, packetIdentifier, reasonCode)
-    if (reasonCode >= 0x80 && this.version !== 5 && this.journal.failing !== null) {
+    if (reasonCode === ReasonCode.QuotaExceeded && this.version !== 5 && this.journal.failing !== null) {
       this.refused = true
       return this.owner.wake()
     }

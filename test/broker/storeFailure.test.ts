@@ -1,5 +1,8 @@
 // A store that takes no changes for a while (a full disk): who is refused, what goes on, and that it recovers by itself.
 import { Effect } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { type Engine, storeFailure } from "../../src/store/Engine.ts"
 import { openMemory } from "../../src/store/MemoryEngine.ts"
@@ -146,5 +149,28 @@ describe("while the store is full", () => {
     const again = await broker.durable(5, "there")
     expect(again.connack.sessionPresent).toBe(true)
     await again.acknowledge(await again.receive("publish", { payload: "kept" }))
+  })
+
+  it("3.1.1: a message that the access rules deny is acknowledged as ever, and ends no connection", async () => {
+    await broker.stop()
+    const folder = mkdtempSync(join(tmpdir(), "emqttd-rules-"))
+    const file = join(folder, "acl.conf")
+    writeFileSync(file, '{deny, all, publish, ["denied"]}.\n{allow, all}.\n')
+    broker = new DurableBroker((settings) => ({
+      ...settings,
+      authorization: { ...settings.authorization, sources: [{ type: "acl_config", path: file }] }
+    }), openFillable)
+    await broker.start()
+    rmSync(folder, { recursive: true })
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 1)
+    const first = await broker.connect(4, { clientId: "p1" })
+    const client = await broker.connect(4, { clientId: "p2" })
+    full = true
+    first.send(publishBytes(4, 0x32, "q", { messageId: 1, payload: "1" }))
+    await first.expectClosed()
+    client.send(publishBytes(4, 0x32, "denied", { messageId: 1, payload: "1" }))
+    await client.receive("puback", { messageId: 1 })
+    await client.ping()
   })
 })
