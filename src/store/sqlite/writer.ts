@@ -5,19 +5,24 @@ import { troubleOf } from "./failures.ts"
 import type { Answer, Ask, FromWriter, OpenOptions, ToWriter } from "./protocol.ts"
 import { StoreFile } from "./StoreFile.ts"
 
-let opened: OpenOptions = { file: "", name: "", sync: true }
+const none: OpenOptions = { file: "", name: "", sync: true }
+let opened = none
 let store: StoreFile | undefined
 let idle: ReturnType<typeof setTimeout> | undefined
 
 const say = (message: FromWriter, transfer: ReadonlyArray<ArrayBuffer> = []): void =>
   parentPort?.postMessage(message, [...transfer])
 
+const open = (): StoreFile => new StoreFile(opened, (message, fields) => say({ _tag: "Notice", message, fields }))
+
 const answerTo = (ask: Ask): Answer => {
   if (ask._tag === "Open") {
     opened = ask.options
-    store = new StoreFile(opened, (message, fields) => say({ _tag: "Notice", message, fields }))
+    store = open()
     return store.highest()
   }
+  // It could not be opened when this thread took over from one that had died: perhaps now.
+  if (store === undefined && opened !== none && ask._tag !== "Close") store = open()
   if (store === undefined) throw new Error("the store is not open")
   switch (ask._tag) {
     case "Commit":
@@ -36,6 +41,7 @@ const answerTo = (ask: Ask): Answer => {
     case "Close":
       store.close()
       store = undefined
+      opened = none
       return null
     default:
       return ask satisfies never
