@@ -50,10 +50,11 @@ class Datagrams {
   get all(): ReadonlyArray<string> {
     return this.#text.split("\n").slice(1, -1)
   }
+  /** `isThere` sees whole lines: a line may come in two pieces. */
   until(isThere: (text: string) => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.#watch = () => {
-        if (isThere(this.#text)) resolve()
+        if (isThere(this.#text.slice(0, this.#text.lastIndexOf("\n") + 1))) resolve()
       }
       this.#watch()
     })
