@@ -66,7 +66,9 @@ describe("the .deb", () => {
       env: {
         EMQTTD_NODE__DATA_DIR: path.join(folder, "data"),
         EMQTTD_LISTENERS__TCP__PORT: "0",
-        EMQTTD_LISTENERS__TCP__ADDRESS: "127.0.0.1"
+        EMQTTD_LISTENERS__TCP__ADDRESS: "127.0.0.1",
+        EMQTTD_LISTENERS__WS__PORT: "0",
+        EMQTTD_LISTENERS__WS__ADDRESS: "127.0.0.1"
       }
     })
     const closed = new Promise((resolve) => child.once("close", resolve))
