@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno test-crash build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash test-overload build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
