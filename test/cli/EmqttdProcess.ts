@@ -14,7 +14,11 @@ export interface SpawnOptions {
   readonly cwd?: string
   /** Another program than the broker's door, from the project's root. */
   readonly program?: string
+  /** Root's right to read and write whatever it likes is taken away. */
+  readonly unprivileged?: boolean
 }
+
+const withoutCapabilities = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
 export class EmqttdProcess {
   readonly ended: Promise<Ended>
@@ -24,10 +28,15 @@ export class EmqttdProcess {
   #watch: () => void = () => {}
   #isOver = false
 
-  constructor(args: ReadonlyArray<string>, { cwd, environment = {}, program }: SpawnOptions = {}) {
+  constructor(
+    args: ReadonlyArray<string>,
+    { cwd, environment = {}, program, unprivileged = false }: SpawnOptions = {}
+  ) {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("EMQTTD_") && name !== "NO_COLOR")
     const run = program === undefined ? brokerProgram : sourceProgram(program)
-    this.#child = spawn(run.command, [...run.args, ...args], {
+    const limited = unprivileged && process.getuid?.() === 0 ? withoutCapabilities : []
+    const [command = run.command, ...all] = [...limited, run.command, ...run.args, ...args]
+    this.#child = spawn(command, all, {
       cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...environment },
       stdio: ["ignore", "pipe", "pipe"]
