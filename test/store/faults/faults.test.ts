@@ -83,13 +83,16 @@ class Committer {
     take()
   })
 
-  end(): void {
+  /** Done when it has gone, and its lock with it. */
+  readonly end = Effect.callback<void>((resume) => {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
+    this.child.once("close", () => resume(Effect.void))
     this.child.kill("SIGKILL")
-  }
+  })
 }
 
 const committer = (file: string, fault = "") =>
-  Effect.acquireRelease(Effect.sync(() => new Committer(file, fault)), (made) => Effect.sync(() => made.end()))
+  Effect.acquireRelease(Effect.sync(() => new Committer(file, fault)), (made) => made.end)
 
 /** The groups that a store opened anew has, each proved whole. */
 const groupsIn = Effect.fnUntraced(function* (open: ReturnType<typeof openOf>) {
