@@ -171,7 +171,10 @@ export interface Engine {
 
 export type OpenEngine = Effect.Effect<Engine, StoreFailure, Scope.Scope>
 
-export const noChanges: Changes = {
+/** Changes that are being put together. */
+export type GrowingChanges = { -readonly [Part in keyof Changes]: Array<Changes[Part][number]> }
+
+export const growingChanges = (): GrowingChanges => ({
   sessionsEnded: [],
   sessions: [],
   unsubscriptions: [],
@@ -182,4 +185,6 @@ export const noChanges: Changes = {
   deliveriesDone: [],
   awaitingPubrel: [],
   retained: []
-}
+})
+
+export const noChanges: Changes = growingChanges()

@@ -1,27 +1,20 @@
 // Puts the lines of an export into an empty store, in groups. Numbers stay what they were, so that what is in flight fits.
 import { Data, Effect } from "effect"
-import { type Changes, type Engine, type MessageRow, noChanges, type StoreFailure } from "../Engine.ts"
+import {
+  type Changes,
+  type Engine,
+  type GrowingChanges,
+  growingChanges,
+  type MessageRow,
+  noChanges,
+  type StoreFailure
+} from "../Engine.ts"
 import { deliveryOf, exportVersion, type Line, parseLine, retainedOf, sessionOf, subscriptionOf } from "./lines.ts"
 
 /** One clear line, with the number of the line it is about. */
 export class ImportRefused extends Data.TaggedError("ImportRefused")<{ readonly message: string }> {}
 
 const linesAtOnce = 1_000
-
-type Growing = { -readonly [Part in keyof Changes]: Array<Changes[Part][number]> }
-
-const growing = (): Growing => ({
-  sessionsEnded: [],
-  sessions: [],
-  unsubscriptions: [],
-  subscriptions: [],
-  messages: [],
-  deliveries: [],
-  deliveryStates: [],
-  deliveriesDone: [],
-  awaitingPubrel: [],
-  retained: []
-})
 
 /** How many lines were put in. */
 export const importStore = (
@@ -37,11 +30,11 @@ export const importStore = (
     let number = 0
     let highest = { session: 0, message: 0 }
     let imported = 0
-    let group = growing()
+    let group = growingChanges()
     let messages = new Map<number, MessageRow>()
     const flush = Effect.suspend(() => {
       const full = { ...group, messages: [...messages.values()] }
-      group = growing()
+      group = growingChanges()
       messages = new Map()
       return engine.commit(full, now)
     })
@@ -69,7 +62,7 @@ export const importStore = (
     return number
   })
 
-const put = (group: Growing, messages: Map<number, MessageRow>, line: Line): void => {
+const put = (group: GrowingChanges, messages: Map<number, MessageRow>, line: Line): void => {
   if ("session" in line) group.sessions.push(sessionOf(line))
   else if ("subscription" in line) group.subscriptions.push(subscriptionOf(line))
   else if ("retained" in line) group.retained.push(retainedOf(line))
