@@ -69,6 +69,7 @@ sha256() {
 papers='LICENSE share/doc/emqttd/LICENSE
 THIRD-PARTY-LICENSES share/doc/emqttd/THIRD-PARTY-LICENSES
 emqttd.toml share/doc/emqttd/emqttd.toml
+acl.config share/doc/emqttd/acl.config
 man/emqttd.8 share/man/man8/emqttd.8
 man/emqttd.toml.5 share/man/man5/emqttd.toml.5
 completions/emqttd.bash share/bash-completion/completions/emqttd

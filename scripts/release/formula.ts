@@ -46,7 +46,7 @@ export const formulaOf = (version: string, checksums: string): string | undefine
     '    bash_completion.install "completions/emqttd.bash" => "emqttd"',
     '    zsh_completion.install "completions/_emqttd"',
     '    fish_completion.install "completions/emqttd.fish"',
-    '    (etc/"emqttd").install "emqttd.toml"',
+    '    (etc/"emqttd").install "acl.config", "emqttd.toml"',
     '    doc.install "THIRD-PARTY-LICENSES"',
     "  end",
     "",

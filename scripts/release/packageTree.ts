@@ -1,4 +1,5 @@
-// What a Linux package puts where: one list for the .deb and the .rpm. Invariant: only /etc/emqttd/emqttd.toml is the operator's.
+// What a Linux package puts where: one list for the .deb and the .rpm. Invariant: only the files of
+// /etc/emqttd are the operator's.
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { gzipSync } from "node:zlib"
@@ -13,6 +14,9 @@ export interface PackagedFile {
 }
 
 export const settingsPlace = "/etc/emqttd/emqttd.toml"
+export const rulesPlace = "/etc/emqttd/acl.config"
+/** Not replaced by an upgrade once they are changed. */
+export const operatorsPlaces: ReadonlyArray<string> = [rulesPlace, settingsPlace]
 
 /** The manual with the one setting that a package changes. */
 export const packagedSettings = (manual: string): string => {
@@ -32,6 +36,7 @@ export const packageTree = (executable: string, papers: ReadonlyArray<Paper>): R
   return [
     { place: "/usr/bin/emqttd", content: fs.readFileSync(executable), mode: 0o755 },
     text("/usr/lib/systemd/system/emqttd.service", read("packaging/emqttd.service")),
+    text(rulesPlace, paper("acl.config")),
     text(settingsPlace, packagedSettings(paper("emqttd.toml"))),
     text("/usr/share/man/man8/emqttd.8.gz", gzipSync(paper("man/emqttd.8"), { level: 9 })),
     text("/usr/share/man/man5/emqttd.toml.5.gz", gzipSync(paper("man/emqttd.toml.5"), { level: 9 })),

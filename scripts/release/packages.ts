@@ -6,7 +6,7 @@ import * as path from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
 import { sourceDate } from "./archive.ts"
 import { root } from "./compile.ts"
-import { type PackagedFile, packageTree, settingsPlace, writeTree } from "./packageTree.ts"
+import { operatorsPlaces, type PackagedFile, packageTree, writeTree } from "./packageTree.ts"
 import { papers } from "./papers.ts"
 
 export type Architecture = "x64" | "arm64"
@@ -64,7 +64,7 @@ export const writeDeb = (
       ` ${description}`
     ]
     fs.writeFileSync(path.join(control, "control"), fields.join("\n") + "\n")
-    fs.writeFileSync(path.join(control, "conffiles"), `${settingsPlace}\n`)
+    fs.writeFileSync(path.join(control, "conffiles"), operatorsPlaces.map((place) => `${place}\n`).join(""))
     for (const script of ["postinst", "prerm", "postrm"]) {
       fs.copyFileSync(path.join(root, "packaging/debian", script), path.join(control, script))
       fs.chmodSync(path.join(control, script), 0o755)
@@ -87,7 +87,7 @@ export const writeRpm = (
     writeTree(tree, source)
     const files = tree.map(({ mode, place }) =>
       `%attr(${mode.toString(8).padStart(4, "0")}, root, root) ${
-        place === settingsPlace ? "%config(noreplace) " : ""
+        operatorsPlaces.includes(place) ? "%config(noreplace) " : ""
       }${place}`
     )
     const spec = fs.readFileSync(path.join(root, "packaging/rpm/emqttd.spec"), "utf8")

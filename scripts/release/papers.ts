@@ -33,6 +33,7 @@ export const papers = async (): Promise<ReadonlyArray<Paper>> => {
     ["LICENSE", read("LICENSE")],
     ["THIRD-PARTY-LICENSES", licencesOf(packageJson.devDependencies.bun, bundledPackages())],
     ["emqttd.toml", read("etc/emqttd.toml")],
+    ["acl.config", read("etc/acl.config")],
     ["man/emqttd.8", manCommand(await Effect.runPromise(helpDocs), of)],
     ["man/emqttd.toml.5", manSettings(read("etc/emqttd.toml"), of)],
     ["completions/emqttd.bash", completionsFor("bash")],

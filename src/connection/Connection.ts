@@ -229,7 +229,7 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.session?.command({
           _tag: "Subscribe",
           link: this,
-          packet: permitted(mountSubscribe(this.services.settings, this.mountpoint, packet), this, this.incoming)
+          packet: mountSubscribe(this.services.settings, this.mountpoint, permitted(packet, this, this.incoming))
         })
       case "Unsubscribe":
         this.phase = Phase.Waiting

@@ -13,7 +13,7 @@ import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { isValidUtf8 } from "../mqtt/scanUtf8.ts"
 import type { SessionHandle } from "../session/ClientLink.ts"
 import type { Outlet } from "../session/Outlet.ts"
-import { mountedMessage } from "../session/mountpoint.ts"
+import { mountedMessage, unmountedTopic } from "../session/mountpoint.ts"
 import { publish, type Services } from "../session/Services.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import { AnswerGate } from "./AnswerGate.ts"
@@ -155,15 +155,16 @@ export class Incoming {
   }
 
   private allows(message: Message): boolean {
-    const decision = this.permissions.publish(message.topic, message.qos, message.retain)
-    return decision.allowed || this.deny(message, decision)
+    const topic = unmountedTopic(this.mountpoint, message.topic)
+    const decision = this.permissions.publish(topic, message.qos, message.retain)
+    return decision.allowed || this.deny(topic, decision)
   }
 
   /** False; or it throws, where a denied PUBLISH ends the connection. */
-  private deny(message: Message, { by }: Decision): false {
+  private deny(topic: string, { by }: Decision): false {
     const { counters, log, settings } = this.services
     counters.messages_denied_total++
-    log.warning("message denied", { client_id: this.clientId, topic: message.topic, by })
+    log.warning("message denied", { client_id: this.clientId, topic, by })
     if (settings.authorization.denyAction === "ignore") return false
     throw new ProtocolError(ReasonCode.NotAuthorized, "authorization.deny_action", "not authorized to publish this")
   }

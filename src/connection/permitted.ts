@@ -1,5 +1,5 @@
 // What a connection asks the access rules: who it is to them, and what of a SUBSCRIBE they leave. Plain functions.
-// Topics are whole here: with the mount point of the listener. Invariant: a denied filter is marked and answered with 0x87 (3.1.1: 0x80); its neighbours are as they came.
+// Topics are as the client writes them, before its mount point is put in front, as in the original. Invariant: a denied filter is marked and answered with 0x87 (3.1.1: 0x80); its neighbours are as they came.
 import { Permissions } from "../access/rules/Permissions.ts"
 import type { Subject } from "../access/rules/Rule.ts"
 import type { Connect, Subscribe } from "../mqtt/Packet.ts"

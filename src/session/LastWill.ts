@@ -9,6 +9,7 @@ import { Shape } from "../mqtt/publishLayout.ts"
 import type { TopicTable } from "../mqtt/TopicTable.ts"
 import type { SessionRow } from "../store/Engine.ts"
 import { contentOf, messageOf } from "../store/storedMessage.ts"
+import { unmountedTopic } from "./mountpoint.ts"
 import { publish, type Services } from "./Services.ts"
 
 /** Of the packets that `Message.make` makes, without an expiry: what a will says of it counts from when it is published. */
@@ -24,10 +25,13 @@ export class LastWill {
 
   private readonly subject: Subject | undefined
 
-  /** `subject`: whose it is, for the access rules; undefined: nothing is known but the client id. */
-  constructor(will: Will, subject: Subject | undefined) {
+  private readonly mountpoint: string
+
+  /** `subject`: whose it is, for the access rules; undefined: nothing is known but the client id. The topic has the mount point in it. */
+  constructor(will: Will, subject: Subject | undefined, mountpoint: string) {
     this.will = will
     this.subject = subject
+    this.mountpoint = mountpoint
   }
 
   /** From the store; it is due when it was. */
@@ -37,7 +41,8 @@ export class LastWill {
     const { payload, properties, qos, retain, topic } = message
     const will = new LastWill(
       { topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds },
-      undefined
+      undefined,
+      ""
     )
     will.packet = row.packet
     will.dueAt = row.dueAt
@@ -75,7 +80,7 @@ export class LastWill {
     this.dueAt = Infinity
     // The rules of now, not those of its CONNECT.
     const permissions = new Permissions(services.rules, this.subject ?? nobodyKnown(clientId), 0)
-    const { allowed, by } = permissions.publish(will.topic, will.qos, will.retain)
+    const { allowed, by } = permissions.publish(unmountedTopic(this.mountpoint, will.topic), will.qos, will.retain)
     if (!allowed) {
       services.counters.wills_denied_total++
       services.log.warning("will denied", { client_id: clientId, topic: will.topic, by })

@@ -27,6 +27,18 @@ export const mountedFilter = (settings: Settings, mountpoint: string, topicFilte
   return topicFilter.slice(0, topicFilter.length - parsed.filter.length) + mountpoint + parsed.filter
 }
 
+/** As its client would write it; undefined: it lies outside of the mount point. */
+export const unmountedFilter = (mountpoint: string, topicFilter: string): string | undefined => {
+  if (mountpoint === "") return topicFilter
+  const filter = parseSharedFilter(topicFilter)?.filter ?? topicFilter
+  if (!filter.startsWith(mountpoint)) return undefined
+  return topicFilter.slice(0, topicFilter.length - filter.length) + filter.slice(mountpoint.length)
+}
+
+/** Of a topic that was mounted. */
+export const unmountedTopic = (mountpoint: string, topic: string): string =>
+  mountpoint === "" ? topic : topic.slice(mountpoint.length)
+
 export const mountSubscribe = (settings: Settings, mountpoint: string, packet: Subscribe): Subscribe =>
   mountpoint === "" ? packet : {
     ...packet,

@@ -69,7 +69,11 @@ export const judgeSubscribe = (
     const judged = judgeSubscription(settings, request, packet.subscriptionIdentifier)
     if (typeof judged === "number") {
       counters.subscriptions_refused_total++
-      log.info("subscription refused", { client_id: clientId, topic_filter: request.topicFilter, reason_code: judged })
+      // What the access rules deny has its line already, with the rule.
+      if (request.denied !== true) {
+        const { topicFilter } = request
+        log.info("subscription refused", { client_id: clientId, topic_filter: topicFilter, reason_code: judged })
+      }
       return judged
     }
     const previous = subscriptions.get(judged.topicFilter)

@@ -4,7 +4,13 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { packagedSettings, packageTree, settingsPlace } from "../../scripts/release/packageTree.ts"
+import {
+  operatorsPlaces,
+  packagedSettings,
+  packageTree,
+  rulesPlace,
+  settingsPlace
+} from "../../scripts/release/packageTree.ts"
 import { packageVersion, writeDeb, writeRpm } from "../../scripts/release/packages.ts"
 import { papers } from "../../scripts/release/papers.ts"
 import { brokerBinary, projectRoot } from "../support/brokerCommand.ts"
@@ -49,7 +55,7 @@ describe("the .deb", () => {
   it("names itself, and keeps the operator's file as one", () => {
     assert.match(path.basename(deb), /^emqttd_1\.2\.3~rc\.1_amd64\.deb$/)
     assert.strictEqual(run("dpkg-deb", "-f", deb, "Package", "Version"), "Package: emqttd\nVersion: 1.2.3~rc.1\n")
-    assert.strictEqual(run("dpkg-deb", "-I", deb, "conffiles"), "/etc/emqttd/emqttd.toml\n")
+    assert.strictEqual(run("dpkg-deb", "-I", deb, "conffiles"), "/etc/emqttd/acl.config\n/etc/emqttd/emqttd.toml\n")
     for (const line of run("dpkg-deb", "-c", deb).trimEnd().split("\n")) {
       assert.match(line, /^(?:drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root\/root /)
     }
@@ -57,6 +63,7 @@ describe("the .deb", () => {
 
   it("installs, and the unit's command line starts it and serves; what the operator wrote outlives removal, not purge", async () => {
     dpkg("-i", deb)
+    assert.include(fs.readFileSync(path.join(root, rulesPlace), "utf8"), "{allow, all}.")
     assert.match(fs.readFileSync(settingsFile(), "utf8"), /^data_dir = "\/var\/lib\/emqttd"$/m)
     const [program = "", ...args] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? []
     assert.deepStrictEqual([program, args], ["/usr/bin/emqttd", ["--config", settingsPlace]])
@@ -104,7 +111,7 @@ describe("the .rpm", () => {
     const rpm = writeRpm(files, "1.2.3-rc.1", "x64", folder, 1)
     assert.match(path.basename(rpm), /^emqttd-1\.2\.3~rc\.1-1\.x86_64\.rpm$/)
     assert.strictEqual(run("rpm", "-qp", "--qf", "%{NAME} %{VERSION} %{ARCH}", rpm), "emqttd 1.2.3~rc.1 x86_64")
-    assert.strictEqual(run("rpm", "-qpc", rpm), `${settingsPlace}\n`)
+    assert.strictEqual(run("rpm", "-qpc", rpm), operatorsPlaces.map((place) => `${place}\n`).join(""))
     assert.deepStrictEqual(
       run("rpm", "-qpl", rpm).trimEnd().split("\n").toSorted(),
       files.map(({ place }) => place).toSorted()
