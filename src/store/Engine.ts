@@ -64,6 +64,19 @@ export interface DeliveryRow {
   readonly packetIdentifier: number
 }
 
+/**
+ * What else has to survive, one row a thing: users, rules, bans, positions in the cluster. What stands in a value is its owner's business;
+ * `kind` and `key` hold no U+0000.
+ */
+export interface RecordRow {
+  /** Whose it is: "user", "ban". */
+  readonly kind: string
+  /** The key within its kind. */
+  readonly key: string
+  /** Belongs to the store from here on: it is never written again. */
+  readonly value: Uint8Array
+}
+
 /** Parts of a group may name the same thing: they are applied in the order of the fields here. */
 export interface Changes {
   /** Each ended session takes everything with it: subscriptions, deliveries, awaiting PUBREL. */
@@ -91,6 +104,8 @@ export interface Changes {
   }>
   /** By topic; null: none is retained any more. */
   readonly retained: ReadonlyArray<{ readonly topic: string; readonly message: Omit<MessageRow, "message"> | null }>
+  /** Null: there is no such record any more. */
+  readonly records: ReadonlyArray<Omit<RecordRow, "value"> & { readonly value: Uint8Array | null }>
 }
 
 /** What was read of one session that had not been read before. */
@@ -136,6 +151,7 @@ export interface StoreStats {
   readonly messages: number
   readonly deliveries: number
   readonly retained: number
+  readonly records: number
   /** On disk; 0 where it is not known. */
   readonly bytes: number
 }
@@ -164,6 +180,10 @@ export interface Engine {
     ReadonlyArray<{ readonly topic: string; readonly message: Omit<MessageRow, "message"> }>,
     StoreFailure
   >
+  /** Records of one kind by key, ascending by its bytes in UTF-8, above `after` ("" first: a key is never empty). */
+  readRecords(kind: string, after: string, limit: number): Effect.Effect<ReadonlyArray<RecordRow>, StoreFailure>
+  /** The kinds of which there are records, ascending. */
+  readonly recordKinds: Effect.Effect<ReadonlyArray<string>, StoreFailure>
   /** One small step of upkeep: returns space, removes what nothing refers to. True: there is more to do. */
   readonly tidy: Effect.Effect<boolean, StoreFailure>
   readonly stats: Effect.Effect<StoreStats, StoreFailure>
@@ -184,7 +204,8 @@ export const growingChanges = (): GrowingChanges => ({
   deliveryStates: [],
   deliveriesDone: [],
   awaitingPubrel: [],
-  retained: []
+  retained: [],
+  records: []
 })
 
 export const noChanges: Changes = growingChanges()

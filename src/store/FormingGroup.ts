@@ -29,6 +29,7 @@ export class FormingGroup {
     number,
     { readonly session: number; readonly packetIdentifier: number; readonly since: number }
   >()
+  private readonly records = new Map<string, Changes["records"][number]>()
   private struck = 0
 
   end(session: number): void {
@@ -46,6 +47,10 @@ export class FormingGroup {
 
   awaiting(session: number, packetIdentifier: number, since: number): void {
     this.pubrels.set(session * 65_536 + packetIdentifier, { session, packetIdentifier, since })
+  }
+
+  record(kind: string, key: string, value: Uint8Array | null): void {
+    this.records.set(`${kind} ${key}`, { kind, key, value })
   }
 
   /** One of `deliveries` is done: it will not be written, nor its message when nobody else needs it. */
@@ -93,7 +98,8 @@ export class FormingGroup {
       retained: [...this.retained].map(([topic, message]) => ({
         topic,
         message: message === null ? null : contentOf(message)
-      }))
+      })),
+      records: [...this.records.values()]
     }
     for (const rows of Object.values(changes)) if (rows.length > 0) return changes
     return undefined

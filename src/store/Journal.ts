@@ -177,6 +177,25 @@ export class Journal implements Task {
     return this.changed()
   }
 
+  /** `value` belongs to the store from here on. */
+  putRecord(kind: string, key: string, value: Uint8Array): number {
+    return this.record(kind, key, value) ? this.changed() : 0
+  }
+
+  deleteRecord(kind: string, key: string): number {
+    return this.record(kind, key, null) ? this.changed() : 0
+  }
+
+  /** As `putRecord`, but nobody waits for it: it goes with the next group, or at the next tick. */
+  putRecordLazily(kind: string, key: string, value: Uint8Array): number {
+    return this.record(kind, key, value) ? this.changedLazily() : 0
+  }
+
+  private record(kind: string, key: string, value: Uint8Array | null): boolean {
+    if (this.enabled) this.forming.record(kind, key, value)
+    return this.enabled
+  }
+
   // --- waiting -----------------------------------------------------------------------------------------------------
 
   /** Woken once, at the next commit or failure. */

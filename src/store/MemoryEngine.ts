@@ -7,6 +7,7 @@ import {
   type Engine,
   type MessageRow,
   type OpenEngine,
+  type RecordRow,
   type SessionRow,
   type SubscriptionRow
 } from "./Engine.ts"
@@ -25,6 +26,7 @@ class MemoryEngine implements Engine {
   private readonly sessions = new Map<number, Held>()
   private readonly messages = new Map<number, { readonly row: MessageRow; users: number }>()
   private readonly retained = new Map<string, Omit<MessageRow, "message">>()
+  private readonly records = new Map<string, Map<string, RecordRow>>()
 
   commit(changes: Changes) {
     return Effect.sync(() => this.apply(changes))
@@ -62,6 +64,17 @@ class MemoryEngine implements Engine {
     )
   }
 
+  readRecords(kind: string, after: string, limit: number) {
+    return Effect.sync(() =>
+      [...this.records.get(kind)?.values() ?? []]
+        .filter(({ key }) => compareText(key, after) > 0)
+        .sort((one, other) => compareText(one.key, other.key))
+        .slice(0, limit)
+    )
+  }
+
+  readonly recordKinds = Effect.sync(() => [...this.records.keys()].sort(compareText))
+
   readonly tidy = Effect.succeed(false)
 
   readonly stats = Effect.sync(() => {
@@ -71,6 +84,8 @@ class MemoryEngine implements Engine {
       subscriptions += held.subscriptions.size
       deliveries += held.deliveries.size
     }
+    let records = 0
+    for (const rows of this.records.values()) records += rows.size
     const { messages, retained, sessions } = this
     return {
       sessions: sessions.size,
@@ -78,6 +93,7 @@ class MemoryEngine implements Engine {
       messages: messages.size,
       deliveries,
       retained: retained.size,
+      records,
       bytes: 0
     }
   })
@@ -130,6 +146,15 @@ class MemoryEngine implements Engine {
       if (message === null) this.retained.delete(topic)
       else this.retained.set(topic, message)
     }
+    for (const { key, kind, value } of changes.records) this.record(kind, key, value)
+  }
+
+  private record(kind: string, key: string, value: Uint8Array | null): void {
+    const rows = this.records.get(kind) ?? new Map<string, RecordRow>()
+    if (value === null) rows.delete(key)
+    else rows.set(key, { kind, key, value })
+    if (rows.size === 0) this.records.delete(kind)
+    else this.records.set(kind, rows)
   }
 
   private deliver(row: DeliveryRow): void {
@@ -150,5 +175,19 @@ class MemoryEngine implements Engine {
 
 const ascending = <Key extends number | string, Value>(rows: ReadonlyMap<Key, Value>, after: Key) =>
   [...rows].filter(([key]) => key > after).sort(([a], [b]) => a < b ? -1 : 1)
+
+/** The order of the bytes in UTF-8, as databases have it; that of JavaScript differs where surrogates meet U+E000 and above. */
+const compareText = (one: string, other: string): number => {
+  const end = Math.min(one.length, other.length)
+  for (let index = 0; index < end; index++) {
+    const a = one.charCodeAt(index)
+    const b = other.charCodeAt(index)
+    if (a !== b) return inUtf8(a) - inUtf8(b)
+  }
+  return one.length - other.length
+}
+
+/** Surrogates stand for code points above all others. */
+const inUtf8 = (unit: number): number => unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit
 
 export const openMemory: OpenEngine = Effect.sync(() => new MemoryEngine())

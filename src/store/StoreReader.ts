@@ -2,8 +2,18 @@
 import type { Effect, Scope } from "effect"
 import type { Engine, StoreFailure } from "./Engine.ts"
 
-export interface StoreReader
-  extends Pick<Engine, "description" | "highest" | "readSessions" | "readDeliveries" | "readRetained" | "stats"> {
+export interface StoreReader extends
+  Pick<
+    Engine,
+    | "description"
+    | "highest"
+    | "readSessions"
+    | "readDeliveries"
+    | "readRetained"
+    | "readRecords"
+    | "recordKinds"
+    | "stats"
+  > {
   /** Rows met so far whose checksum does not fit, by table and key; they are left where they are. */
   readonly damaged: ReadonlyArray<string>
   /** What the engine itself finds wrong with its file, one line each. */

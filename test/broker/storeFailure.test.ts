@@ -20,6 +20,8 @@ const openFillable = Effect.map(openMemory, (engine): Engine => ({
   readSessions: (after, limit) => engine.readSessions(after, limit),
   readDeliveries: (session, after, limit) => engine.readDeliveries(session, after, limit),
   readRetained: (after, limit) => engine.readRetained(after, limit),
+  readRecords: (kind, after, limit) => engine.readRecords(kind, after, limit),
+  recordKinds: engine.recordKinds,
   tidy: engine.tidy,
   stats: engine.stats
 }))

@@ -45,6 +45,7 @@ describe("emqttd store", () => {
         messages: 2,
         deliveries: 2,
         retained: 0,
+        records: 0,
         last_commit: "2023-11-14T22:13:20.000Z"
       })
       assert.match((yield* store(folder, "stats")).stdout, /^sessions +2$/m)

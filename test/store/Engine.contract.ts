@@ -44,16 +44,17 @@ const allSessions = Effect.fnUntraced(function* (engine: Engine, limit = 100) {
 const counts = (engine: Engine) =>
   Effect.map(
     engine.stats,
-    ({ deliveries, messages, retained, sessions, subscriptions }) => ({
+    ({ deliveries, messages, records, retained, sessions, subscriptions }) => ({
       sessions,
       subscriptions,
       messages,
       deliveries,
-      retained
+      retained,
+      records
     })
   )
 
-const empty = { sessions: 0, subscriptions: 0, messages: 0, deliveries: 0, retained: 0 }
+const empty = { sessions: 0, subscriptions: 0, messages: 0, deliveries: 0, retained: 0, records: 0 }
 
 export const engineContract = (
   name: string,
@@ -232,7 +233,8 @@ export const engineContract = (
             subscriptions: 1,
             messages: 1,
             deliveries: 1,
-            retained: 0
+            retained: 0,
+            records: 0
           })
         })
     )

@@ -212,10 +212,18 @@ describe("Journal", () => {
     journal.retain("r", messageOn("r", "new"))
     journal.retain("gone", messageOn("gone"))
     journal.retain("gone", null)
+    journal.putRecord("user", "a", Uint8Array.of(1))
+    journal.putRecordLazily("user", "b", Uint8Array.of(1))
+    journal.deleteRecord("user", "a")
+    journal.putRecord("user", "b", Uint8Array.of(2))
     park()
     await settle()
     assert.deepStrictEqual(groups[0]?.subscriptions, [row])
     assert.deepStrictEqual(groups[0]?.unsubscriptions, [{ session: 1, topicFilter: "b" }])
+    assert.deepStrictEqual(groups[0]?.records, [
+      { kind: "user", key: "a", value: null },
+      { kind: "user", key: "b", value: Uint8Array.of(2) }
+    ])
     const [retained, gone] = groups[0]?.retained ?? []
     assert.deepStrictEqual(gone, { topic: "gone", message: null })
     if (retained === undefined || retained.message === null) throw new Error("nothing retained")
@@ -269,6 +277,8 @@ describe("Journal", () => {
     const { journal } = setup(false)
     assert.strictEqual(journal.committed, Infinity)
     assert.strictEqual(journal.retain("a", messageOn("a")), 0)
+    assert.strictEqual(journal.putRecord("user", "a", Uint8Array.of(1)), 0)
+    assert.strictEqual(journal.deleteRecord("user", "a"), 0)
     assert.strictEqual(journal.changes, 0)
   })
 })

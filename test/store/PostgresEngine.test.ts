@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { openPostgres } from "../../src/store/postgres/PostgresEngine.ts"
 import { missingPostgres, PostgresServer } from "../support/PostgresServer.ts"
 import { engineContract } from "./Engine.contract.ts"
+import { recordsContract } from "./records.contract.ts"
 import { bytes, changes, delivery, message, session } from "./rows.ts"
 
 let server: PostgresServer | undefined
@@ -15,11 +16,9 @@ afterAll(() => server?.stop())
 let stores = 0
 const url = () => server?.url(`store_${++stores}`) ?? ""
 
-engineContract(
-  "postgres",
-  Effect.sync(() => ({ open: openPostgres({ url: url(), durability: "fsync" }), survives: true })),
-  missingPostgres
-)
+const harness = Effect.sync(() => ({ open: openPostgres({ url: url(), durability: "fsync" }), survives: true }))
+engineContract("postgres", harness, missingPostgres)
+recordsContract("postgres", harness, missingPostgres)
 
 describe("postgres", () => {
   const test = (title: string, run: (url: string, server: PostgresServer) => Effect.Effect<void, unknown>) =>

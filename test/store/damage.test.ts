@@ -17,7 +17,8 @@ const fill = (engine: Engine, sessions: number, each: number) =>
         retained: numbers.map((number) => ({
           topic: `topic/${number}`,
           message: { ...message(0, { packet: bytes(`retained-${number}-`) }) }
-        }))
+        })),
+        records: numbers.map((number) => ({ kind: "user", key: `key-${number}`, value: bytes(`value-${number}-`) }))
       }),
       1
     )
@@ -72,13 +73,19 @@ describe("a damaged row", () => {
       // The filter and the topic stand in the key and in the body.
       assert.isAbove(folder.spoil("filter/of/3"), 0)
       assert.isAbove(folder.spoil("retained-1-"), 0)
+      assert.isAbove(folder.spoil("value-2-"), 0)
       const engine = yield* folder.open()
       const sessions = yield* engine.readSessions(0, 10)
       assert.deepStrictEqual(sessions.map(({ row }) => row.clientId), ["client-1", "client-3"])
       assert.deepStrictEqual(sessions.map(({ subscriptions }) => subscriptions.length), [1, 0])
       const retained = yield* engine.readRetained("", 10)
       assert.deepStrictEqual(retained.map(({ topic }) => topic), ["topic/2", "topic/3"])
-      assert.deepStrictEqual(folder.log.map(([, { table }]) => table).sort(), ["retained", "session", "subscription"])
+      const records = yield* engine.readRecords("user", "", 10)
+      assert.deepStrictEqual(records.map(({ key }) => key), ["key-1", "key-3"])
+      assert.deepStrictEqual(
+        folder.log.map(([, { key, table }]) => `${table} ${key}`).sort(),
+        ["record user key-2", "retained topic/1", "session 2", "subscription 3 !!!!!!!!!!!"]
+      )
       assert.strictEqual((yield* engine.stats).deliveries, 2)
     }).pipe(Effect.scoped))
 
@@ -118,6 +125,7 @@ describe("a damaged file", () => {
       assert.isBelow(read, 2_000)
       assert.lengthOf(yield* engine.readSessions(0, 1_000), 100)
       assert.lengthOf(yield* engine.readRetained("", 1_000), 100)
+      assert.lengthOf(yield* engine.readRecords("user", "", 1_000), 100)
       assert.strictEqual(engine.highest.session, 100)
       assert.lengthOf(folder.log, 1)
       assert.match(folder.log[0]?.[0] ?? "", /the file was damaged/)
@@ -178,7 +186,7 @@ describe("a file that is not for this broker", () => {
       const before = fs.readFileSync(folder.file)
       const failure = yield* Effect.flip(folder.open())
       assert.strictEqual(failure.kind, "newer_version")
-      assert.match(failure.message, /store version 99, this one knows 1/)
+      assert.match(failure.message, /store version 99, this one knows 2/)
       assert.isTrue(before.equals(fs.readFileSync(folder.file)))
     }).pipe(Effect.scoped))
 

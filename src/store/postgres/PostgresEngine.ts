@@ -8,6 +8,7 @@ import {
   type Changes,
   type Engine,
   type OpenEngine,
+  type RecordRow,
   type StoredDelivery,
   type StoredHighest,
   type StoredSession,
@@ -17,15 +18,20 @@ import {
 import type { OpenReader, StoreReader } from "../StoreReader.ts"
 import { packGroup } from "../records/packGroup.ts"
 import { RecordReader } from "../records/RecordReader.ts"
-import { readDelivery, readMessage, readSession, readSubscription } from "../records/rows.ts"
+import { readDelivery, readMessage, readRecord, readSession, readSubscription } from "../records/rows.ts"
 import { applyGroup } from "./applyGroup.ts"
 import { PgLink } from "./PgLink.ts"
-import { statementsFor, storeVersion } from "./schema.ts"
+import { migrationsFor, statementsFor, storeVersion } from "./schema.ts"
 
 export interface PostgresOptions {
   /** postgres://user:password@host:port/database?schema=emqttd */
   readonly url: string
   readonly durability: "fsync" | "process"
+}
+
+interface Found {
+  readonly highest: StoredHighest
+  readonly version: number
 }
 
 type Row = { readonly [column: string]: unknown }
@@ -41,12 +47,15 @@ class PostgresEngine implements Engine {
   readonly description: string
   readonly highest: StoredHighest
   private readonly schema: string
+  /** False: a schema of version 1, which is only looked at. */
+  private readonly hasRecords: boolean
   private readonly writer: PgLink
   private readonly reader: PgLink
 
-  constructor(description: string, highest: StoredHighest, schema: string, writer: PgLink, reader: PgLink) {
+  constructor(description: string, found: Found, schema: string, writer: PgLink, reader: PgLink) {
     this.description = description
-    this.highest = highest
+    this.highest = found.highest
+    this.hasRecords = found.version > 1
     this.schema = schema
     this.writer = writer
     this.reader = reader
@@ -153,6 +162,30 @@ class PostgresEngine implements Engine {
     )
   }
 
+  readRecords(kind: string, after: string, limit: number): Effect.Effect<ReadonlyArray<RecordRow>, StoreFailure> {
+    const { schema } = this
+    return !this.hasRecords ? Effect.succeed([]) : this.reader.use((connection) =>
+      Effect.map(
+        connection.query(
+          `SELECT body FROM ${schema}.record WHERE kind = $1 AND left(key, 600) >= left($2 COLLATE "C", 600) AND key > $2 ` +
+            "ORDER BY left(key, 600), key LIMIT $3",
+          [PgTypes.text(kind), PgTypes.text(after), integer(limit)]
+        ),
+        ({ rows }) => rows.map((row) => readRecord(new RecordReader(bytesIn(row, "body"))))
+      )
+    )
+  }
+
+  get recordKinds(): Effect.Effect<ReadonlyArray<string>, StoreFailure> {
+    const { schema } = this
+    return !this.hasRecords ? Effect.succeed([]) : this.reader.use((connection) =>
+      Effect.map(
+        connection.query(`SELECT DISTINCT kind FROM ${schema}.record ORDER BY kind`),
+        ({ rows }) => rows.map((row) => String(row["kind"]))
+      )
+    )
+  }
+
   /** PostgreSQL gives space back by itself; what nothing refers to goes here. */
   get tidy() {
     const { schema } = this
@@ -169,8 +202,9 @@ class PostgresEngine implements Engine {
   get stats() {
     const { schema } = this
     const count = (table: string, where = "") => `(SELECT count(*) FROM ${schema}.${table} ${where})::float8`
+    const records = this.hasRecords ? ["record"] : []
     const size = (table: string) => `pg_total_relation_size('${schema}.${table}')`
-    const tables = ["session", "subscription", "message", "delivery", "awaiting_pubrel", "retained"]
+    const tables = ["session", "subscription", "message", "delivery", "awaiting_pubrel", "retained", ...records]
     return this.reader.use((connection) =>
       Effect.map(
         connection.query(
@@ -179,7 +213,7 @@ class PostgresEngine implements Engine {
           } AS deliveries, ` +
             `${count("message")} + ${count("delivery", "WHERE message IS NULL")} AS messages, ${
               count("retained")
-            } AS retained, ` +
+            } AS retained, ${this.hasRecords ? count("record") : "0"} AS records, ` +
             `(${tables.map(size).join(" + ")})::float8 AS bytes`
         ),
         ({ rows: [row] }) => ({
@@ -188,6 +222,7 @@ class PostgresEngine implements Engine {
           messages: Number(row?.["messages"]),
           deliveries: Number(row?.["deliveries"]),
           retained: Number(row?.["retained"]),
+          records: Number(row?.["records"]),
           bytes: Number(row?.["bytes"])
         })
       )
@@ -221,14 +256,17 @@ const parse = (url: string) =>
       : Effect.succeed(address)
   })
 
-const readHighest = (link: PgLink, schema: string) =>
+const readFound = (link: PgLink, schema: string) =>
   link.use((connection) =>
     Effect.map(
-      connection.query(`SELECT session::float8, message::float8, committed_at::float8 FROM ${schema}.highest`),
-      ({ rows: [row] }): StoredHighest => ({
-        session: Number(row?.["session"] ?? 0),
-        message: Number(row?.["message"] ?? 0),
-        committedAt: Number(row?.["committed_at"] ?? 0)
+      connection.query(`SELECT version, session::float8, message::float8, committed_at::float8 FROM ${schema}.highest`),
+      ({ rows: [row] }): Found => ({
+        version: Number(row?.["version"] ?? 0),
+        highest: {
+          session: Number(row?.["session"] ?? 0),
+          message: Number(row?.["message"] ?? 0),
+          committedAt: Number(row?.["committed_at"] ?? 0)
+        }
       })
     )
   )
@@ -243,6 +281,7 @@ const requireVersion = (connection: PgConnection, schema: string, name: string) 
         `store ${name}: written by a newer emqttd (store version ${version}, this one knows ${storeVersion})`
       ))
     }
+    return version
   })
 
 const lockWithin = "3s"
@@ -280,7 +319,11 @@ const prepareWriter =
         for (const statement of statementsFor(schema)) yield* connection.query(statement)
         yield* connection.query("COMMIT")
       }
-      yield* requireVersion(connection, schema, name)
+      const version = yield* requireVersion(connection, schema, name)
+      if (version === storeVersion) return
+      yield* connection.query("BEGIN")
+      for (const statement of migrationsFor(schema, version)) yield* connection.query(statement)
+      yield* connection.query("COMMIT")
     })
 
 export const openPostgres = ({ durability, url }: PostgresOptions): OpenEngine =>
@@ -290,8 +333,8 @@ export const openPostgres = ({ durability, url }: PostgresOptions): OpenEngine =
     const writer = new PgLink({ url: address.url, name, prepare: prepareWriter(schema, name, durability) })
     const reader = new PgLink({ url: address.url, name, prepare: () => Effect.void })
     yield* Effect.addFinalizer(() => Effect.andThen(writer.drop(), reader.drop()))
-    const highest = yield* readHighest(writer, schema)
-    return new PostgresEngine(`postgres ${name}`, highest, schema, writer, reader)
+    const found = yield* readFound(writer, schema)
+    return new PostgresEngine(`postgres ${name}`, found, schema, writer, reader)
   })
 
 /** Looks at what was committed when it was opened, without the lock. */
@@ -315,7 +358,7 @@ export const openPostgresReader = (url: string): OpenReader =>
         })
     })
     yield* Effect.addFinalizer(() => reader.drop())
-    const engine = new PostgresEngine(`postgres ${name}`, yield* readHighest(reader, schema), schema, reader, reader)
+    const engine = new PostgresEngine(`postgres ${name}`, yield* readFound(reader, schema), schema, reader, reader)
     const opened: StoreReader = {
       description: engine.description,
       highest: engine.highest,
@@ -323,6 +366,8 @@ export const openPostgresReader = (url: string): OpenReader =>
       readSessions: (after, limit) => engine.readSessions(after, limit),
       readDeliveries: (session, after, limit) => engine.readDeliveries(session, after, limit),
       readRetained: (after, limit) => engine.readRetained(after, limit),
+      readRecords: (kind, after, limit) => engine.readRecords(kind, after, limit),
+      recordKinds: engine.recordKinds,
       stats: engine.stats,
       faults: Effect.succeed([])
     }

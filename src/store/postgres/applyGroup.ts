@@ -11,6 +11,7 @@ import {
   messageOf,
   Operation,
   readGroup,
+  recordKeyOf,
   topicOf
 } from "../records/packGroup.ts"
 import { RecordReader } from "../records/RecordReader.ts"
@@ -172,6 +173,27 @@ const apply = (
         `DELETE FROM ${schema}.retained r USING unnest($1::text[]) AS k(topic) WHERE r.topic_key = ${hash("k.topic")}`,
         texts(items.map(topicOf))
       )
+    case Operation.PutRecord: {
+      const rows = lastOfEach(items, (item) => recordKeyOf(item).join(" "))
+      const keys = rows.map(recordKeyOf)
+      return run(
+        `INSERT INTO ${schema}.record SELECT k.kind, ${hash("k.key")}, k.key, k.body ` +
+          "FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k(kind, key, body) " +
+          "ON CONFLICT (kind, key_hash) DO UPDATE SET body = excluded.body",
+        texts(keys.map(([kind]) => kind)),
+        texts(keys.map(([, key]) => key)),
+        bodies(rows)
+      )
+    }
+    case Operation.EndRecord: {
+      const keys = items.map(recordKeyOf)
+      return run(
+        `DELETE FROM ${schema}.record r USING unnest($1::text[], $2::text[]) AS k(kind, key) ` +
+          `WHERE r.kind = k.kind AND r.key_hash = ${hash("k.key")}`,
+        texts(keys.map(([kind]) => kind)),
+        texts(keys.map(([, key]) => key))
+      )
+    }
     default:
       return Effect.die(new Error(`unknown operation ${operation}`))
   }

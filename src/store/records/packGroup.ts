@@ -4,7 +4,7 @@
 import type { Changes, MessageRow } from "../Engine.ts"
 import { RecordReader } from "./RecordReader.ts"
 import { RecordWriter } from "./RecordWriter.ts"
-import { exchangeOf, writeDelivery, writeMessage, writeSession, writeSubscription } from "./rows.ts"
+import { exchangeOf, writeDelivery, writeMessage, writeRecord, writeSession, writeSubscription } from "./rows.ts"
 
 export const Operation = {
   EndSession: 1,
@@ -21,7 +21,9 @@ export const Operation = {
   PutAwaitingPubrel: 10,
   EndAwaitingPubrel: 11,
   PutRetained: 12,
-  EndRetained: 13
+  EndRetained: 13,
+  PutRecord: 14,
+  EndRecord: 15
 } as const
 export type Operation = (typeof Operation)[keyof typeof Operation]
 
@@ -89,6 +91,16 @@ export const packGroup = (changes: Changes, now: number): Uint8Array<ArrayBuffer
         to.text(topic)
         writeMessage(to, message)
       }, true)
+    }
+  }
+  for (const row of changes.records) {
+    const { value } = row
+    if (value !== null) record(Operation.PutRecord, 0, 0, () => writeRecord(to, { ...row, value }), true)
+    else {
+      record(Operation.EndRecord, 0, 0, () => {
+        to.text(row.kind)
+        to.text(row.key)
+      }, false)
     }
   }
   return to.finish()
@@ -172,4 +184,10 @@ export const topicOf = ({ body, operation }: GroupItem): string => {
   const from = new RecordReader(body)
   if (operation === Operation.PutSubscription) from.offset = 5
   return from.text()
+}
+
+/** The kind and the key of a record's body. */
+export const recordKeyOf = ({ body }: GroupItem): readonly [kind: string, key: string] => {
+  const from = new RecordReader(body)
+  return [from.text(), from.text()]
 }

@@ -1,6 +1,6 @@
 // Each row of the store as bytes, the same for every engine; the key of the row stands beside them, not in them.
 // Invariant: what is written here is read by every later version; a change of a layout is a new store version.
-import type { DeliveryRow, DeliveryState, MessageRow, SessionRow, SubscriptionRow } from "../Engine.ts"
+import type { DeliveryRow, DeliveryState, MessageRow, RecordRow, SessionRow, SubscriptionRow } from "../Engine.ts"
 import type { RecordReader } from "./RecordReader.ts"
 import type { RecordWriter } from "./RecordWriter.ts"
 
@@ -103,3 +103,15 @@ export const readDelivery = (
     packetIdentifier: Math.floor(exchange / 4)
   }
 }
+
+export const writeRecord = (to: RecordWriter, { key, kind, value }: RecordRow): void => {
+  to.text(kind)
+  to.text(key)
+  to.data(value)
+}
+
+export const readRecord = (from: RecordReader): RecordRow => ({
+  kind: from.text(),
+  key: from.text(),
+  value: from.data()
+})

@@ -17,7 +17,7 @@ import {
 } from "../Engine.ts"
 import { packGroup } from "../records/packGroup.ts"
 import type { Answer, Ask, FromWriter, OpenOptions } from "./protocol.ts"
-import { decodeDeliveries, decodeRetained, decodeSessions } from "./decodePages.ts"
+import { decodeDeliveries, decodeRecords, decodeRetained, decodeSessions } from "./decodePages.ts"
 
 export interface SqliteOptions {
   /** The database, "./data/store.sqlite". */
@@ -131,6 +131,17 @@ class SqliteEngine implements Engine {
     )
   }
 
+  readRecords(kind: string, after: string, limit: number) {
+    return Effect.map(
+      this.writer.ask({ _tag: "ReadRecords", kind, after, limit }),
+      (answer) => decodeRecords(bytesOf(answer))
+    )
+  }
+
+  get recordKinds() {
+    return Effect.map(this.writer.ask({ _tag: "RecordKinds" }), (answer) => Array.isArray(answer) ? answer : [])
+  }
+
   get tidy() {
     return Effect.map(this.writer.ask({ _tag: "Tidy" }), (answer) => answer === true)
   }
@@ -140,7 +151,15 @@ class SqliteEngine implements Engine {
   }
 }
 
-const noStats: StoreStats = { sessions: 0, subscriptions: 0, messages: 0, deliveries: 0, retained: 0, bytes: 0 }
+const noStats: StoreStats = {
+  sessions: 0,
+  subscriptions: 0,
+  messages: 0,
+  deliveries: 0,
+  retained: 0,
+  records: 0,
+  bytes: 0
+}
 
 const isStats = (answer: Answer): answer is StoreStats =>
   typeof answer === "object" && answer !== null && "deliveries" in answer

@@ -6,7 +6,15 @@ import { applyGroup } from "./applyGroup.ts"
 import { countRows, pragma } from "./countRows.ts"
 import { StoreTrouble, troubleOf } from "./failures.ts"
 import type { OpenOptions } from "./protocol.ts"
-import { type Damage, type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
+import {
+  type Damage,
+  type DamagedRow,
+  readDeliveryPage,
+  readRecordKinds,
+  readRecordPage,
+  readRetainedPage,
+  readSessionPage
+} from "./readRows.ts"
 import { salvage } from "./salvage.ts"
 import { ownerOnly } from "./ownerOnly.ts"
 import { prepareSchema } from "./schema.ts"
@@ -78,6 +86,14 @@ export class StoreFile {
 
   readRetained(after: string, limit: number): Uint8Array<ArrayBuffer> {
     return this.reading((damage) => readRetainedPage(this.statements, after, limit, damage))
+  }
+
+  readRecords(kind: string, after: string, limit: number): Uint8Array<ArrayBuffer> {
+    return this.reading((damage) => readRecordPage(this.statements, kind, after, limit, damage))
+  }
+
+  recordKinds(): ReadonlyArray<string> {
+    return this.guarded(() => readRecordKinds(this.statements))
   }
 
   /** Removes messages that nothing names, gives pages back. True: there is more to do. */
@@ -241,5 +257,6 @@ const keyColumns = {
   message: ["message"],
   delivery: ["session", "sequence"],
   awaiting_pubrel: ["session", "packet_identifier"],
-  retained: ["topic"]
+  retained: ["topic"],
+  record: ["kind", "key"]
 } as const

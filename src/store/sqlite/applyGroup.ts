@@ -3,7 +3,15 @@
 // Invariant: a message row is there exactly as long as a delivery row names it.
 import type { SQLInputValue } from "node:sqlite"
 import { RecordReader } from "../records/RecordReader.ts"
-import { checksumSize, type GroupItem as Item, messageOf, Operation, readGroup, topicOf } from "../records/packGroup.ts"
+import {
+  checksumSize,
+  type GroupItem as Item,
+  messageOf,
+  Operation,
+  readGroup,
+  recordKeyOf,
+  topicOf
+} from "../records/packGroup.ts"
 import { checksumOf, sealExchange } from "./checksum.ts"
 import type { Statements } from "./Statements.ts"
 
@@ -95,6 +103,15 @@ const apply = (statements: Statements, operation: number, items: Array<Item>, ma
       )
     case Operation.EndRetained:
       for (const item of items) statements.run("DELETE FROM retained WHERE topic = ?", topicOf(item))
+      return
+    case Operation.PutRecord:
+      return statements.insert(
+        "INSERT OR REPLACE INTO record VALUES",
+        3,
+        items.flatMap((item) => [...recordKeyOf(item), sealed(item)])
+      )
+    case Operation.EndRecord:
+      for (const item of items) statements.run("DELETE FROM record WHERE kind = ? AND key = ?", ...recordKeyOf(item))
       return
     default:
       throw new Error(`unknown operation ${operation}`)

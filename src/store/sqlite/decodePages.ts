@@ -1,7 +1,14 @@
 // What readRows wrote, as rows again, on the event loop.
-import type { StoredDelivery, StoredSession } from "../Engine.ts"
+import type { RecordRow, StoredDelivery, StoredSession } from "../Engine.ts"
 import { RecordReader } from "../records/RecordReader.ts"
-import { readDelivery, readMessage, readSession, readSubscription, type RetainedMessage } from "../records/rows.ts"
+import {
+  readDelivery,
+  readMessage,
+  readRecord,
+  readSession,
+  readSubscription,
+  type RetainedMessage
+} from "../records/rows.ts"
 
 export const decodeSessions = (page: Uint8Array): ReadonlyArray<StoredSession> => {
   const from = new RecordReader(page)
@@ -40,4 +47,11 @@ export const decodeRetained = (
   const retained: Array<{ topic: string; message: RetainedMessage }> = []
   while (!from.atEnd) retained.push({ topic: from.text(), message: readMessage(from) })
   return retained
+}
+
+export const decodeRecords = (page: Uint8Array): ReadonlyArray<RecordRow> => {
+  const from = new RecordReader(page)
+  const records: Array<RecordRow> = []
+  while (!from.atEnd) records.push(readRecord(from))
+  return records
 }

@@ -4,10 +4,17 @@ import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { type StoreFailure, storeFailure } from "../Engine.ts"
 import type { OpenReader, StoreReader } from "../StoreReader.ts"
-import { countRows } from "./countRows.ts"
-import { decodeDeliveries, decodeRetained, decodeSessions } from "./decodePages.ts"
+import { countRows, hasRecords } from "./countRows.ts"
+import { decodeDeliveries, decodeRecords, decodeRetained, decodeSessions } from "./decodePages.ts"
 import { troubleOf } from "./failures.ts"
-import { type DamagedRow, readDeliveryPage, readRetainedPage, readSessionPage } from "./readRows.ts"
+import {
+  type DamagedRow,
+  readDeliveryPage,
+  readRecordKinds,
+  readRecordPage,
+  readRetainedPage,
+  readSessionPage
+} from "./readRows.ts"
 import { requireStore } from "./schema.ts"
 import { Statements } from "./Statements.ts"
 
@@ -67,6 +74,11 @@ export const openSqliteReader = (file: string): OpenReader =>
         attempt(file, () => decodeDeliveries(readDeliveryPage(statements, session, after, limit, damage), session)),
       readRetained: (after, limit) =>
         attempt(file, () => decodeRetained(readRetainedPage(statements, after, limit, damage))),
+      readRecords: (kind, after, limit) =>
+        attempt(file, () =>
+          hasRecords(statements) ? decodeRecords(readRecordPage(statements, kind, after, limit, damage)) : []),
+      recordKinds: attempt(file, () =>
+        hasRecords(statements) ? readRecordKinds(statements) : []),
       stats: attempt(file, () => countRows(statements)),
       faults: attempt(file, () =>
         statements.all(`PRAGMA integrity_check(${faultsAtMost})`)

@@ -17,11 +17,13 @@ export type Ask =
   | { readonly _tag: "ReadSessions"; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadDeliveries"; readonly session: number; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadRetained"; readonly after: string; readonly limit: number }
+  | { readonly _tag: "ReadRecords"; readonly kind: string; readonly after: string; readonly limit: number }
+  | { readonly _tag: "RecordKinds" }
   | { readonly _tag: "Tidy" }
   | { readonly _tag: "Stats" }
   | { readonly _tag: "Close" }
 
-export type Answer = StoredHighest | ArrayBuffer | StoreStats | boolean | null
+export type Answer = StoredHighest | ArrayBuffer | StoreStats | ReadonlyArray<string> | boolean | null
 
 export type ToWriter = { readonly id: number; readonly ask: Ask }
 

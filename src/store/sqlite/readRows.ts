@@ -9,7 +9,7 @@ type Key = number | string
 
 /** A row whose checksum does not fit, by its table and its key. */
 export interface DamagedRow {
-  readonly table: "session" | "subscription" | "message" | "delivery" | "awaiting_pubrel" | "retained"
+  readonly table: "session" | "subscription" | "message" | "delivery" | "awaiting_pubrel" | "retained" | "record"
   readonly key: readonly [Key] | readonly [Key, Key]
 }
 
@@ -169,4 +169,47 @@ export const readRetainedPage = (
     }
   }
   return to.finish()
+}
+
+/** Record by record: kind, key, value. */
+export const readRecordPage = (
+  statements: Statements,
+  kind: string,
+  after: string,
+  limit: number,
+  damage: Damage
+): Uint8Array<ArrayBuffer> => {
+  const to = new RecordWriter(4096)
+  let last = after
+  while (to.length === 0) {
+    const rows = statements.all(
+      "SELECT key, body FROM record WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
+      kind,
+      last,
+      limit
+    )
+    if (rows.length === 0) break
+    for (const row of rows) {
+      last = String(row["key"])
+      const content = contentOf(0, 0, row["body"])
+      const from = content === undefined ? undefined : new RecordReader(content)
+      if (content === undefined || from?.text() !== kind || from.text() !== last) {
+        damage({ table: "record", key: [kind, last] })
+        continue
+      }
+      to.raw(content)
+    }
+  }
+  return to.finish()
+}
+
+export const readRecordKinds = (statements: Statements): ReadonlyArray<string> => {
+  const kinds: Array<string> = []
+  // From one kind to the next by the key: what lies between is not read.
+  for (let last = "";;) {
+    const [row] = statements.all("SELECT kind FROM record WHERE kind > ? ORDER BY kind LIMIT 1", last)
+    if (row === undefined) return kinds
+    last = String(row["kind"])
+    kinds.push(last)
+  }
 }

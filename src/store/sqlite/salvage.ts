@@ -72,6 +72,12 @@ const tables: ReadonlyArray<Table> = [
     columns: ["topic", "body"],
     keys: 1,
     isGood: (row) => contentOf(0, 0, row["body"]) !== undefined
+  },
+  {
+    name: "record",
+    columns: ["kind", "key", "body"],
+    keys: 2,
+    isGood: (row) => contentOf(0, 0, row["body"]) !== undefined
   }
 ]
 
@@ -93,7 +99,9 @@ export const salvage = (options: OpenOptions, stamp: string): Salvaged => {
     prepareSchema(to, options.name, options.sync)
     const statements = new Statements(to)
     if (from !== undefined) {
-      for (const table of tables) copyTable(from, to, statements, table, result)
+      for (const table of tables.filter(({ name }) => isThere(from, name))) {
+        copyTable(from, to, statements, table, result)
+      }
       copyHighest(from, statements)
       endOrphans(statements)
     }
@@ -119,6 +127,10 @@ export const salvage = (options: OpenOptions, stamp: string): Salvaged => {
   fs.renameSync(unfinished, options.file)
   return result
 }
+
+/** A store of an earlier version has not all of them. */
+const isThere = (from: DatabaseSync, table: string): boolean =>
+  from.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(table) !== undefined
 
 /** A damaged header is put right in a copy: it says nothing that is not known. */
 const openDamaged = (kept: string): DatabaseSync | undefined => {
@@ -257,7 +269,7 @@ const select = (from: DatabaseSync, sql: string, values: Key): ReadonlyArray<Row
 /** The first number at or above which rows can be read again; steps grow, so that a wide gap is crossed soon. */
 const nextReadable = (from: DatabaseSync, table: Table, last: Key): number | undefined => {
   const [first = ""] = table.columns
-  if (first === "topic") return undefined
+  if (first === "topic" || first === "kind") return undefined
   const base = Number(last[0] ?? -1)
   const sql = `SELECT ${table.columns.join(", ")} FROM ${table.name} WHERE ${first} >= ? ORDER BY ${first} LIMIT 1`
   for (let step = 1; step < 2 ** 52; step *= 2) {

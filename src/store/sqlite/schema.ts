@@ -3,9 +3,16 @@
 import type { DatabaseSync } from "node:sqlite"
 import { StoreTrouble } from "./failures.ts"
 
-export const storeVersion = 1
+export const storeVersion = 2
 /** "emqt": tells the database from others. */
 const applicationId = 0x656d_7174
+
+const recordTable = `
+CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
+`
+
+/** What makes a store of a version one of the next. */
+const migrations: ReadonlyMap<number, string> = new Map([[1, recordTable]])
 
 const tables = `
 CREATE TABLE session(session INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -22,7 +29,7 @@ CREATE TABLE highest(id INTEGER PRIMARY KEY CHECK(id = 1), session INTEGER NOT N
   committed_at INTEGER NOT NULL);
 CREATE TABLE damaged(id INTEGER PRIMARY KEY, found_at INTEGER NOT NULL, from_table TEXT NOT NULL, key_1, key_2, body);
 INSERT INTO highest VALUES(1, 0, 0, 0);
-`
+${recordTable}`
 
 const numberOf = (database: DatabaseSync, pragma: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0])
@@ -59,9 +66,18 @@ export const prepareSchema = (database: DatabaseSync, name: string, sync: boolea
   if (!isNew) {
     // Changes nothing, but says at once when the file cannot be written: SQLite opens it all the same.
     database.exec("UPDATE highest SET session = session WHERE id = 0")
+    migrate(database, version)
     return
   }
   database.exec(
     `BEGIN; ${tables} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${storeVersion}; COMMIT`
   )
+}
+
+/** Whole or not at all. */
+const migrate = (database: DatabaseSync, from: number): void => {
+  if (from === storeVersion) return
+  const steps: Array<string> = []
+  for (let version = from; version < storeVersion; version++) steps.push(migrations.get(version) ?? "")
+  database.exec(`BEGIN IMMEDIATE; ${steps.join("\n")} PRAGMA user_version = ${storeVersion}; COMMIT`)
 }

@@ -34,6 +34,10 @@ const answerTo = (ask: Ask): Answer => {
       return store.readDeliveries(ask.session, ask.after, ask.limit).buffer
     case "ReadRetained":
       return store.readRetained(ask.after, ask.limit).buffer
+    case "ReadRecords":
+      return store.readRecords(ask.kind, ask.after, ask.limit).buffer
+    case "RecordKinds":
+      return store.recordKinds()
     case "Tidy":
       return store.tidy()
     case "Stats":

@@ -2,7 +2,15 @@
 import { Effect } from "effect"
 import type { StoreFailure } from "../Engine.ts"
 import type { StoreReader } from "../StoreReader.ts"
-import { deliveryLine, exportVersion, type Line, retainedLine, sessionLine, subscriptionLine } from "./lines.ts"
+import {
+  deliveryLine,
+  exportVersion,
+  type Line,
+  recordLine,
+  retainedLine,
+  sessionLine,
+  subscriptionLine
+} from "./lines.ts"
 
 const pageSize = 500
 
@@ -35,9 +43,26 @@ export const exportStore = <E>(
     while (true) {
       const retained = yield* reader.readRetained(topic, pageSize)
       const last = retained.at(-1)
-      if (last === undefined) return
+      if (last === undefined) break
       topic = last.topic
       yield* write(retained.map((one) => retainedLine(one.topic, one.message)))
+    }
+    for (const kind of yield* reader.recordKinds) yield* records(reader, kind, write)
+  })
+
+const records = <E>(
+  reader: StoreReader,
+  kind: string,
+  write: (lines: ReadonlyArray<Line>) => Effect.Effect<void, E>
+): Effect.Effect<void, E | StoreFailure> =>
+  Effect.gen(function* () {
+    let after = ""
+    while (true) {
+      const page = yield* reader.readRecords(kind, after, pageSize)
+      const last = page.at(-1)
+      if (last === undefined) return
+      after = last.key
+      yield* write(page.map(recordLine))
     }
   })
 

@@ -9,7 +9,16 @@ import {
   noChanges,
   type StoreFailure
 } from "../Engine.ts"
-import { deliveryOf, exportVersion, type Line, parseLine, retainedOf, sessionOf, subscriptionOf } from "./lines.ts"
+import {
+  deliveryOf,
+  exportVersion,
+  type Line,
+  parseLine,
+  recordOf,
+  retainedOf,
+  sessionOf,
+  subscriptionOf
+} from "./lines.ts"
 
 /** One clear line, with the number of the line it is about. */
 export class ImportRefused extends Data.TaggedError("ImportRefused")<{ readonly message: string }> {}
@@ -23,8 +32,8 @@ export const importStore = (
   now: number
 ): Effect.Effect<number, StoreFailure | ImportRefused> =>
   Effect.gen(function* () {
-    const { deliveries, retained, sessions } = yield* engine.stats
-    if (sessions + deliveries + retained > 0) {
+    const { deliveries, records, retained, sessions } = yield* engine.stats
+    if (sessions + deliveries + retained + records > 0) {
       return yield* new ImportRefused({ message: `${engine.description}: it is not empty` })
     }
     let number = 0
@@ -66,6 +75,7 @@ const put = (group: GrowingChanges, messages: Map<number, MessageRow>, line: Lin
   if ("session" in line) group.sessions.push(sessionOf(line))
   else if ("subscription" in line) group.subscriptions.push(subscriptionOf(line))
   else if ("retained" in line) group.retained.push(retainedOf(line))
+  else if ("record" in line) group.records.push(recordOf(line))
   else if ("awaiting_pubrel" in line) {
     const { packet_identifier, session, since } = line.awaiting_pubrel
     group.awaitingPubrel.push({ session, packetIdentifier: packet_identifier, since })

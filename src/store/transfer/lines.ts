@@ -1,10 +1,11 @@
 // A store as lines of JSON, the same for every engine: what `emqttd store export` writes and `import` reads. One thing a line, named by its
 // only key. Infinity, which JSON has not, is null; bytes are base64. A delivery carries its message, so each line stands for itself.
 import { Result, Schema } from "effect"
-import type { DeliveryRow, MessageRow, SessionRow, SubscriptionRow } from "../Engine.ts"
+import type { DeliveryRow, MessageRow, RecordRow, SessionRow, SubscriptionRow } from "../Engine.ts"
 import type { RetainedMessage } from "../records/rows.ts"
 
-export const exportVersion = 1
+/** 2: with records. */
+export const exportVersion = 2
 
 const Number0 = Schema.Number
 const EndlessNumber = Schema.NullOr(Schema.Number)
@@ -59,7 +60,8 @@ const Line = Schema.Union([
       message: Schema.Struct({ message: Number0, ...message })
     })
   }),
-  Schema.Struct({ retained: Schema.Struct({ topic: Schema.String, message: Schema.Struct(message) }) })
+  Schema.Struct({ retained: Schema.Struct({ topic: Schema.String, message: Schema.Struct(message) }) }),
+  Schema.Struct({ record: Schema.Struct({ kind: Schema.String, key: Schema.String, value: Bytes }) })
 ])
 
 export type Line = typeof Line.Type
@@ -178,3 +180,11 @@ export const retainedLine = (topic: string, message: RetainedMessage): Line => (
 export const retainedOf = (
   { retained: { message, topic } }: Extract<Line, { retained: unknown }>
 ): { readonly topic: string; readonly message: RetainedMessage } => ({ topic, message: messageOf(message) })
+
+export const recordLine = ({ key, kind, value }: RecordRow): Line => ({ record: { kind, key, value: base64(value) } })
+
+export const recordOf = ({ record: { key, kind, value } }: Extract<Line, { record: unknown }>): RecordRow => ({
+  kind,
+  key,
+  value: bytesOf(value)
+})
