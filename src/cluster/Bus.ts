@@ -1,7 +1,7 @@
 // What the parts of the cluster (membership, routes, forwarder, directory, replicas) see of each other's nodes: frames to peers and from them.
 // Implemented over TCP by Links.ts, and in memory by test/cluster/MemoryBus.ts. Plain code, called in turns of the cluster's actors.
-// Invariants: frames to one peer arrive in the order sent, each once, while its link is up; a link that broke is up again only after `linkDown`
-// and `linkUp`, and nothing sent before that arrives after it.
+// Invariants: frames to one peer arrive in the order sent, each once, while its link is up (those of the links and of membership may overtake
+// the others); a link that broke is up again only after `linkDown` and `linkUp`, and nothing sent before that arrives after it.
 
 /** The byte after the length of a frame. A kind belongs to one part; a peer ignores kinds that it does not know, so that versions can mix. */
 export const FrameKind = {

@@ -4,6 +4,7 @@
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
 import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
+import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
 import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
@@ -21,6 +22,7 @@ import type { ZoneSettings } from "./sections/zone.ts"
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
 export type { AdminSettings } from "./sections/admin.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
+export type { ClusterSettings } from "./sections/cluster.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
@@ -54,6 +56,7 @@ export interface Settings {
   readonly retain: RetainSettings
   readonly will: WillSettings
   readonly store: StoreSettings
+  readonly cluster: ClusterSettings
 }
 
 export const defaultSettings: Settings = {
@@ -72,5 +75,6 @@ export const defaultSettings: Settings = {
   router: routerDefaults,
   retain: retainDefaults,
   will: willDefaults,
-  store: storeDefaults
+  store: storeDefaults,
+  cluster: clusterDefaults
 }

@@ -4,6 +4,7 @@ import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
 import { admin } from "./sections/admin.ts"
 import { authorization } from "./sections/authorization.ts"
+import { cluster } from "./sections/cluster.ts"
 import { connection } from "./sections/connection.ts"
 import { log } from "./sections/log.ts"
 import { node } from "./sections/node.ts"
@@ -39,7 +40,8 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["router", keysOf(router)],
   ["retain", keysOf(retain)],
   ["will", keysOf(will)],
-  ["store", keysOf(store)]
+  ["store", keysOf(store)],
+  ["cluster", keysOf(cluster)]
 ])
 
 /** Tables with names of the operator's: a list of them here. */
@@ -83,5 +85,6 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   router: optionalTable(router, defaultSettings.router),
   retain: optionalTable(retain, defaultSettings.retain),
   will: optionalTable(will, defaultSettings.will),
-  store: optionalTable(store, defaultSettings.store)
+  store: optionalTable(store, defaultSettings.store),
+  cluster: optionalTable(cluster, defaultSettings.cluster)
 })
