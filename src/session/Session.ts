@@ -2,13 +2,10 @@
 // delivers to it, the attached connection hands it acknowledgements and requests, Sessions opens and ends it.
 // Invariant: at most one connection is attached, and nobody else writes this state.
 import type { Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
-import type { Message } from "../mqtt/Message.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
-import { Actor } from "../otp/Actor.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import { Route } from "../router/Route.ts"
-import type { Subscriber, Subscription } from "../router/Subscriber.ts"
-import type { DurableDelivery } from "../store/DurableDelivery.ts"
+import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink, SessionCommand, SessionHandle } from "./ClientLink.ts"
@@ -18,6 +15,7 @@ import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
 import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
+import { SessionInbox } from "./SessionInbox.ts"
 import { judgeSubscribe, routerIsFull } from "./subscribe.ts"
 import { Subscriptions } from "./Subscriptions.ts"
 
@@ -28,20 +26,12 @@ export interface SessionOwner {
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
 }
 
-/** Never pushed to: what a lane without an array stands on. */
-const noRoutes: Array<Route> = []
-const noRecords: Array<DurableDelivery | null> = []
-
-const inboxKept = 64
 const crashesAllowed = 3
 
-export class Session extends Actor implements Subscriber, SessionHandle, Timed {
-  readonly clientId: string
-  connected = false
+export class Session extends SessionInbox implements SessionHandle, Timed {
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
   expiryMillis = 0
   subscriptions: Subscriptions | null = null
-  private readonly services: Services
   private readonly owner: SessionOwner
   private lastWill: LastWill | null = null
   private link: ClientLink | null = null
@@ -50,28 +40,14 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   private awaiting: AwaitingPubrel | null = null
   private expiresAt = Infinity
   private timer: Timer<Timed> | undefined
-  private finished = false
   private crashes = 0
   private answering = false
-  /** Null: it does not outlive the process. */
-  durable: DurableState | null = null
   /** What the store is owed for it and has not been read, until the client comes. */
   private stored = 0
   private answers: HeldAnswers | null = null
 
-  // The mailbox, in lanes: what comes in bulk is pushed without an object around it.
-  // A lane that has never had anything, or had a burst, has no array: most sessions of a large broker are idle.
-  private messages: Array<Message> | null = null
-  private routes: Array<Route> = noRoutes
-  /** Beside them, in a durable session. */
-  private records: Array<DurableDelivery | null> = noRecords
-  private acknowledgements: Array<number> | null = null
-  private commands: Array<SessionCommand> | null = null
-
   constructor(clientId: string, services: Services, owner: SessionOwner) {
-    super(clientId, services.scheduler)
-    this.clientId = clientId
-    this.services = services
+    super(clientId, services)
     this.owner = owner
   }
 
@@ -90,59 +66,6 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   /** Messages that wait for its client or are in flight. */
   get owed(): number {
     return this.sending?.owed ?? this.stored
-  }
-
-  // --- the mailbox -------------------------------------------------------------------------------------------------
-
-  /**
-   * A message from the router. At its capacity the session runs next, before any other sender gets a turn; twice that is
-   * the end: dropped and counted.
-   */
-  deliver(message: Message, route: Route): void {
-    if (this.finished) {
-      // The router has not heard of the end yet.
-      if (route.group?.redispatch(message, this) === true) return
-      this.services.counters.deliveries_dropped_session_ended_total++
-      return
-    }
-    if (this.messages === null) {
-      this.messages = []
-      this.routes = []
-      if (this.durable !== null) this.records = []
-    }
-    const waiting = this.messages.length
-    const capacity = this.services.settings.session.mailboxCapacity
-    if (waiting >= capacity) {
-      if (waiting >= capacity * 2) {
-        this.services.counters.deliveries_dropped_mailbox_full_total++
-        const fields = { client_id: this.clientId, topic: message.topic, limit: "session.mailbox_capacity" }
-        this.services.log.warning("mailbox of a session full: message dropped", fields)
-        return
-      }
-      if (waiting === capacity) this.wakeNext()
-    }
-    this.messages.push(message)
-    this.routes.push(route)
-    // In the publisher's turn, so that its acknowledgement knows what to wait for.
-    if (this.durable !== null) {
-      this.records.push(this.durable.deliver(message, route, route.retainAsPublished && message.retain))
-    }
-    if (waiting === 0) this.wake()
-  }
-
-  /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */
-  acknowledge(packed: number): void {
-    if (this.acknowledgements === null) this.acknowledgements = [packed]
-    else this.acknowledgements.push(packed)
-    this.wake()
-  }
-
-  command(command: SessionCommand): void {
-    if (this.finished) return this.refuse(command)
-    if (this.commands === null) this.commands = [command]
-    else this.commands.push(command)
-    // What a client asked for holds before the packets of others that came after it: requests overtake what is queued.
-    this.wakeNext()
   }
 
   onTimer(): void {
@@ -193,51 +116,6 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
     this.wake()
   }
 
-  private takeMessages(messages: Array<Message>, routes: Array<Route>): void {
-    const { outgoing } = this
-    const count = messages.length
-    let taken = 0
-    try {
-      while (taken < count) {
-        const message = messages[taken]
-        const route = routes[taken]
-        const record = this.durable === null ? null : this.records[taken] ?? null
-        taken++
-        if (message !== undefined && route !== undefined) outgoing.deliver(message, route, record)
-      }
-    } finally {
-      // After a crash what was not looked at is for the next life; a burst must not leave its array behind in an idle session.
-      if (taken < count) {
-        this.messages = messages.slice(taken)
-        this.routes = routes.slice(taken)
-        this.records = this.records.slice(taken)
-      } else if (count > inboxKept) {
-        this.messages = null
-        this.routes = noRoutes
-        this.records = noRecords
-      } else {
-        messages.length = 0
-        routes.length = 0
-        if (this.records !== noRecords) this.records.length = 0
-      }
-    }
-  }
-
-  private takeAcknowledgements(acknowledgements: Array<number>): void {
-    const count = acknowledgements.length
-    let taken = 0
-    try {
-      while (taken < count) {
-        const packed = acknowledgements[taken++]
-        if (packed !== undefined) this.outgoing.acknowledge(packed >>> 24, packed & 0xffff, (packed >>> 16) & 0xff)
-      }
-    } finally {
-      if (taken < count) this.acknowledgements = acknowledgements.slice(taken)
-      else if (count > inboxKept) this.acknowledgements = null
-      else acknowledgements.length = 0
-    }
-  }
-
   private handle(command: SessionCommand): void {
     switch (command._tag) {
       case "Attach":
@@ -260,7 +138,7 @@ export class Session extends Actor implements Subscriber, SessionHandle, Timed {
   }
 
   /** Too late for this session: a connection that wanted to attach gets another one, the rest has nobody to answer to. */
-  private refuse(command: SessionCommand): void {
+  protected refuse(command: SessionCommand): void {
     if (command._tag === "Attach") this.owner.reopen(command, this.clientId)
   }
 
