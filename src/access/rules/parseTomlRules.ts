@@ -49,6 +49,16 @@ export const parseTomlRules = (file: string, text: string): ParsedRules => {
   return give(rules, faults)
 }
 
+/** One rule as a table, from wherever it comes. With faults the rule is not to be used. */
+export const readRuleTable = (
+  table: Table,
+  line: number
+): { readonly rule: Rule; readonly faults: ReadonlyArray<RuleFault> } => {
+  const reader = new TableReader(table, line, () => undefined)
+  const rule = reader.rule()
+  return { rule, faults: reader.faults }
+}
+
 const textConditions: ReadonlyArray<readonly [key: string, expected: string, who: (text: string) => Who | string]> = [
   ["user", "a user name", (name) => ({ _tag: "User", name })],
   ["client", "a client id", (clientId) => ({ _tag: "Client", clientId })],

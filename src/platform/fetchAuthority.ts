@@ -1,0 +1,21 @@
+// What `fetch` has to be told to trust a certificate authority of the operator's. Bun takes it with each request, Deno as a client of its own
+// that is made once. On Bun the authority stands in place of the system's, on Deno beside them.
+
+interface DenoHttp {
+  readonly createHttpClient: (options: { readonly caCerts: ReadonlyArray<string> }) => object
+}
+
+const denoOf = (world: object): DenoHttp | undefined =>
+  "Deno" in world && typeof world.Deno === "object" && world.Deno !== null && "createHttpClient" in world.Deno
+    ? world.Deno as DenoHttp // Deno's own, of which the types are not loaded here
+    : undefined
+
+/** Options for every `fetch`; `pem` undefined: the system's authorities. Throws where the PEM is none. */
+export const fetchTrusting = (pem: string | undefined): RequestInit => {
+  if (pem === undefined) return {}
+  const deno = denoOf(globalThis)
+  const options: object = deno === undefined
+    ? { tls: { ca: pem } }
+    : { client: deno.createHttpClient({ caCerts: [pem] }) }
+  return options
+}
