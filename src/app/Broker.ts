@@ -172,7 +172,7 @@ export class Broker {
     const memoryIsHigh = memoryGuard(settings.node.memoryHighWatermark)
     const overload = new Overload({ settings, counters, log, memoryIsHigh })
 
-    startStore(root, settings, log, store)
+    startStore(root, settings, counters, log, store)
     root.startChild({ id: "clock", kind: "worker", restart: "permanent", start: ticking(services, overload) })
     root.startChild({ id: "router", kind: "worker", restart: "permanent", start: router })
     root.startChild({ id: "retainer", kind: "worker", restart: "permanent", start: retainer })

@@ -10,7 +10,8 @@ import type { Services } from "../session/Services.ts"
 import type { Engine, OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { Journal } from "../store/Journal.ts"
 import { openEngine } from "../store/openEngine.ts"
-import { reading, StoreReads, writing } from "../store/StoreWriter.ts"
+import { reading, StoreReads } from "../store/StoreReads.ts"
+import { writing } from "../store/StoreWriter.ts"
 
 export interface DurableStore {
   /** Undefined: nothing survives. */
@@ -53,16 +54,31 @@ export const openStore = (
   })
 
 /** The first children of the tree, so the last to end. */
-export const startStore = (root: Supervisor, settings: Settings, log: EventLog, store: DurableStore): void => {
+export const startStore = (
+  root: Supervisor,
+  settings: Settings,
+  counters: Counters,
+  log: EventLog,
+  store: DurableStore
+): void => {
   const { engine, journal, reads } = store
   if (engine === undefined) return
   const { retryIntervalMillis } = settings.store
   const onFailure = (failure: StoreFailure) =>
     log.warning("store: cannot be read", { store: engine.description, kind: failure.kind, reason: failure.message })
+  const onSetAside = (session: number, sequence: number, failure: StoreFailure) => {
+    counters.store_deliveries_unreadable_total++
+    log.error("store: a message cannot be read: it stays there, and its session goes on without it", {
+      store: engine.description,
+      session,
+      sequence,
+      reason: failure.message
+    })
+  }
   const ticking = Effect.forever(Effect.andThen(Effect.sleep(100), Effect.sync(() => journal.tick())))
   const children = {
     "store": writing(journal, engine, retryIntervalMillis),
-    "store reader": reading(reads, engine, retryIntervalMillis, onFailure),
+    "store reader": reading(reads, engine, { retryMillis: retryIntervalMillis, onFailure, onSetAside }),
     "store clock": ticking,
     "store upkeep": upkeep(engine, onFailure)
   }

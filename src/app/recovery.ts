@@ -9,7 +9,7 @@ import type { Sessions } from "../session/Sessions.ts"
 import type { Services } from "../session/Services.ts"
 import type { Engine, StoreFailure, SubscriptionRow } from "../store/Engine.ts"
 import { beatMillis } from "../store/Journal.ts"
-import { messageOf } from "../store/storedMessage.ts"
+import { readableMessage } from "../store/storedMessage.ts"
 
 const sessionsPerPage = 1_000
 const retainedPerPage = 1_000
@@ -59,7 +59,12 @@ export const recover = Effect.fn("recover")(function* (
     const page = yield* engine.readRetained(after, retainedPerPage)
     for (const { message: content, topic } of page) {
       after = topic
-      const message = messageOf(content, services.topics)
+      const message = readableMessage(
+        content,
+        services.topics,
+        (reason) => services.log.error("store: a retained message cannot be read: it stays there", { topic, reason })
+      )
+      if (message === undefined) continue
       if (message.isExpired(services.scheduler.now)) services.journal.retain(topic, null)
       else services.retainer.restore(message)
     }

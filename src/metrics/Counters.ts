@@ -78,6 +78,8 @@ export class Counters {
   store_deliveries_total = 0
   /** Acknowledged before their group went, and not written. */
   store_deliveries_struck_total = 0
+  /** What a session was owed and could not be read back, or made no message: named in the log. */
+  store_deliveries_unreadable_total = 0
 
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(

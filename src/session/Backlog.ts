@@ -1,12 +1,15 @@
 // What a session that was read from the store is owed and has not read back yet: it stays on disk until the client is there, and is read
 // in pages as the queue runs low. Plain state of one Outgoing. Invariants: pages come in the order of the sequence, so exchanges that
 // were under way come first; new deliveries stand behind all of it, the last few in memory, so the order holds and memory is bounded.
+import type { Message } from "../mqtt/Message.ts"
 import type { StoredDelivery } from "../store/Engine.ts"
 import type { DurableDelivery } from "../store/DurableDelivery.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
-import type { StoreReads } from "../store/StoreWriter.ts"
+import type { StoreReads } from "../store/StoreReads.ts"
 import type { DurableState } from "./DurableState.ts"
+import { readableMessage } from "../store/storedMessage.ts"
 import type { Delivery } from "./OutgoingQueue.ts"
+import type { Services } from "./Services.ts"
 
 export interface RecordedDelivery extends Delivery {
   readonly record: DurableDelivery
@@ -111,3 +114,17 @@ export class Backlog {
     })
   }
 }
+
+/** What was read back, as a message; undefined: its bytes make none. It stays in the store, the log names it, the rest goes on. */
+export const storedMessage = (row: StoredDelivery, clientId: string, services: Services): Message | undefined =>
+  readableMessage(row.stored, services.topics, (reason) => {
+    const { message, sequence, session } = row
+    services.counters.store_deliveries_unreadable_total++
+    services.log.error("store: a message cannot be read: it stays there, and its session goes on without it", {
+      client_id: clientId,
+      session,
+      sequence,
+      message,
+      reason
+    })
+  })

@@ -6,9 +6,8 @@ import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import { Message } from "../mqtt/Message.ts"
 import type { Will } from "../mqtt/Packet.ts"
 import { Shape } from "../mqtt/publishLayout.ts"
-import type { TopicTable } from "../mqtt/TopicTable.ts"
 import type { SessionRow } from "../store/Engine.ts"
-import { contentOf, messageOf } from "../store/storedMessage.ts"
+import { contentOf, readableMessage } from "../store/storedMessage.ts"
 import { unmountedTopic } from "./mountpoint.ts"
 import { publish, type Services } from "./Services.ts"
 
@@ -34,10 +33,16 @@ export class LastWill {
     this.mountpoint = mountpoint
   }
 
-  /** From the store; it is due when it was. */
-  static restore(row: NonNullable<SessionRow["will"]>, topics: TopicTable): LastWill {
-    const shape = willShape(row.packet)
-    const message = messageOf({ packet: row.packet, shape, publisher: "", receivedAt: 0, expiresAt: 0 }, topics)
+  /** From the store; it is due when it was. Null: its bytes make no message, which the log says. */
+  static restore(row: NonNullable<SessionRow["will"]>, clientId: string, services: Services): LastWill | null {
+    const content = { packet: row.packet, shape: willShape(row.packet), publisher: "", receivedAt: 0, expiresAt: 0 }
+    const message = readableMessage(
+      content,
+      services.topics,
+      (reason) =>
+        services.log.error("store: a will cannot be read and will not be published", { client_id: clientId, reason })
+    )
+    if (message === undefined) return null
     const { payload, properties, qos, retain, topic } = message
     const will = new LastWill(
       { topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds },

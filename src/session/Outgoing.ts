@@ -14,8 +14,7 @@ import type { Subscriber } from "../router/Subscriber.ts"
 import { DurableDelivery } from "../store/DurableDelivery.ts"
 import { DeliveryState } from "../store/Engine.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
-import { messageOf } from "../store/storedMessage.ts"
-import { Backlog } from "./Backlog.ts"
+import { Backlog, storedMessage } from "./Backlog.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import type { DurableState } from "./DurableState.ts"
 import { HeldExchanges } from "./HeldExchanges.ts"
@@ -128,9 +127,10 @@ export class Outgoing {
         this.journal.done(record)
         continue
       }
-      const message = messageOf(row.stored, this.services.topics)
-      const route = Route.stored(this.subscriber, row)
       if (row.state === DeliveryState.Queued) backlog.exchangesUnread = false
+      const message = storedMessage(row, this.subscriber.clientId, this.services)
+      if (message === undefined) continue
+      const route = Route.stored(this.subscriber, row)
       const entry = row.state === DeliveryState.Queued ? undefined : this.inflight.restore(message, route, record)
       if (entry === undefined) this.enqueue(message, route, record)
       else if (this.link !== null) this.resend = [...this.resend, entry]

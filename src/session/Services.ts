@@ -11,7 +11,7 @@ import type { TimerWheel } from "../otp/TimerWheel.ts"
 import type { Retainer } from "../retain/Retainer.ts"
 import type { Router } from "../router/Router.ts"
 import type { Journal } from "../store/Journal.ts"
-import type { StoreReads } from "../store/StoreWriter.ts"
+import type { StoreReads } from "../store/StoreReads.ts"
 import { type Arena, Outlet, type OutletSocket } from "./Outlet.ts"
 
 /** Something that asked the wheel to be told; it only wakes its actor. */

@@ -208,9 +208,9 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     if (stored.awaitingPubrel.length > 0) this.awaitingPubrel.restore(stored.awaitingPubrel)
     for (const subscription of subscriptions) (this.subscriptions ??= new Subscriptions()).set(subscription)
     if (row.will === null) return
-    this.lastWill = LastWill.restore(row.will, this.services.topics)
+    this.lastWill = LastWill.restore(row.will, row.clientId, this.services)
     // The node has crashed under a client that was there: its connection ended when the last group was committed.
-    if (row.connected) this.lastWill.armAt(committedAt, this.expiryMillis, this.services)
+    if (row.connected) this.lastWill?.armAt(committedAt, this.expiryMillis, this.services)
   }
 
   /** Its deadlines run; what has passed meanwhile is dealt with at the next tick. */

@@ -124,7 +124,7 @@ export interface StoredDelivery extends DeliveryRow {
 
 export type StoreFailureKind = "full" | "read_only" | "damaged" | "newer_version" | "locked" | "unreachable" | "other"
 
-/** One clear line for the operator; `full`, `read_only` and `unreachable` may pass: the same group is tried again. */
+/** One clear line for the operator. */
 export interface StoreFailure {
   readonly _tag: "StoreFailure"
   readonly kind: StoreFailureKind
@@ -136,6 +136,10 @@ export const storeFailure = (kind: StoreFailureKind, message: string): StoreFail
   kind,
   message
 })
+
+/** It is the store as a whole, and nothing has to be done to what was asked of it but to ask again. */
+export const mayPass = ({ kind }: StoreFailure): boolean =>
+  kind === "full" || kind === "read_only" || kind === "unreachable" || kind === "locked"
 
 /** Counters that outlast the process: new rows start above these. */
 export interface StoredHighest {
@@ -172,6 +176,8 @@ export interface Engine {
     after: number,
     limit: number
   ): Effect.Effect<ReadonlyArray<StoredDelivery>, StoreFailure>
+  /** The sequence of the delivery that comes after `after`, by its key alone: how to pass over one that cannot be read. 0: none. */
+  nextDelivery(session: number, after: number): Effect.Effect<number, StoreFailure>
   /** By topic, ascending, above `after` ("" first). */
   readRetained(
     after: string,

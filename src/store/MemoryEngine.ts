@@ -58,6 +58,13 @@ class MemoryEngine implements Engine {
     )
   }
 
+  nextDelivery(session: number, after: number) {
+    return Effect.sync(() => {
+      const sequences = [...this.sessions.get(session)?.deliveries.keys() ?? []].filter((sequence) => sequence > after)
+      return sequences.length === 0 ? 0 : Math.min(...sequences)
+    })
+  }
+
   readRetained(after: string, limit: number) {
     return Effect.sync(() =>
       ascending(this.retained, after).slice(0, limit).map(([topic, message]) => ({ topic, message }))

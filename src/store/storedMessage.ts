@@ -30,7 +30,21 @@ export const contentOf = (message: Message): StoredContent => {
   return { packet, shape: shape & ~Shape.TopicAlias, publisher, receivedAt, expiresAt }
 }
 
-/** Throws ProtocolError for bytes that hold no topic name: a damaged row. */
+/** Undefined, and the reason, for bytes that make no message: a damaged row. */
+export const readableMessage = (
+  content: StoredContent,
+  topics: TopicTable,
+  unreadable: (reason: string) => void
+): Message | undefined => {
+  try {
+    return messageOf(content, topics)
+  } catch (error) {
+    unreadable(error instanceof Error ? error.message : String(error))
+    return undefined
+  }
+}
+
+/** Throws for bytes that make no message. */
 export const messageOf = (content: StoredContent, topics: TopicTable): Message => {
   const { packet, shape } = content
   const buffer = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength)
@@ -47,6 +61,7 @@ export const messageOf = (content: StoredContent, topics: TopicTable): Message =
     }
     payload += length
   }
+  if (payload > size) throw new RangeError("a stored message ends too early")
   return new Message(
     topics.lookup(buffer, topicStart, topicEnd),
     content.publisher,

@@ -4,27 +4,20 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { type Engine, storeFailure } from "../../src/store/Engine.ts"
+import { storeFailure } from "../../src/store/Engine.ts"
 import { openMemory } from "../../src/store/MemoryEngine.ts"
 import { publishBytes } from "../support/packets.ts"
 import { DurableBroker } from "../support/durableBroker.ts"
+import { engineWith } from "../support/engineWith.ts"
 
 let full = false
 let broker: DurableBroker
 
-const openFillable = Effect.map(openMemory, (engine): Engine => ({
-  description: "fillable",
-  highest: engine.highest,
-  commit: (changes, now) =>
-    Effect.suspend(() => full ? Effect.fail(storeFailure("full", "no space left")) : engine.commit(changes, now)),
-  readSessions: (after, limit) => engine.readSessions(after, limit),
-  readDeliveries: (session, after, limit) => engine.readDeliveries(session, after, limit),
-  readRetained: (after, limit) => engine.readRetained(after, limit),
-  readRecords: (kind, after, limit) => engine.readRecords(kind, after, limit),
-  recordKinds: engine.recordKinds,
-  tidy: engine.tidy,
-  stats: engine.stats
-}))
+const openFillable = Effect.map(openMemory, (engine) =>
+  engineWith(engine, {
+    commit: (changes, now) =>
+      Effect.suspend(() => full ? Effect.fail(storeFailure("full", "no space left")) : engine.commit(changes, now))
+  }))
 
 beforeEach(async () => {
   full = false

@@ -8,7 +8,7 @@ import { Backlog } from "../../src/session/Backlog.ts"
 import { DurableState } from "../../src/session/DurableState.ts"
 import type { StoredDelivery } from "../../src/store/Engine.ts"
 import { Journal } from "../../src/store/Journal.ts"
-import { type DeliveriesWanted, StoreReads } from "../../src/store/StoreWriter.ts"
+import { type DeliveriesWanted, StoreReads } from "../../src/store/StoreReads.ts"
 import { delivery, message as row } from "../store/rows.ts"
 
 const setup = (stored: number) => {

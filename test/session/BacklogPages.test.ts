@@ -9,7 +9,7 @@ import { DurableState } from "../../src/session/DurableState.ts"
 import type { StoredDelivery } from "../../src/store/Engine.ts"
 import { Journal } from "../../src/store/Journal.ts"
 import { contentOf } from "../../src/store/storedMessage.ts"
-import { type DeliveriesWanted, StoreReads } from "../../src/store/StoreWriter.ts"
+import { type DeliveriesWanted, StoreReads } from "../../src/store/StoreReads.ts"
 
 const message = Message.make({
   topic: "q",

@@ -387,8 +387,8 @@ export const engineContract = (
           10_001,
           10_002
         ])
-        assert.isEmpty(yield* engine.readDeliveries(3, 0, 10))
-        assert.isEmpty(yield* engine.readDeliveries(2, 1_000, 10))
+        assert.isEmpty([...yield* engine.readDeliveries(3, 0, 10), ...yield* engine.readDeliveries(2, 1_000, 10)])
+        assert.deepStrictEqual([yield* engine.nextDelivery(2, 2), yield* engine.nextDelivery(2, 1_000)], [4, 0])
       }))
 
     test("pages of sessions follow one another, each with what it is owed", (engine) =>

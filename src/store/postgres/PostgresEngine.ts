@@ -144,6 +144,19 @@ class PostgresEngine implements Engine {
     )
   }
 
+  nextDelivery(session: number, after: number) {
+    return this.reader.use((connection) =>
+      Effect.map(
+        connection.query(
+          `SELECT min(sequence)::float8 AS next FROM ${this.schema}.delivery ` +
+            "WHERE session = $1::float8::bigint AND sequence > $2::float8::bigint",
+          [float(session), float(after)]
+        ),
+        ({ rows: [row] }) => Number(row?.["next"] ?? 0)
+      )
+    )
+  }
+
   readRetained(after: string, limit: number) {
     const { schema } = this
     return this.reader.use((connection) =>

@@ -124,6 +124,10 @@ class SqliteEngine implements Engine {
     )
   }
 
+  nextDelivery(session: number, after: number) {
+    return Effect.map(this.writer.ask({ _tag: "NextDelivery", session, after }), Number)
+  }
+
   readRetained(after: string, limit: number) {
     return Effect.map(
       this.writer.ask({ _tag: "ReadRetained", after, limit }),

@@ -84,6 +84,11 @@ export class StoreFile {
     return this.reading((damage) => readDeliveryPage(this.statements, session, after, limit, damage))
   }
 
+  nextDelivery(session: number, after: number): number {
+    const key = "SELECT min(sequence) AS next FROM delivery WHERE session = ? AND sequence > ?"
+    return this.guarded(() => Number(this.statements.all(key, session, after)[0]?.["next"] ?? 0))
+  }
+
   readRetained(after: string, limit: number): Uint8Array<ArrayBuffer> {
     return this.reading((damage) => readRetainedPage(this.statements, after, limit, damage))
   }

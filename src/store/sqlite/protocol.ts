@@ -16,6 +16,7 @@ export type Ask =
   | { readonly _tag: "Commit"; readonly group: ArrayBuffer }
   | { readonly _tag: "ReadSessions"; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadDeliveries"; readonly session: number; readonly after: number; readonly limit: number }
+  | { readonly _tag: "NextDelivery"; readonly session: number; readonly after: number }
   | { readonly _tag: "ReadRetained"; readonly after: string; readonly limit: number }
   | { readonly _tag: "ReadRecords"; readonly kind: string; readonly after: string; readonly limit: number }
   | { readonly _tag: "RecordKinds" }
@@ -23,7 +24,7 @@ export type Ask =
   | { readonly _tag: "Stats" }
   | { readonly _tag: "Close" }
 
-export type Answer = StoredHighest | ArrayBuffer | StoreStats | ReadonlyArray<string> | boolean | null
+export type Answer = StoredHighest | ArrayBuffer | StoreStats | ReadonlyArray<string> | boolean | number | null
 
 export type ToWriter = { readonly id: number; readonly ask: Ask }
 

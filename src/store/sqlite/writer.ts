@@ -32,6 +32,8 @@ const answerTo = (ask: Ask): Answer => {
       return store.readSessions(ask.after, ask.limit).buffer
     case "ReadDeliveries":
       return store.readDeliveries(ask.session, ask.after, ask.limit).buffer
+    case "NextDelivery":
+      return store.nextDelivery(ask.session, ask.after)
     case "ReadRetained":
       return store.readRetained(ask.after, ask.limit).buffer
     case "ReadRecords":
