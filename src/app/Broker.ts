@@ -5,6 +5,7 @@ import { Clock, Data, Deferred, Effect, Exit, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
+import type { LinksInvalid } from "../access/authentication/makeLinks.ts"
 import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
@@ -28,6 +29,7 @@ import { publishLimitsOf, type Services, type Timed } from "../session/Services.
 import { Sessions } from "../session/Sessions.ts"
 import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { adminNode } from "./adminNode.ts"
+import { type Authenticating, startAuthentication } from "./authenticating.ts"
 import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
@@ -67,6 +69,7 @@ export class Broker {
   /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
   readonly run: Effect.Effect<never, IntensityExceeded>
   private readonly root: Supervisor
+  private readonly authenticating: Authenticating
   private closing = false
 
   private constructor(
@@ -75,7 +78,8 @@ export class Broker {
     root: Supervisor,
     run: Effect.Effect<never, IntensityExceeded>,
     doors: Listeners,
-    overload: Overload
+    overload: Overload,
+    authenticating: Authenticating
   ) {
     this.run = run
     this.services = services
@@ -85,6 +89,7 @@ export class Broker {
     this.root = root
     this.doors = doors
     this.overload = overload
+    this.authenticating = authenticating
   }
 
   /** Listens when it returns; the end of the scope stops all of it, last first. `openEngine`: for tests, instead of `[store]`. */
@@ -103,6 +108,7 @@ export class Broker {
     const log = new EventLog(sink, now, settings.log.repeatIntervalMillis, settings.log.level)
     const counters = new Counters()
     const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
+    const authenticating = yield* Effect.mapError(startAuthentication(settings, { log, counters, now }), rulesInvalid)
     const scheduler = new Scheduler({
       clock: now,
       onDefect: (defect) => log.error("defect", { defect: String(defect) })
@@ -155,6 +161,7 @@ export class Broker {
     const services: Services = {
       settings,
       rules,
+      authentication: authenticating.inForce,
       scheduler,
       wheel,
       arena,
@@ -197,7 +204,7 @@ export class Broker {
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload)
+    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload, authenticating)
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
     return broker
   })
@@ -240,6 +247,10 @@ export class Broker {
       yield* Effect.catch(
         this.reloadRules(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
+      )
+      yield* Effect.catch(
+        this.authenticating.reload(next),
+        ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))
       )
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
       const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
@@ -313,7 +324,7 @@ const storeFailed = ({ message }: StoreFailure): BrokerStartFailed => new Broker
 
 const readRules = (settings: Settings) => loadRules(settings.authorization).pipe(Effect.provide(NodeFileSystem.layer))
 
-const rulesInvalid = ({ exitCode, message }: RulesInvalid): BrokerStartFailed =>
+const rulesInvalid = ({ exitCode, message }: RulesInvalid | LinksInvalid): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode })
 
 const adminFailed = ({ message }: AdminSocketUnusable): BrokerStartFailed =>

@@ -3,6 +3,7 @@
 // Seconds, sizes are bytes. `Infinity` is "never". Invariant: every key of the file has its default beside its type, and nowhere else.
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
 import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
+import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
@@ -21,6 +22,7 @@ import type { ZoneSettings } from "./sections/zone.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
 export type { AdminSettings } from "./sections/admin.ts"
+export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
@@ -47,6 +49,7 @@ export interface Settings {
   readonly zones: ReadonlyArray<ZoneSettings>
   readonly access: AccessSettings
   readonly overload: OverloadSettings
+  readonly authentication: AuthenticationSettings
   readonly authorization: AuthorizationSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
@@ -67,6 +70,7 @@ export const defaultSettings: Settings = {
   zones: [],
   access: accessDefaults,
   overload: overloadDefaults,
+  authentication: authenticationDefaults,
   authorization: authorizationDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,

@@ -3,6 +3,7 @@
 import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
 import { admin } from "./sections/admin.ts"
+import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
 import { connection } from "./sections/connection.ts"
@@ -32,6 +33,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["listeners.*", keysOf(listener)],
   ["access", keysOf(access)],
   ["overload", keysOf(overload)],
+  ["authentication", keysOf(authentication)],
   ["authorization", keysOf(authorization)],
   ["connection", keysOf(connection)],
   ["session", keysOf(session)],
@@ -77,6 +79,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   zones: zones.pipe(Schema.withDecodingDefaultType(Effect.succeed(defaultSettings.zones))),
   access: optionalTable(access, defaultSettings.access),
   overload: optionalTable(overload, defaultSettings.overload),
+  authentication: optionalTable(authentication, defaultSettings.authentication),
   authorization: optionalTable(authorization, defaultSettings.authorization),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),

@@ -4,7 +4,16 @@ import type { Settings } from "./Settings.ts"
 import { isTree, type Tree } from "./SettingsSource.ts"
 
 /** Tables that hold for the next client once they are read again; the rest needs a restart. */
-const liveTables = ["listeners", "zones", "authorization", "connection", "session", "queue"] as const
+const liveTables = [
+  "listeners",
+  "zones",
+  "access",
+  "authentication",
+  "authorization",
+  "connection",
+  "session",
+  "queue"
+] as const
 
 /** Of those tables, what is asked for the node as a whole. */
 const fixedKeys: ReadonlySet<string> = new Set(["session.max_sessions"])

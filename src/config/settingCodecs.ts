@@ -1,9 +1,10 @@
 // The kinds of values a setting can have: each reads what TOML, YAML, an environment variable or a flag gives (a value
 // or its text) and writes what the file would say. Used by SettingsSchema alone. Invariant: a codec's fault says what
 // it expected, range included, and what it got; a secret's fault would say only the former.
-import { Effect, Predicate, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { Effect, Predicate, Redacted, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { networkOf } from "./network.ts"
 import { formatDuration, formatSize, parseDuration, parseSize } from "./Quantity.ts"
+import { isSecret, type Secret, shownSecret } from "./Secret.ts"
 
 export type SettingCodec<A> = Schema.Codec<A, unknown>
 
@@ -177,3 +178,18 @@ export const cidrList = textList(
   "networks, as in 10.0.0.0/8, fd00::/8 or one address",
   (value) => networkOf(value) !== undefined
 )
+
+/**
+ * A secret, or `file://PATH` where it stands. Never shown: faults do not quote it, `config dump` and the log write ********, and so does
+ * whoever prints the settings. `readSecret` (Secret.ts) opens it.
+ */
+export const secret: SettingCodec<Secret> = Schema.Unknown.pipe(Schema.decodeTo(
+  Schema.declare(isSecret),
+  SchemaTransformation.transformEffect({
+    decode: (input: unknown) =>
+      typeof input === "string" && !input.includes("\0")
+        ? Effect.succeed(Redacted.make(input))
+        : Effect.fail(new SchemaIssue.InvalidValue({ message: "expected a text or file://PATH, got something else" })),
+    encode: (value: Secret) => Effect.succeed(shownSecret(value))
+  })
+))

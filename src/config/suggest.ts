@@ -29,7 +29,8 @@ export const nearest = (word: string, known: Iterable<string>): string | undefin
   for (const candidate of known) {
     const a = plain(word)
     const b = plain(candidate)
-    const edits = a === b ? 0 : a.length >= 4 && (b.includes(a) || a.includes(b)) ? 1 : distance(a, b)
+    const isPart = a.length >= 4 && (b.includes(a) || (a.includes(b) && b.length * 2 >= a.length))
+    const edits = a === b ? 0 : isPart ? 1 : distance(a, b)
     if (edits < least && edits <= Math.max(1, Math.floor(b.length / 3))) {
       best = candidate
       least = edits

@@ -7,7 +7,7 @@ import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
 import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
 import { FrameReader } from "../mqtt/FrameReader.ts"
-import { type Connect, type ControlPacket, type Disconnect, PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
+import { type Connect, type ControlPacket, PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { Actor } from "../otp/Actor.ts"
@@ -18,13 +18,16 @@ import type { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
 import { outletFor, type Services, type Timed } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import { mountSubscribe, mountUnsubscribe } from "../session/mountpoint.ts"
-import { admit } from "./admission.ts"
+import { mountUnsubscribe } from "../session/mountpoint.ts"
+import type { Verdict } from "../access/authentication/Authentication.ts"
+import { admit, applicantOf } from "./admission.ts"
+import { Arrival } from "./Arrival.ts"
 import { ChunkMailbox } from "./ChunkMailbox.ts"
-import { answerableVersion, fittingConnack, fittingDisconnect, serverReferenceOf } from "./answers.ts"
-import { acceptance, judgeFirstByte, type Refusal, type Terms } from "./handshake.ts"
+import { answerableVersion, fittingConnack, fittingDisconnect, refusalConnack, serverReferenceOf } from "./answers.ts"
+import { connectionLog } from "./connectionLog.ts"
+import { acceptance, judgeFirstByte, type Refusal, registryOverloaded } from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
-import { permitted, subjectOf } from "./permitted.ts"
+import { permitted } from "./permitted.ts"
 import { type Ending, endingOf, Phase, withoutDisconnect } from "./Phase.ts"
 
 /** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
@@ -69,8 +72,10 @@ export class Connection extends Actor implements ClientLink, Timed {
   private readonly owner: ConnectionOwner
   private phase: Phase = Phase.AwaitingConnect
   private session: SessionHandle | null = null
-  private connect: Connect | null = null
-  private terms: Terms | null = null
+  /** Until its CONNACK. */
+  private arrival: Arrival | null = null
+  /** ms; then it has to go, whatever it does. */
+  private endsAt = Infinity
   /** The session was to end with this connection (section 3.14.2.2.2). */
   private endsWithSession = false
   private ending: Ending = withoutDisconnect
@@ -146,6 +151,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   protected receive(): void {
     if (this.phase === Phase.Closed) return
     if (this.events.length > 0) this.takeEvents()
+    if (this.arrival !== null && this.arrival.isUnknown) this.awaitVerdict(this.arrival)
     for (; this.pings > 0; this.pings--) this.outlet.append(pingrespBuffer, 0, pingrespBuffer.length)
     if (this.drained) {
       this.drained = false
@@ -226,11 +232,7 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.onConnect(packet)
       case "Subscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({
-          _tag: "Subscribe",
-          link: this,
-          packet: mountSubscribe(this.services.settings, this.mountpoint, permitted(packet, this, this.incoming))
-        })
+        return this.session?.command({ _tag: "Subscribe", link: this, packet: permitted(packet, this, this.incoming) })
       case "Unsubscribe":
         this.phase = Phase.Waiting
         return this.session?.command({
@@ -243,7 +245,8 @@ export class Connection extends Actor implements ClientLink, Timed {
         this.pings++
         return this.wake()
       case "Disconnect":
-        return this.onDisconnect(packet)
+        this.ending = endingOf(this.services.settings, packet, this.endsWithSession)
+        return this.finish()
       case "Auth":
         // [MQTT5-4.12.0-7] re-authentication needs the method of CONNECT, and there is none yet
         throw new ProtocolError(
@@ -251,8 +254,6 @@ export class Connection extends Actor implements ClientLink, Timed {
           "MQTT5-4.12.0-7",
           "AUTH without an authentication method in CONNECT"
         )
-      default:
-        return packet satisfies never
     }
   }
 
@@ -266,17 +267,34 @@ export class Connection extends Actor implements ClientLink, Timed {
     const { settings } = this.services
     this.version = packet.protocolVersion
     this.maximumPacketSize = packet.maximumPacketSize
-    const answer = this.refusal ?? admit(settings, this.owner.settings, packet, this.socket)
-    if ("reasonCode" in answer) return this.refuse(answer.reasonCode, answer.reason, packet.clientId)
-    const { connect, mountpoint, terms } = answer
+    const applicant = this.refusal ?? applicantOf(settings, this.owner.settings, packet, this.socket)
+    if ("reasonCode" in applicant) return this.refuse(applicant, packet.clientId)
+    this.clientId = applicant.credentials.clientId
+    this.phase = Phase.Opening
+    const arrival = this.arrival = new Arrival(applicant)
+    const verdict = arrival.ask(this.services.authentication.chain, () => this.wake())
+    if (verdict !== undefined) this.onVerdict(arrival, verdict)
+  }
+
+  private awaitVerdict(arrival: Arrival): void {
+    const verdict = arrival.takeVerdict()
+    if (verdict !== undefined) this.onVerdict(arrival, verdict)
+    // Nobody is kept waiting for who has gone.
+    else if (this.socketGone) this.finish()
+  }
+
+  /** Who it is, or that it has to go. */
+  private onVerdict(arrival: Arrival, verdict: Verdict): void {
+    const { settings } = this.services
+    const admission = admit(settings, this.owner.settings, arrival.applicant, verdict)
+    if ("reasonCode" in admission) return this.refuse(admission, this.clientId)
+    const { connect, mountpoint, subject, terms } = arrival.admission = admission
     this.clientId = terms.clientId
     this.mountpoint = mountpoint
-    this.subject = subjectOf(connect, terms.clientId, this.socket, this.owner.settings.name)
-    this.connect = connect
-    this.terms = terms
+    this.subject = subject
+    connectionLog.authenticated(this, subject.userName, verdict)
     this.receiveMaximum = connect.receiveMaximum
     this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
-    this.phase = Phase.Opening
     const opened = this.sessions.request({
       _tag: "Open",
       clientId: terms.clientId,
@@ -284,7 +302,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       connect,
       expiryMillis: terms.expiryMillis
     })
-    if (!opened) this.refuse(ReasonCode.ServerBusy, "the registry of sessions is overloaded", connect.clientId)
+    if (!opened) this.refuse(registryOverloaded, this.clientId)
   }
 
   private takeEvents(): void {
@@ -298,7 +316,7 @@ export class Connection extends Actor implements ClientLink, Timed {
           this.onAttached(event.session, event.sessionPresent)
           break
         case "Refused":
-          this.refuse(event.reasonCode, event.reason, this.clientId)
+          this.refuse(event, this.clientId)
           break
         case "Subscribed":
           this.answer(encodeSuback(event.packetIdentifier, event.reasonCodes, this.version))
@@ -329,8 +347,9 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private onAttached(session: SessionHandle, sessionPresent: boolean): void {
-    const { connect, terms } = this
-    if (connect === null || terms === null) return
+    const admission = this.arrival?.admission
+    if (admission === undefined) return
+    const { connect, terms } = admission
     this.session = session
     this.phase = Phase.Connected
     // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
@@ -339,65 +358,41 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.accepting = true
     session.wake()
     this.endsWithSession = terms.expiryMillis === 0
-    this.connect = null
-    this.terms = null
-    this.services.log.debug("client connected", () => {
-      const { clientId, peer, version } = this
-      return { client_id: clientId, peer, version, session_present: sessionPresent }
-    })
+    this.endsAt = terms.endsAt
+    this.arrival = null
+    connectionLog.connected(this, sessionPresent)
     // [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never
     this.idleMillis = terms.keepAliveSeconds * 1000 * this.services.settings.connection.keepAliveMultiplier
-    this.setTimer(this.idleMillis === 0 ? undefined : this.lastReceivedAt + this.idleMillis)
+    if (this.idleMillis === 0) this.idleMillis = Infinity
+    this.setTimer(this.dueAt)
   }
 
   /** False: it is larger than the client takes and was not sent. */
   private sendConnack(connack: Connack): boolean {
-    return this.appendFitting(fittingConnack(connack, this.maximumPacketSize))
-  }
-
-  private appendFitting(bytes: Uint8Array | undefined): boolean {
+    const bytes = fittingConnack(connack, this.maximumPacketSize)
     if (bytes !== undefined) this.outlet.appendBytes(bytes)
     return bytes !== undefined
   }
 
   /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
-  private refuse(reasonCode: number, reason: string, clientId: string): void {
-    const { counters, log, settings } = this.services
-    counters.connections_refused_total++
-    // In a flood most of these lines are only counted: what the socket would be asked for costs more than the refusal.
-    log.warning("connection refused", () => ({ client_id: clientId, peer: this.peer, reason_code: reasonCode, reason }))
-    this.sendConnack({
-      version: this.version,
-      sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
-      // [MQTT5-3.2.2-8] one of section 3.2.2.2
-      reasonCode,
-      reasonString: reason,
-      serverReference: serverReferenceOf(settings, reasonCode)
-    })
-    this.finish()
-  }
-
-  private onDisconnect(packet: Disconnect): void {
-    this.ending = endingOf(this.services.settings, packet, this.endsWithSession)
+  private refuse(refusal: Refusal, clientId: string): void {
+    connectionLog.refused(this, refusal, clientId, this.arrival?.applicant.connect.username)
+    this.sendConnack(
+      refusalConnack(this.version, refusal, serverReferenceOf(this.services.settings, refusal.reasonCode))
+    )
     this.finish()
   }
 
   private onProtocolError(error: ProtocolError): void {
-    const { counters, log } = this.services
-    const { clause, message: reason, reasonCode } = error
-    counters.protocol_errors_total++
-    const { clientId } = this
-    log.warning(
-      "protocol error",
-      () => ({ client_id: clientId, peer: this.peer, reason_code: reasonCode, clause, reason })
-    )
+    const { message: reason, reasonCode } = error
+    connectionLog.protocolError(this, error)
     if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason, withoutDisconnect)
     // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything
     // else is just closed
     const version = answerableVersion(this.reader, error)
     if (version !== undefined) {
       this.version = version
-      this.sendConnack({ version, sessionPresent: false, reasonCode, reasonString: reason })
+      this.sendConnack(refusalConnack(version, { reasonCode, reason }))
     }
     this.finish()
   }
@@ -408,11 +403,11 @@ export class Connection extends Actor implements ClientLink, Timed {
     if (this.version === 5 && this.session !== null) {
       const reasonString = reason === "" ? undefined : reason
       const serverReference = serverReferenceOf(this.services.settings, reasonCode)
-      this.appendFitting(fittingDisconnect(reasonCode, { reasonString, serverReference }, this.maximumPacketSize))
+      const bytes = fittingDisconnect(reasonCode, { reasonString, serverReference }, this.maximumPacketSize)
+      if (bytes !== undefined) this.outlet.appendBytes(bytes)
     } else if (this.phase === Phase.Opening) {
       // Superseded or too late before its session was there: none of these reasons is one of CONNACK's.
-      const unavailable = ReasonCode.ServerUnavailable
-      this.sendConnack({ version: this.version, sessionPresent: false, reasonCode: unavailable, reasonString: reason })
+      this.sendConnack(refusalConnack(this.version, { reasonCode: ReasonCode.ServerUnavailable, reason }))
     }
     this.finish()
   }
@@ -444,6 +439,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.setTimer(undefined)
       this.socket.destroy()
     }
+    this.arrival?.cancel()
     this.session?.command({ _tag: "Detach", link: this, ...this.ending })
     this.session = null
     for (const event of this.events) this.decline(event)
@@ -460,23 +456,27 @@ export class Connection extends Actor implements ClientLink, Timed {
   // --- time --------------------------------------------------------------------------------------------------------
 
   private onDeadline(): void {
-    const due = this.lastReceivedAt + this.idleMillis
     const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
-    if (this.scheduler.now < due && !comingIn) return this.setTimer(due)
-    this.services.counters.connections_timed_out_total++
-    const { clientId, idleMillis } = this
-    const what = this.session === null ? "no CONNECT in time" : "keep alive timeout"
-    this.services.log.info(what, () => ({ client_id: clientId, peer: this.peer, seconds: idleMillis / 1000 }))
+    if (this.scheduler.now < this.dueAt && !comingIn) return this.setTimer(this.dueAt)
+    if (this.scheduler.now >= this.endsAt) {
+      connectionLog.expired(this)
+      return this.disconnect(ReasonCode.MaximumConnectTime, "the authentication has expired", withoutDisconnect)
+    }
+    connectionLog.timedOut(this, this.phase, this.idleMillis)
     const heldPlace = this.phase === Phase.AwaitingConnect
     this.disconnect(ReasonCode.KeepAliveTimeout, "", withoutDisconnect)
     // It was told nothing that it would have to read first: its place is free with the next tick.
     if (heldPlace && this.timer !== undefined) this.setTimer(this.scheduler.now)
   }
 
+  private get dueAt(): number {
+    return Math.min(this.lastReceivedAt + this.idleMillis, this.endsAt)
+  }
+
   private setTimer(deadline: number | undefined): void {
     const { wheel } = this.services
     if (this.timer !== undefined) wheel.cancel(this.timer)
-    this.timer = deadline === undefined ? undefined : wheel.schedule(deadline, this)
+    this.timer = deadline === undefined || deadline === Infinity ? undefined : wheel.schedule(deadline, this)
   }
 
   /** What the socket could not take yet. */

@@ -1,18 +1,30 @@
-// Under which names and terms a CONNECT comes in through the door of its listener: the names of its certificate, the answer of
-// judgeConnect, its mount point. Plain functions of the packet, the settings and the socket; the connection does what they say.
+// Under which names and terms a CONNECT comes in through the door of its listener. Before anybody is asked who it is: the names of its
+// certificate, what can be judged at once. After: what the authentication chain says of it, its mount point. Plain functions of the
+// packet, the settings and the socket; the connection does what they say.
 import { randomUUID } from "node:crypto"
+import type { Verdict } from "../access/authentication/Authentication.ts"
+import type { Credentials } from "../access/authentication/AuthLink.ts"
+import type { Subject } from "../access/rules/Rule.ts"
 import type { ListenerSettings, Settings } from "../config/Settings.ts"
 import type { Connect } from "../mqtt/Packet.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import { mountedConnect, mountpointFor } from "../session/mountpoint.ts"
-import { isRefusal, judgeConnect, type Refusal, type Terms } from "./handshake.ts"
+import { judgeConnect, type Refusal, type Terms, termsOf } from "./handshake.ts"
+
+/** Nothing is against it yet, and nobody vouches for it. */
+export interface Applicant {
+  /** With the names of the certificate. */
+  readonly connect: Connect
+  readonly credentials: Credentials
+}
 
 export interface Admission {
-  /** As it holds: with the names of the certificate, and with whole topics. */
+  /** As it holds: with the names that the chain gave, and with whole topics. */
   readonly connect: Connect
   readonly terms: Terms
   readonly mountpoint: string
+  readonly subject: Subject
 }
 
 /** The name in the client's certificate goes before what the client says of itself. */
@@ -28,17 +40,49 @@ const named = (listener: ListenerSettings, connect: Connect, socket: TcpSocket):
   return certificateAs.startsWith("user_name") ? { ...connect, username: name } : { ...connect, clientId: name }
 }
 
-export const admit = (
+export const applicantOf = (
   settings: Settings,
   listener: ListenerSettings,
   packet: Connect,
   socket: TcpSocket
-): Admission | Refusal => {
+): Applicant | Refusal => {
   const connect = named(listener, packet, socket)
   if ("reasonCode" in connect) return connect
-  const terms = judgeConnect(settings, connect, socket.remoteAddress, () => `emqttd-${randomUUID()}`)
-  if (isRefusal(terms)) return terms
-  const mountpoint = mountpointFor(listener.mountpoint, terms.clientId, connect.username)
+  const against = judgeConnect(settings, connect)
+  if (against !== undefined) return against
+  const certificate = socket.peerCertificate
+  return {
+    connect,
+    credentials: {
+      // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
+      clientId: connect.clientId === "" ? `emqttd-${randomUUID()}` : connect.clientId,
+      userName: connect.username,
+      password: connect.password,
+      address: socket.remoteAddress,
+      listener: listener.name,
+      certificateName: certificate?.commonName,
+      certificateSubject: certificate?.distinguishedName,
+      protocolVersion: connect.protocolVersion
+    }
+  }
+}
+
+export const admit = (
+  settings: Settings,
+  listener: ListenerSettings,
+  { connect: asked, credentials }: Applicant,
+  verdict: Verdict
+): Admission | Refusal => {
+  // [MQTT-3.1.4-2] [MQTT5-3.1.4-2]
+  if (verdict._tag === "Deny") return verdict
+  const clientId = verdict.clientId ?? credentials.clientId
+  const userName = verdict.userName ?? credentials.userName
+  if (clientId === "" || Buffer.byteLength(clientId) > settings.connection.maxClientIdLength) {
+    const reason = `${verdict.by} gives it a client id that is empty or longer than connection.max_client_id_length`
+    return { reasonCode: ReasonCode.ClientIdentifierNotValid, reason }
+  }
+  const connect = userName === asked.username ? asked : { ...asked, username: userName }
+  const mountpoint = mountpointFor(listener.mountpoint, clientId, userName)
   if (mountpoint === undefined) {
     const reasonCode = listener.mountpoint.includes("%u")
       ? ReasonCode.BadUserNameOrPassword
@@ -48,5 +92,19 @@ export const admit = (
   if (Buffer.byteLength(mountpoint + (connect.will?.topic ?? "")) > 65_535) {
     return { reasonCode: ReasonCode.TopicNameInvalid, reason: "the will topic is too long for the mount point" }
   }
-  return { connect: mountedConnect(mountpoint, connect), terms, mountpoint }
+  const { address, certificateName } = credentials
+  return {
+    connect: mountedConnect(mountpoint, connect),
+    terms: termsOf(settings, connect, { clientId, endsAt: verdict.expiresAt ?? Infinity }),
+    mountpoint,
+    subject: {
+      clientId,
+      userName,
+      address,
+      listener: listener.name,
+      certificateName,
+      superuser: verdict.superuser,
+      rules: verdict.rules
+    }
+  }
 }

@@ -6,6 +6,20 @@ import type { FrameReader } from "../mqtt/FrameReader.ts"
 import { PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import type { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { Refusal } from "./handshake.ts"
+
+export const refusalConnack = (
+  version: ProtocolVersion,
+  { reason, reasonCode }: Refusal,
+  serverReference?: string
+): Connack => ({
+  version,
+  sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
+  // [MQTT5-3.2.2-8] one of section 3.2.2.2
+  reasonCode,
+  reasonString: reason,
+  serverReference
+})
 
 /** Without its texts where they make it too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20]; undefined: even so [MQTT5-3.1.2-24]. */
 export const fittingConnack = (connack: Connack, maximumPacketSize: number): Uint8Array | undefined => {

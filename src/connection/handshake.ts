@@ -1,6 +1,5 @@
 // What a CONNECT is answered: a refusal with its reason, or the terms of the connection. Plain functions of the packet,
 // the settings and the peer; the connection does what they say.
-import { authenticate } from "../access/Access.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { Connack } from "../mqtt/encodeControl.ts"
 import { type Connect, PacketType } from "../mqtt/Packet.ts"
@@ -15,6 +14,8 @@ export interface Terms {
   readonly assigned: boolean
   readonly expiryMillis: number
   readonly keepAliveSeconds: number
+  /** The connection ends then, ms since 1970; Infinity: not of itself. */
+  readonly endsAt: number
 }
 
 export interface Refusal {
@@ -22,9 +23,12 @@ export interface Refusal {
   readonly reason: string
 }
 
-const neverExpires = 0xffff_ffff
+export const registryOverloaded: Refusal = {
+  reasonCode: ReasonCode.ServerBusy,
+  reason: "the registry of sessions is overloaded"
+}
 
-export const isRefusal = (answer: Terms | Refusal): answer is Refusal => "reasonCode" in answer
+const neverExpires = 0xffff_ffff
 
 /** What does not begin as a CONNECT is not waited for: an HTTP request, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
 export const judgeFirstByte = (chunk: Buffer): void => {
@@ -32,13 +36,8 @@ export const judgeFirstByte = (chunk: Buffer): void => {
   throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
 }
 
-export const judgeConnect = (
-  settings: Settings,
-  connect: Connect,
-  remoteAddress: string,
-  newClientId: () => string
-): Terms | Refusal => {
-  const { access, connection } = settings
+/** What can be said before anybody is asked who it is; undefined: nothing against it. */
+export const judgeConnect = ({ connection }: Settings, connect: Connect): Refusal | undefined => {
   const { clientId, will } = connect
   if (connect.authenticationMethod !== undefined) {
     // [MQTT5-4.12.0-1] no enhanced authentication yet
@@ -47,9 +46,6 @@ export const judgeConnect = (
       `authentication method ${connect.authenticationMethod} is not supported`
     )
   }
-  // [MQTT5-3.1.4-2]
-  const decision = authenticate(access.anonymous, remoteAddress)
-  if (!decision.allowed) return refuse(decision.reasonCode, decision.reason)
   // [MQTT-3.1.3-5] [MQTT5-3.1.3-5] 23 bytes at least, of any characters; [MQTT-3.1.3-9] [MQTT5-3.1.3-8] longer is
   // refused
   if (Buffer.byteLength(clientId) > connection.maxClientIdLength) {
@@ -69,11 +65,20 @@ export const judgeConnect = (
       return refuse(ReasonCode.TopicNameInvalid, "will topic too long or too deep")
     }
   }
+  return undefined
+}
+
+export const termsOf = (
+  settings: Settings,
+  connect: Connect,
+  { clientId, endsAt }: Pick<Terms, "clientId" | "endsAt">
+): Terms => {
   const keepAlive = connect.keepAliveSeconds
-  const maxKeepAlive = connection.maxKeepAliveSeconds
+  const maxKeepAlive = settings.connection.maxKeepAliveSeconds
   return {
-    clientId: clientId === "" ? newClientId() : clientId, // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
-    assigned: clientId === "",
+    clientId,
+    endsAt,
+    assigned: connect.clientId === "",
     expiryMillis: sessionExpiryMillis(settings, connect),
     // [MQTT5-3.1.2-21] [MQTT5-3.2.2-22] the client's own, unless it is told another one
     keepAliveSeconds: maxKeepAlive > 0 && (keepAlive === 0 || keepAlive > maxKeepAlive) ? maxKeepAlive : keepAlive

@@ -20,6 +20,13 @@ export class Counters {
   tls_handshakes_refused_total = 0
   proxy_headers_failed_total = 0
   protocol_errors_total = 0
+  /** Answers of the authentication chain to a CONNECT. */
+  authentications_allowed_total = 0
+  authentications_denied_total = 0
+  /** Denied because authentication.max_waiting waited already. */
+  authentications_busy_total = 0
+  /** Times that a link failed or took too long. */
+  authentication_failures_total = 0
   /** Requests to a WebSocket listener that were answered with an HTTP status. */
   websocket_refused_total = 0
   /** WebSockets closed for frames against the rules, a text frame among them. */

@@ -1,4 +1,5 @@
 // The parts of the broker that sessions and connections use, wired once by the app and handed down at construction.
+import type { AuthenticationInForce } from "../access/authentication/Authentication.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
@@ -22,6 +23,7 @@ export interface Timed {
 export interface Services {
   readonly settings: Settings
   readonly rules: InForce
+  readonly authentication: AuthenticationInForce
   readonly scheduler: Scheduler
   readonly wheel: TimerWheel<Timed>
   readonly arena: Arena

@@ -52,7 +52,7 @@ describe("etc/emqttd.toml", () => {
     let table = ""
     const lines = manual.split("\n")
     for (const [index, line] of lines.entries()) {
-      table = /^\[([a-z.]+)\]$/.exec(line)?.[1]?.replace(/^listeners\.(?:tcp|ws)$/, "listeners.*") ?? table
+      table = /^\[([a-z_.]+)\]$/.exec(line)?.[1]?.replace(/^listeners\.(?:tcp|ws)$/, "listeners.*") ?? table
       if (!isSetting.test(line)) continue
       documented.push(`${table}.${/^#([a-z0-9_]+)/.exec(line)?.[1]}`)
       assert.match(lines[index - 1] ?? "", /^# \S/, `line ${index + 1} has no explanation above it`)

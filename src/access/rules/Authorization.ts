@@ -24,7 +24,8 @@ export class Authorization {
   }
 
   rulesFor(subject: Subject): ReadonlyArray<ClientRules> {
-    return this.sets.map((set) => set.for(subject))
+    const rules = this.sets.map((set) => set.for(subject))
+    return subject.rules === undefined ? rules : [new RuleSet(subject.rules).for(subject), ...rules]
   }
 }
 

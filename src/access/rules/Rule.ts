@@ -79,6 +79,8 @@ export interface Subject {
   /** The common name of its certificate. */
   readonly certificateName: string | undefined
   readonly superuser: boolean
+  /** Of this client alone: asked before all sources. */
+  readonly rules?: RuleFile | undefined
 }
 
 /** A client of which only the client id is left. */

@@ -1,0 +1,165 @@
+// The chain: asks the links in their order who a client is, and says who it is or why it stays out. One object a set of links; a reload
+// makes a new one and puts it in place of the old. Invariants: what can be answered at once is answered within the call; whom no link
+// allows is not let in; a link that fails, throws or takes too long has allowed nobody.
+import { Effect } from "effect"
+import type { AuthenticationSettings } from "../../config/Settings.ts"
+import type { Counters } from "../../metrics/Counters.ts"
+import type { EventLog } from "../../metrics/EventLog.ts"
+import { ReasonCode } from "../../mqtt/ReasonCode.ts"
+import { type Allow, type Answer, type AuthLink, type Credentials, type Deny, ignore, linkFailure } from "./AuthLink.ts"
+import type { LinkFailure } from "./AuthLink.ts"
+
+/** The answer of the chain. `by`: the link that gave it, for the log; "" where none did. */
+export type Verdict = (Allow | Deny) & { readonly by: string }
+
+/** The answer takes time: it comes by `done`, once, unless it is cancelled. */
+export interface Awaited {
+  readonly _tag: "Awaited"
+  readonly cancel: () => void
+}
+
+export interface AuthenticationOptions
+  extends Pick<AuthenticationSettings, "onFailure" | "timeoutMillis" | "maxWaiting"> {
+  /** Why nobody came in whom no link knows: names the settings to look at. */
+  readonly nobodyKnows: (credentials: Credentials) => string
+  readonly counters: Counters
+  readonly log: EventLog
+  /** Runs it beside the caller; gives what stops it. */
+  readonly fork: (effect: Effect.Effect<void>) => () => void
+}
+
+/** The answer of a link is still to come. */
+interface Asked {
+  readonly _tag: "Asked"
+  readonly index: number
+  readonly answer: Effect.Effect<Answer, LinkFailure>
+}
+
+export class Authentication {
+  private readonly links: ReadonlyArray<AuthLink>
+  private readonly options: AuthenticationOptions
+  private waiting = 0
+  private whenIdle: (() => void) | undefined
+
+  constructor(links: ReadonlyArray<AuthLink>, options: AuthenticationOptions) {
+    this.links = links
+    this.options = options
+  }
+
+  /** Clients whose answer is awaited. */
+  get awaited(): number {
+    return this.waiting
+  }
+
+  /** Another one is in force: `idle` is called when nobody waits for this one any more. */
+  retire(idle: () => void): void {
+    this.whenIdle = idle
+    if (this.waiting === 0) idle()
+  }
+
+  /** `done` is called only where `Awaited` was returned. */
+  ask(credentials: Credentials, done: (verdict: Verdict) => void): Verdict | Awaited {
+    const first = this.askFrom(0, credentials)
+    if (first._tag !== "Asked") return this.counted(first)
+    const { counters, fork, maxWaiting } = this.options
+    if (this.waiting >= maxWaiting) {
+      counters.authentications_busy_total++
+      return this.counted(denied(ReasonCode.ServerBusy, "authentication.max_waiting clients wait already"))
+    }
+    this.waiting++
+    let over = false
+    const settle = (): boolean => {
+      if (over) return false
+      over = true
+      this.waiting--
+      if (this.waiting === 0) this.whenIdle?.()
+      return true
+    }
+    const stop = fork(Effect.map(this.askRest(first, credentials), (verdict) => {
+      if (settle()) done(this.counted(verdict))
+    }))
+    return {
+      _tag: "Awaited",
+      cancel: () => {
+        if (settle()) stop()
+      }
+    }
+  }
+
+  /** The links from `index` on, as far as they answer at once. */
+  private askFrom(index: number, credentials: Credentials): Verdict | Asked {
+    for (let i = index; i < this.links.length; i++) {
+      const link = this.links[i]
+      if (link === undefined) continue
+      const answer = this.check(link, credentials)
+      if (Effect.isEffect(answer)) return { _tag: "Asked", index: i, answer }
+      if (answer._tag !== "Ignore") return { ...answer, by: link.name }
+    }
+    const { nobodyKnows } = this.options
+    // [MQTT5-3.1.4-2] [MQTT-3.1.4-2]
+    return credentials.userName === undefined
+      ? denied(ReasonCode.NotAuthorized, nobodyKnows(credentials))
+      : denied(ReasonCode.BadUserNameOrPassword, nobodyKnows(credentials))
+  }
+
+  private askRest(first: Asked, credentials: Credentials): Effect.Effect<Verdict> {
+    return Effect.gen({ self: this }, function* () {
+      let asked = first
+      for (;;) {
+        const by = this.links[asked.index]?.name ?? ""
+        const answer = yield* this.inTime(by, asked.answer)
+        if (answer._tag !== "Ignore") return { ...answer, by }
+        const next = this.askFrom(asked.index + 1, credentials)
+        if (next._tag !== "Asked") return next
+        asked = next
+      }
+    })
+  }
+
+  private inTime(by: string, answer: Effect.Effect<Answer, LinkFailure>): Effect.Effect<Answer> {
+    const { timeoutMillis } = this.options
+    return answer.pipe(
+      Effect.timeoutOrElse({
+        duration: timeoutMillis,
+        orElse: () => Effect.fail(linkFailure("no answer within authentication.timeout"))
+      }),
+      Effect.catchDefect((defect) => Effect.fail(linkFailure(`a fault of ours: ${String(defect)}`))),
+      Effect.catch((failure) => Effect.sync(() => this.failed(by, failure.message)))
+    )
+  }
+
+  private check(link: AuthLink, credentials: Credentials): Answer | Effect.Effect<Answer, LinkFailure> {
+    try {
+      return link.check(credentials)
+    } catch (defect) {
+      return this.failed(link.name, `a fault of ours: ${String(defect)}`)
+    }
+  }
+
+  private failed(by: string, message: string): Answer {
+    const { counters, log, onFailure } = this.options
+    counters.authentication_failures_total++
+    log.warning("authentication link failed", { link: by, reason: message, on_failure: onFailure })
+    if (onFailure === "ignore") return ignore
+    return denied(ReasonCode.ServerUnavailable, `${by} cannot answer (authentication.on_failure = "deny")`)
+  }
+
+  private counted(verdict: Verdict): Verdict {
+    const { counters } = this.options
+    if (verdict._tag === "Allow") counters.authentications_allowed_total++
+    else counters.authentications_denied_total++
+    return verdict
+  }
+}
+
+const denied = (reasonCode: number, reason: string): Deny & { readonly by: string } => ({
+  _tag: "Deny",
+  reasonCode,
+  reason,
+  by: ""
+})
+
+/** Where the chain in force is found; a reload replaces it. */
+export interface AuthenticationInForce {
+  chain: Authentication
+}

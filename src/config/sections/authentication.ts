@@ -1,0 +1,60 @@
+// `[authentication]`: who is asked who a client is, in which order, and what holds when that fails.
+import type { Fields } from "../table.ts"
+import { choice, codec, duration, integer, type SettingCodec } from "../settingCodecs.ts"
+
+export const linkTypes = [
+  "client_id_file",
+  "password_file",
+  "users",
+  "jwt",
+  "http",
+  "postgres",
+  "mysql",
+  "redis",
+  "ldap",
+  "certificate",
+  "anonymous"
+] as const
+
+export type LinkType = typeof linkTypes[number]
+
+export interface AuthenticationSettings {
+  /** Asked in this order until one allows or denies. */
+  readonly links: ReadonlyArray<LinkType>
+  /** What a link that fails or takes too long comes to. */
+  readonly onFailure: "deny" | "ignore"
+  /** 100ms to 5m: for the answer of one link. */
+  readonly timeoutMillis: number
+  /** 1 to 1,000,000: clients that wait for an answer at a time. The next one: CONNACK 0x89 Server busy. */
+  readonly maxWaiting: number
+}
+
+export const authenticationDefaults: AuthenticationSettings = {
+  links: ["anonymous"],
+  onFailure: "deny",
+  timeoutMillis: 5_000,
+  maxWaiting: 10_000
+}
+
+const isLinks = (value: unknown): value is ReadonlyArray<LinkType> => Array.isArray(value)
+
+const readLinks = (input: unknown): ReadonlyArray<LinkType> | undefined => {
+  const list = typeof input === "string" ? input.split(",").map((one) => one.trim()).filter((one) => one !== "") : input
+  if (!Array.isArray(list) || list.length === 0 || new Set(list).size < list.length) return undefined
+  const links = list.flatMap((one) => linkTypes.find((type) => type === one) ?? [])
+  return links.length === list.length ? links : undefined
+}
+
+const links: SettingCodec<ReadonlyArray<LinkType>> = codec(
+  `a list of ${linkTypes.map((type) => `"${type}"`).join(", ").replace(/, ([^,]*)$/, " and $1")}, each once`,
+  isLinks,
+  readLinks,
+  (value) => value
+)
+
+export const authentication: Fields<AuthenticationSettings> = {
+  links: ["links", links],
+  onFailure: ["on_failure", choice(["deny", "ignore"])],
+  timeoutMillis: ["timeout", duration({ minimum: "100ms", maximum: "5m" })],
+  maxWaiting: ["max_waiting", integer(1, 1_000_000)]
+}
