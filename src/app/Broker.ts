@@ -253,6 +253,7 @@ export class Broker {
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))
       )
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
+      this.overload.limit(next.limits)
       const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
       log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })
     })

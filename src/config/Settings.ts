@@ -8,6 +8,7 @@ import { authorizationDefaults, type AuthorizationSettings } from "./sections/au
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
 import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
+import { limitsDefaults, type LimitsSettings } from "./sections/limits.ts"
 import { logDefaults, type LogSettings } from "./sections/log.ts"
 import { nodeDefaults, type NodeSettings } from "./sections/node.ts"
 import { overloadDefaults, type OverloadSettings } from "./sections/overload.ts"
@@ -26,6 +27,7 @@ export type { AuthenticationSettings, LinkType } from "./sections/authentication
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
+export type { LimitsSettings } from "./sections/limits.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
 export type { LogFormat, LogLevel, LogSettings } from "./sections/log.ts"
 export type { NodeSettings } from "./sections/node.ts"
@@ -51,6 +53,7 @@ export interface Settings {
   readonly overload: OverloadSettings
   readonly authentication: AuthenticationSettings
   readonly authorization: AuthorizationSettings
+  readonly limits: LimitsSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
   readonly queue: QueueSettings
@@ -72,6 +75,7 @@ export const defaultSettings: Settings = {
   overload: overloadDefaults,
   authentication: authenticationDefaults,
   authorization: authorizationDefaults,
+  limits: limitsDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,
   queue: queueDefaults,

@@ -7,6 +7,7 @@ import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
 import { connection } from "./sections/connection.ts"
+import { limits } from "./sections/limits.ts"
 import { log } from "./sections/log.ts"
 import { node } from "./sections/node.ts"
 import { overload } from "./sections/overload.ts"
@@ -35,6 +36,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["overload", keysOf(overload)],
   ["authentication", keysOf(authentication)],
   ["authorization", keysOf(authorization)],
+  ["limits", keysOf(limits)],
   ["connection", keysOf(connection)],
   ["session", keysOf(session)],
   ["queue", keysOf(queue)],
@@ -66,6 +68,7 @@ const zoneTable = <A extends object>(codec: Schema.Codec<A, unknown>, none: A) =
   codec.pipe(Schema.withDecodingDefaultType(Effect.succeed(none)))
 
 const zones: Schema.Codec<ReadonlyArray<ZoneSettings>, unknown> = named(Schema.Struct({
+  limits: zoneTable<ZoneSettings["limits"]>(partialTable(zoneTables.limits), {}),
   connection: zoneTable<ZoneSettings["connection"]>(partialTable(zoneTables.connection), {}),
   session: zoneTable<ZoneSettings["session"]>(partialTable(zoneTables.session), {}),
   queue: zoneTable<ZoneSettings["queue"]>(partialTable(zoneTables.queue), {})
@@ -81,6 +84,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   overload: optionalTable(overload, defaultSettings.overload),
   authentication: optionalTable(authentication, defaultSettings.authentication),
   authorization: optionalTable(authorization, defaultSettings.authorization),
+  limits: optionalTable(limits, defaultSettings.limits),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),
   queue: optionalTable(queue, defaultSettings.queue),

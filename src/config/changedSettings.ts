@@ -10,6 +10,7 @@ const liveTables = [
   "access",
   "authentication",
   "authorization",
+  "limits",
   "connection",
   "session",
   "queue"

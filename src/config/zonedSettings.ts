@@ -7,6 +7,7 @@ export const zonedSettings = (settings: Settings, name: string): Settings => {
   if (zone === undefined) return settings
   return {
     ...settings,
+    limits: { ...settings.limits, ...zone.limits },
     connection: { ...settings.connection, ...zone.connection },
     session: { ...settings.session, ...zone.session },
     queue: { ...settings.queue, ...zone.queue }

@@ -2,7 +2,7 @@
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
 import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
-import type { ListenerSettings } from "../config/Settings.ts"
+import type { LimitsSettings, ListenerSettings } from "../config/Settings.ts"
 import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
 import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
@@ -45,6 +45,7 @@ const pingrespBuffer = Buffer.from(pingresp)
 /** The listener, as its connections see it. */
 export interface ConnectionOwner {
   readonly settings: ListenerSettings
+  readonly limits: LimitsSettings
   /** Its CONNECT is accepted: it waits at the door no longer. */
   admitted(connection: Connection): void
   closed(connection: Connection): void
@@ -134,6 +135,11 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.owner.closed(this)
   }
 
+  /** A reload has changed how fast it may publish. */
+  limit(limits: LimitsSettings): void {
+    this.incoming?.limit(limits)
+  }
+
   onTimer(): void {
     if (this.phase === Phase.Closed) this.socket.destroy()
     else this.wake()
@@ -181,9 +187,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   private takeChunks(): void {
     this.moreFrames = false
     let budget = framesPerTurn
-    // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5]
-    // [MQTT5-3.1.4-6] none after the end
-    // A client that does not take its answers is not read either.
+    // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5] [MQTT5-3.1.4-6] none
+    // after the end. A client that does not take its answers is not read either.
     while (!this.busy && (this.socketGone || (!this.outlet.congested && this.incoming?.isFull !== true))) {
       if (this.reader.next()) {
         this.services.counters.packets_received_total++
@@ -223,7 +228,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   private publishing(session: SessionHandle): Incoming {
-    return this.incoming ??= new Incoming(this.services, session, this)
+    return this.incoming ??= new Incoming(this.services, session, this, this.owner.limits)
   }
 
   private onControl(packet: ControlPacket): void {
@@ -387,8 +392,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const { message: reason, reasonCode } = error
     connectionLog.protocolError(this, error)
     if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason, withoutDisconnect)
-    // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything
-    // else is just closed
+    // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything else is closed
     const version = answerableVersion(this.reader, error)
     if (version !== undefined) {
       this.version = version
@@ -413,8 +417,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   /**
-   * What was said is written, then the socket is closed and the actor ends, so nothing follows a DISCONNECT or a
-   * CONNACK that refuses
+   * What was said is written, then the socket is closed and the actor ends, so nothing follows a DISCONNECT or a CONNACK that refuses
    * [MQTT-4.8.0-1] [MQTT-4.8.0-2] [MQTT5-4.13.2-1] [MQTT5-3.14.4-1] [MQTT5-3.14.4-2].
    */
   private finish(): void {
@@ -435,6 +438,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const crashed = this.phase !== Phase.Closed
     this.phase = Phase.Closed
     this.outlet.close()
+    this.incoming?.close()
     if (crashed) {
       this.setTimer(undefined)
       this.socket.destroy()
@@ -456,6 +460,8 @@ export class Connection extends Actor implements ClientLink, Timed {
   // --- time --------------------------------------------------------------------------------------------------------
 
   private onDeadline(): void {
+    // Who is not read is not silent.
+    if (this.incoming?.slowed === true) this.lastReceivedAt = this.scheduler.now
     const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
     if (this.scheduler.now < this.dueAt && !comingIn) return this.setTimer(this.dueAt)
     if (this.scheduler.now >= this.endsAt) {

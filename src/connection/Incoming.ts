@@ -3,6 +3,7 @@
 // that they answer [MQTT-4.6.0-2] [MQTT-4.6.0-3], and a refused message is neither delivered nor retained.
 import type { Permissions } from "../access/rules/Permissions.ts"
 import type { Decision, Subject } from "../access/rules/Rule.ts"
+import type { LimitsSettings } from "../config/Settings.ts"
 import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import type { FrameReader } from "../mqtt/FrameReader.ts"
 import type { Message } from "../mqtt/Message.ts"
@@ -18,6 +19,7 @@ import { publish, type Services } from "../session/Services.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import { AnswerGate } from "./AnswerGate.ts"
 import { permissionsOf } from "./permitted.ts"
+import { PublishRate, type RateOwner, sameRates } from "./PublishRate.ts"
 
 /** Whoever publishes: its connection. */
 export interface Publisher {
@@ -28,7 +30,7 @@ export interface Publisher {
   readonly mountpoint: string
 }
 
-export class Incoming {
+export class Incoming implements RateOwner {
   readonly permissions: Permissions
   /** There while answers wait. */
   private gate: AnswerGate | null = null
@@ -45,9 +47,12 @@ export class Incoming {
   private readonly decoder: PublishDecoder
   /** The highest group that a PUBREC has waited for: a duplicate is acknowledged no earlier. */
   private duplicateGroup = 0
+  private limits: LimitsSettings
+  /** Null: it may publish as fast as it can. */
+  private rate: PublishRate | null
 
   /** `link` is woken when held answers may go: it calls `release`. */
-  constructor(services: Services, session: SessionHandle, link: Publisher & Waiter) {
+  constructor(services: Services, session: SessionHandle, link: Publisher & Waiter, limits: LimitsSettings) {
     this.owner = link
     this.journal = services.journal
     this.permissions = permissionsOf({ services, subject: link.subject })
@@ -58,6 +63,34 @@ export class Incoming {
     this.clientId = link.clientId
     this.mountpoint = link.mountpoint
     this.decoder = new PublishDecoder(services.topics, services.publishLimits)
+    this.limits = limits
+    this.rate = PublishRate.of(this, services.wheel, limits, services.scheduler.now)
+  }
+
+  /** From the next PUBLISH on. */
+  limit(limits: LimitsSettings): void {
+    if (sameRates(limits, this.limits)) return
+    this.close()
+    this.limits = limits
+    this.rate = PublishRate.of(this, this.services.wheel, limits, this.services.scheduler.now)
+    // Who was not read may be now.
+    this.wake()
+  }
+
+  /** The connection is over. */
+  close(): void {
+    this.rate?.close()
+    this.rate = null
+  }
+
+  wake(): void {
+    this.owner.wake()
+  }
+
+  onExceeded(limit: string): void {
+    this.services.counters.publishers_rate_exceeded_total++
+    const fields = { client_id: this.clientId, limit, action: this.limits.whenExceeded }
+    this.services.log.warning("client publishes faster than its limit", fields)
   }
 
   /** Throws ProtocolError: the connection ends. */
@@ -73,19 +106,22 @@ export class Incoming {
     if (message.retain && !services.settings.connection.retainAvailable) {
       throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
     }
+    const tooFast = this.rate !== null && this.isTooFast(this.rate, message, reader.end - reader.start)
     // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
     if (qos === 0) {
       services.counters.messages_received_qos0_total++
-      if (this.allows(message) && (this.version !== 5 || this.refusal(message) === 0)) publish(services, message)
+      if (!tooFast && this.allows(message) && (this.version !== 5 || this.refusal(message) === 0)) {
+        publish(services, message)
+      }
     } else if (qos === 1) {
       services.counters.messages_received_qos1_total++
       // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
       const { changes } = this.journal
-      const reasonCode = this.accept(message)
+      const reasonCode = tooFast ? ReasonCode.QuotaExceeded : this.accept(message)
       this.acknowledge(PacketType.Puback, decoder.packetIdentifier, reasonCode, this.groupSince(changes))
     } else {
       services.counters.messages_received_qos2_total++
-      this.onPublishQos2(message, decoder.packetIdentifier)
+      this.onPublishQos2(message, decoder.packetIdentifier, tooFast)
     }
   }
 
@@ -105,7 +141,7 @@ export class Incoming {
   }
 
   /** The message goes on with its first PUBLISH; until PUBREL the identifier is remembered and a second one is a duplicate. */
-  private onPublishQos2(message: Message, packetIdentifier: number): void {
+  private onPublishQos2(message: Message, packetIdentifier: number, tooFast: boolean): void {
     const { awaitingPubrel } = this.session
     if (awaitingPubrel.has(packetIdentifier)) {
       // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
@@ -128,11 +164,23 @@ export class Incoming {
     }
     // [MQTT5-4.3.3-8] [MQTT5-4.3.3-9] a refused one leaves its identifier free
     const { changes } = this.journal
-    const reasonCode = this.accept(message)
+    const reasonCode = tooFast ? ReasonCode.QuotaExceeded : this.accept(message)
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
     const group = this.groupSince(changes)
     if (group > this.duplicateGroup) this.duplicateGroup = group
     this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group)
+  }
+
+  /** True: it is refused. Throws where that ends the connection. */
+  private isTooFast(rate: PublishRate, { qos }: Message, size: number): boolean {
+    if (rate.judge(size, this.services.scheduler.now) === "read") return false
+    const { counters } = this.services
+    counters.messages_rate_refused_total++
+    counters.messages_refused_total++
+    counters.quota_exceeded_total++
+    // The older versions have no way to say it.
+    if (this.limits.whenExceeded === "refuse" && (this.version === 5 || qos === 0)) return true
+    throw new ProtocolError(ReasonCode.QuotaExceeded, "limits.when_exceeded", "publishes faster than its limit")
   }
 
   /** What the acknowledgement of this packet waits for; 0: nothing was recorded for it. */
@@ -200,7 +248,12 @@ export class Incoming {
 
   /** No more is read while so many answers are held: the client waits. */
   get isFull(): boolean {
-    return this.gate !== null && this.gate.isFull
+    return (this.gate !== null && this.gate.isFull) || (this.rate !== null && this.slowed)
+  }
+
+  /** It is not read, as it has published faster than it may. */
+  get slowed(): boolean {
+    return this.rate !== null && this.rate.slowed(this.services.scheduler.now)
   }
 
   /** Sends the answers whose groups are committed. False: the client has to go, it cannot be told that the store takes nothing. */

@@ -1,8 +1,9 @@
 // One address on which clients are accepted: it looks at each new socket once (limits at the door) and starts a supervised
 // connection for it. Invariant: never more connections than its limit; those above it are told why at their CONNECT.
 import { Effect } from "effect"
-import type { ListenerSettings } from "../config/Settings.ts"
+import type { LimitsSettings, ListenerSettings } from "../config/Settings.ts"
 import { isWithin, type Networks, networksOf } from "../config/network.ts"
+import { TokenBucket } from "../connection/TokenBucket.ts"
 import { Connection, type ConnectionOwner } from "../connection/Connection.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
@@ -43,8 +44,7 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
   private readonly options: ListenerOptions
   private serial = 0
   private refusing = 0
-  private second = 0
-  private openedThisSecond = 0
+  private rate: TokenBucket | undefined
   private tidyAt = connectionsPerCollection
 
   constructor(options: ListenerOptions) {
@@ -60,7 +60,19 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
     this.services = services
     this.allow = networksOf(settings.allow)
     this.deny = networksOf(settings.deny)
+    const { maxConnectionBurst, maxConnectionRate } = settings
+    const now = services.scheduler.refresh()
+    if (maxConnectionRate === 0) this.rate = undefined
+    else if (this.rate?.sets(maxConnectionRate, maxConnectionBurst) !== true) {
+      this.rate = new TokenBucket(maxConnectionRate, maxConnectionBurst, now)
+    }
+    for (const connection of this.connections) connection.limit(this.limits)
     this.guarded = this.allow.length > 0 || this.deny.length > 0
+  }
+
+  /** Of its zone, for clients that are there too. */
+  get limits(): LimitsSettings {
+    return this.services.settings.limits
   }
 
   admits(address: string): boolean {
@@ -158,20 +170,18 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
 
   private judge(network: string): Refusal | undefined {
     const { closedBecause, overload } = this.options
-    const { maxConnections, maxConnectionRate, name } = this.settings
+    const { maxConnections, name, type } = this.settings
     const now = this.services.scheduler.refresh()
-    const second = Math.floor(now / 1000)
-    if (second !== this.second) {
-      this.second = second
-      this.openedThisSecond = 0
-    }
-    this.openedThisSecond++
     const closed = closedBecause()
     if (closed !== undefined) return closed
     if (this.connections.size - this.refusing >= maxConnections) {
       return overload.refuse(now, `listeners.${name}.max_connections`, ReasonCode.QuotaExceeded)
     }
-    if (maxConnectionRate > 0 && this.openedThisSecond > maxConnectionRate) {
+    // Where TLS is spoken it was asked before the handshake.
+    const tooFast = type === "tls" || type === "wss" ? undefined : overload.judgeRate(now, network)
+    if (tooFast !== undefined) return tooFast
+    if (this.rate?.take(1, now) === false) {
+      this.services.counters.connections_rate_exceeded_total++
       return overload.refuse(now, `listeners.${name}.max_connection_rate`, ReasonCode.ConnectionRateExceeded)
     }
     return overload.judge(now, network)

@@ -1,11 +1,12 @@
 // The judge at all doors: whether the node can take one more client, and which mark is in the way. Plain numbers in, a refusal out; the
 // listeners ask at each new socket, the clock tells the time and how late the event loop is. Those who are in are never touched.
 // Invariant: a mark is entered once and left once, with one line in the log each time, however many are refused in between.
-import type { Settings } from "../config/Settings.ts"
+import type { LimitsSettings, Settings } from "../config/Settings.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { AddressRates } from "./AddressRates.ts"
 import { Handshakes, networkKey } from "./Handshakes.ts"
 
 export interface OverloadOptions {
@@ -43,6 +44,7 @@ export class Overload {
   /** Of all listeners, without those that are being refused; the listeners count. */
   connections = 0
   readonly handshakes = new Handshakes()
+  readonly addressRates = new AddressRates()
   /** Smoothed, ms. */
   eventLoopLagMillis = 0
   private readonly options: OverloadOptions
@@ -50,6 +52,19 @@ export class Overload {
 
   constructor(options: OverloadOptions) {
     this.options = options
+    this.limit(options.settings.limits)
+  }
+
+  /** From the next socket on. */
+  limit({ connectionBurstPerAddress, connectionRatePerAddress, trackedAddresses }: LimitsSettings): void {
+    this.addressRates.change(connectionRatePerAddress, connectionBurstPerAddress, trackedAddresses)
+  }
+
+  /** Does this network (`networkOf`) open connections too fast? Counts this one. */
+  judgeRate(now: number, network: string): Refusal | undefined {
+    if (this.addressRates.isOff || this.addressRates.admits(network, now)) return undefined
+    this.options.counters.connections_rate_exceeded_total++
+    return this.refuse(now, "limits.connection_rate_per_address", ReasonCode.ConnectionRateExceeded)
   }
 
   /** May one more come in? Undefined: yes. `network`: of `networkOf`. */
@@ -67,14 +82,15 @@ export class Overload {
   /** A handshake below MQTT's own, TLS's: counted with the others until `handshakes.end`. False: no place, and no words to say it in. */
   beginBelow(now: number, connection: object, remoteAddress: string): boolean {
     const network = this.networkOf({ remoteAddress })
-    if (this.judgeHandshake(now, network) !== undefined) return false
+    if (this.judgeRate(now, network) !== undefined || this.judgeHandshake(now, network) !== undefined) return false
     this.handshakes.begin(connection, network)
     return true
   }
 
   /** What `judge` wants to know of an address; asking a socket for it costs something, so it is not asked for nothing. */
   networkOf(peer: { readonly remoteAddress: string }): string {
-    return this.options.settings.overload.maxHandshakesPerAddress > 0 ? networkKey(peer.remoteAddress) : ""
+    const wanted = this.options.settings.overload.maxHandshakesPerAddress > 0 || !this.addressRates.isOff
+    return wanted ? networkKey(peer.remoteAddress) : ""
   }
 
   /** A limit on a count is reached, this one or one of a listener's own: the refusal, and the mark is entered. */

@@ -13,6 +13,8 @@ export class Counters {
   overload_refused_total = 0
   /** Closed unanswered by allow or deny of their listener. */
   connections_denied_total = 0
+  /** Above a connection rate, of a listener or of one address; among the refused. */
+  connections_rate_exceeded_total = 0
   connections_timed_out_total = 0
   connections_crashed_total = 0
   tls_handshakes_failed_total = 0
@@ -47,6 +49,10 @@ export class Counters {
   messages_refused_total = 0
   /** By the access rules: neither delivered nor retained. */
   messages_denied_total = 0
+  /** Above a rate of [limits]: neither delivered nor retained; among the refused. */
+  messages_rate_refused_total = 0
+  /** A client above its rate was read no more until it was within it again, or was sent away. */
+  publishers_rate_exceeded_total = 0
   /** QoS 2 PUBLISH packets that came again and were not published again. */
   messages_duplicate_total = 0
 

@@ -142,7 +142,8 @@ describe("a zone", () => {
           name: "field",
           connection: { maxPacketSize: 128, topicAliasMaximum: 3 },
           session: { maxSubscriptions: 1 },
-          queue: {}
+          queue: {},
+          limits: {}
         }]
       })
     )

@@ -28,6 +28,8 @@ export interface ListenerSettings extends WebSocketSettings {
    * New connections a second, 0 to 1,000,000; 0 is no limit. Above it: CONNACK 0x9F Connection rate exceeded (3.x: 3).
    */
   readonly maxConnectionRate: number
+  /** 0 to 1,000,000: after a rest so many may come at once; 0: those of one second. */
+  readonly maxConnectionBurst: number
   /** 1 to 65535; connections the kernel keeps until they are accepted (the system's own maximum applies too). */
   readonly backlog: number
   readonly enabled: boolean
@@ -75,6 +77,7 @@ export const defaultListener: ListenerSettings = {
   unixMode: "0660",
   maxConnections: 1_000_000,
   maxConnectionRate: 50_000,
+  maxConnectionBurst: 0,
   backlog: 4096,
   enabled: true,
   connectTimeoutMillis: 0,
@@ -129,6 +132,7 @@ export const listener: Fields<Omit<ListenerSettings, "name">> = {
   unixMode: ["unix_mode", text(`octal permissions, as in "0660"`, (value) => /^0?[0-7]{3}$/.test(value))],
   maxConnections: ["max_connections", integer(1, 10_000_000)],
   maxConnectionRate: ["max_connection_rate", integer(0, 1_000_000)],
+  maxConnectionBurst: ["max_connection_burst", integer(0, 1_000_000)],
   backlog: ["backlog", integer(1, 65_535)],
   enabled: ["enabled", truth],
   connectTimeoutMillis: ["connect_timeout", duration({ ...seconds, zero: true })],
