@@ -1,0 +1,235 @@
+// The routes of all peers, and who among them gets a message on a topic. Pure; owned by Routes, read on the packet path. Filters without
+// wildcards are numbers in a hash table, the others and the shared groups stand in tries. Invariant: an answer that is
+// remembered is what `match` would work out now.
+import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
+import { ExactRoutes, FilterHash } from "./ExactRoutes.ts"
+import { RemoteGroup } from "./RemoteGroup.ts"
+import { groupOf, isGroupKey, type RouteLevel } from "./routeKey.ts"
+
+/** Nodes with one filter that has wildcards: a list, as there are tens of nodes. */
+interface WildcardRoute {
+  node: number
+  level: number
+  marked: boolean
+  next: WildcardRoute | undefined
+}
+
+/** The groups of one filter. */
+interface GroupsOfFilter {
+  groups: ReadonlyArray<RemoteGroup>
+}
+
+export class RemoteAnswer {
+  /** Numbers of the nodes, each once, and the strongest level of their matching filters. The arrays never change. */
+  readonly nodes: ReadonlyArray<number>
+  readonly levels: ReadonlyArray<RouteLevel>
+  readonly groups: ReadonlyArray<RemoteGroup>
+
+  constructor(
+    nodes: ReadonlyArray<number>,
+    levels: ReadonlyArray<RouteLevel>,
+    groups: ReadonlyArray<RemoteGroup>
+  ) {
+    this.nodes = nodes
+    this.levels = levels
+    this.groups = groups
+  }
+}
+
+const noNumbers: ReadonlyArray<number> = []
+const noLevels: ReadonlyArray<RouteLevel> = []
+const noGroups: ReadonlyArray<RemoteGroup> = []
+
+export class RemoteTable {
+  private readonly exact = new ExactRoutes()
+  private readonly hash: FilterHash
+  private readonly wildcards = new TopicTrie<WildcardRoute>()
+  private readonly groupsByFilter = new TopicTrie<GroupsOfFilter>()
+  private readonly groupsByKey = new Map<string, RemoteGroup>()
+  private readonly answers = new Map<string, RemoteAnswer>()
+  private readonly topicCache: number
+  private oldest: IterableIterator<string> | undefined
+  private wildcardRoutes = 0
+  private groupRoutes = 0
+  private readonly foundWildcards: Array<WildcardRoute> = []
+  private readonly foundGroups: Array<GroupsOfFilter> = []
+  /** Told of groups that appear and go. */
+  onGroup: (group: RemoteGroup, there: boolean) => void = () => {}
+
+  constructor(options: { readonly topicCache?: number; readonly random?: () => number } = {}) {
+    this.topicCache = options.topicCache ?? 65_536
+    this.hash = new FilterHash(options.random)
+  }
+
+  /** Rows of all peers. */
+  get size(): number {
+    return this.exact.size + this.wildcardRoutes + this.groupRoutes
+  }
+
+  group(key: string): RemoteGroup | undefined {
+    return this.groupsByKey.get(key)
+  }
+
+  groups(): IterableIterator<RemoteGroup> {
+    return this.groupsByKey.values()
+  }
+
+  /** `state` 0 takes it away; returns the state from before. `marked`: it is part of a whole set that is on its way. */
+  set(node: number, key: string, state: number, marked = false): number {
+    if (isGroupKey(key)) return this.setGroup(node, key, state, marked)
+    const before = isWildcard(key) ? this.setWildcard(node, key, state, marked) : this.setExact(node, key, state, marked)
+    if (before !== state) this.changed(key)
+    return before
+  }
+
+  unmark(node: number): void {
+    this.exact.unmark(node)
+    for (const filter of this.wildcards.filters()) {
+      for (let route = this.wildcards.get(filter); route !== undefined; route = route.next) {
+        if (route.node === node) route.marked = false
+      }
+    }
+    for (const group of this.groupsByKey.values()) group.unmark(node)
+  }
+
+  /** What the node has without a mark goes; with `all`, all that it has. O(all routes). */
+  sweep(node: number, all: boolean): void {
+    let gone = this.exact.sweep(node, all)
+    const wildcards: Array<string> = []
+    for (const filter of this.wildcards.filters()) {
+      for (let route = this.wildcards.get(filter); route !== undefined; route = route.next) {
+        if (route.node === node && (all || !route.marked)) wildcards.push(filter)
+      }
+    }
+    for (const filter of wildcards) this.setWildcard(node, filter, 0, false)
+    gone += wildcards.length
+    for (const group of [...this.groupsByKey.values()]) {
+      if (group.has(node) && (all || !group.isMarked(node))) this.setGroup(node, group.key, 0, false)
+    }
+    if (gone > 0) this.forgetAll()
+  }
+
+  /** Two reads when the topic was asked for lately. */
+  match(topic: string): RemoteAnswer {
+    const known = this.answers.get(topic)
+    if (known !== undefined) return known
+    const answer = this.answer(topic)
+    if (this.answers.size >= this.topicCache) this.forgetOldest()
+    this.answers.set(topic, answer)
+    return answer
+  }
+
+  private setExact(node: number, filter: string, state: number, marked: boolean): number {
+    this.hash.of(filter)
+    return state === 0 ? this.exact.delete(this.hash, node) : this.exact.set(this.hash, node, state, marked)
+  }
+
+  private setWildcard(node: number, filter: string, level: number, marked: boolean): number {
+    const first = this.wildcards.get(filter)
+    let previous: WildcardRoute | undefined
+    let route = first
+    while (route !== undefined && route.node !== node) {
+      previous = route
+      route = route.next
+    }
+    const before = route?.level ?? 0
+    if (level === 0) {
+      if (route === undefined) return 0
+      this.wildcardRoutes--
+      if (previous !== undefined) previous.next = route.next
+      else if (route.next !== undefined) this.wildcards.set(filter, route.next)
+      else this.wildcards.delete(filter)
+    } else if (route !== undefined) {
+      route.level = level
+      route.marked = marked
+    } else {
+      this.wildcards.set(filter, { node, level, marked, next: first })
+      this.wildcardRoutes++
+    }
+    return before
+  }
+
+  private setGroup(node: number, key: string, state: number, marked: boolean): number {
+    let group = this.groupsByKey.get(key)
+    if (group === undefined) {
+      if (state === 0) return 0
+      const parsed = groupOf(key)
+      if (parsed === undefined) return 0
+      group = new RemoteGroup(key, parsed.name, parsed.filter)
+      this.groupsByKey.set(key, group)
+      const of = this.groupsByFilter.get(parsed.filter)
+      if (of === undefined) this.groupsByFilter.set(parsed.filter, { groups: [group] })
+      else of.groups = [...of.groups, group]
+      this.changed(parsed.filter)
+      this.onGroup(group, true)
+    }
+    const before = group.set(node, state, marked)
+    if (before === 0 && state !== 0) this.groupRoutes++
+    if (before !== 0 && state === 0) this.groupRoutes--
+    if (group.isEmpty) this.removeGroup(group)
+    return before
+  }
+
+  private removeGroup(group: RemoteGroup): void {
+    const { filter, key } = group
+    this.groupsByKey.delete(key)
+    const of = this.groupsByFilter.get(filter)
+    if (of !== undefined) {
+      of.groups = of.groups.filter((one) => one !== group)
+      if (of.groups.length === 0) this.groupsByFilter.delete(filter)
+    }
+    this.changed(filter)
+    this.onGroup(group, false)
+  }
+
+  private changed(filter: string): void {
+    if (isWildcard(filter)) return this.forgetAll()
+    this.answers.delete(filter)
+  }
+
+  private forgetAll(): void {
+    if (this.answers.size === 0) return
+    this.answers.clear()
+    this.oldest = undefined
+  }
+
+  /** A Map keeps the order of insertion: the iterator goes on from where it stood. */
+  private forgetOldest(): void {
+    let next = (this.oldest ??= this.answers.keys()).next()
+    if (next.done === true) next = (this.oldest = this.answers.keys()).next()
+    if (next.done !== true) this.answers.delete(next.value)
+  }
+
+  private answer(topic: string): RemoteAnswer {
+    const nodes: Array<number> = []
+    const levels: Array<RouteLevel> = []
+    const take = (node: number, level: number): void => {
+      const position = nodes.indexOf(node)
+      if (position < 0) {
+        nodes.push(node)
+        levels.push(level as RouteLevel)
+      } else if ((levels[position] ?? 0) < level) levels[position] = level as RouteLevel
+    }
+    this.hash.of(topic)
+    this.exact.each(this.hash, take)
+    const { foundGroups, foundWildcards } = this
+    foundWildcards.length = 0
+    this.wildcards.match(topic, foundWildcards)
+    for (const first of foundWildcards) {
+      for (let route: WildcardRoute | undefined = first; route !== undefined; route = route.next) {
+        take(route.node, route.level)
+      }
+    }
+    foundWildcards.length = 0
+    let groups = noGroups
+    if (this.groupsByKey.size > 0) {
+      foundGroups.length = 0
+      this.groupsByFilter.match(topic, foundGroups)
+      for (const of of foundGroups) groups = groups.length === 0 ? of.groups : [...groups, ...of.groups]
+      foundGroups.length = 0
+    }
+    return nodes.length === 0
+      ? new RemoteAnswer(noNumbers, noLevels, groups)
+      : new RemoteAnswer(nodes, levels, groups)
+  }
+}
