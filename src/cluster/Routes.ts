@@ -46,9 +46,11 @@ interface PeerRoutes {
   readonly digest: Digest
   rows: number
   /** A whole set that is on its way here. */
-  whole: { readonly epoch: number; readonly version: number; readonly digest: Digest; place: number; rows: number } | undefined
-  /** Asked for already; so a burst of changes behind a gap asks once. */
-  asked: boolean
+  whole:
+    | { readonly epoch: number; readonly version: number; readonly digest: Digest; place: number; rows: number }
+    | undefined
+  /** Asked for already, so a burst of changes behind a gap asks once; the second digest from then on asks again. */
+  asked: 0 | 1 | 2
   /** This node's whole set, on its way there. */
   transfer: Transfer | undefined
 }
@@ -159,7 +161,7 @@ export class Routes implements BusPart, MembersListener {
 
   linkUp(peer: Peer): void {
     const known = this.peer(peer.name)
-    known.asked = false
+    known.asked = 0
     known.whole = undefined
     known.transfer = undefined
     this.flush()
@@ -169,7 +171,7 @@ export class Routes implements BusPart, MembersListener {
   linkDown({ name }: Peer): void {
     const known = this.peers.get(name)
     if (known === undefined) return
-    known.asked = false
+    known.asked = 0
     // What came of it stays, and is told from the rest by the next one.
     if (known.whole !== undefined) known.version = -1
     known.whole = undefined
@@ -219,7 +221,7 @@ export class Routes implements BusPart, MembersListener {
     readRows(body, (key, state) => this.take(peer, key, state))
     if (!last) return
     peer.version = to
-    peer.asked = false
+    peer.asked = 0
   }
 
   private take(peer: PeerRoutes, key: string, state: number): void {
@@ -233,7 +235,7 @@ export class Routes implements BusPart, MembersListener {
   private onDigest(peer: PeerRoutes, body: Buffer): void {
     const { a, b, epoch, rows, version } = readDigest(body)
     if (peer.whole !== undefined) return
-    peer.asked = false
+    if (peer.asked > 0) peer.asked--
     if (peer.epoch === epoch && peer.version === version) {
       if (peer.digest.equals({ a, b }) && peer.rows === rows) return
       peer.version = -1
@@ -242,9 +244,9 @@ export class Routes implements BusPart, MembersListener {
   }
 
   private ask(peer: PeerRoutes, epoch: number): void {
-    if (peer.asked) return
+    if (peer.asked > 0) return
     const version = peer.epoch === epoch ? peer.version : -1
-    peer.asked = this.bus.send(peer.name, FrameKind.RoutesRequest, writeRequest({ epoch, version }))
+    if (this.bus.send(peer.name, FrameKind.RoutesRequest, writeRequest({ epoch, version }))) peer.asked = 2
   }
 
   private onRequest(peer: PeerRoutes, { epoch, version }: SetVersion): void {
@@ -324,7 +326,7 @@ export class Routes implements BusPart, MembersListener {
     if (!last) return
     this.table.sweep(peer.number, false)
     peer.whole = undefined
-    peer.asked = false
+    peer.asked = 0
     peer.epoch = epoch
     peer.version = to
     peer.rows = whole.rows
@@ -349,7 +351,7 @@ export class Routes implements BusPart, MembersListener {
         digest: new Digest(),
         rows: 0,
         whole: undefined,
-        asked: false,
+        asked: 0,
         transfer: undefined
       }
       this.peers.set(name, peer)

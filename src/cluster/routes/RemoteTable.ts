@@ -77,7 +77,9 @@ export class RemoteTable {
   /** `state` 0 takes it away; returns the state from before. `marked`: it is part of a whole set that is on its way. */
   set(node: number, key: string, state: number, marked = false): number {
     if (isGroupKey(key)) return this.setGroup(node, key, state, marked)
-    const before = isWildcard(key) ? this.setWildcard(node, key, state, marked) : this.setExact(node, key, state, marked)
+    const before = isWildcard(key)
+      ? this.setWildcard(node, key, state, marked)
+      : this.setExact(node, key, state, marked)
     if (before !== state) this.changed(key)
     return before
   }
@@ -228,8 +230,6 @@ export class RemoteTable {
       for (const of of foundGroups) groups = groups.length === 0 ? of.groups : [...groups, ...of.groups]
       foundGroups.length = 0
     }
-    return nodes.length === 0
-      ? new RemoteAnswer(noNumbers, noLevels, groups)
-      : new RemoteAnswer(nodes, levels, groups)
+    return nodes.length === 0 ? new RemoteAnswer(noNumbers, noLevels, groups) : new RemoteAnswer(nodes, levels, groups)
   }
 }
