@@ -8,6 +8,7 @@ import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Services } from "../session/Services.ts"
 import type { Engine, OpenEngine, StoreFailure } from "../store/Engine.ts"
+import { describePart, type Part } from "../store/groupParts.ts"
 import { Journal } from "../store/Journal.ts"
 import { openEngine } from "../store/openEngine.ts"
 import { reading, StoreReads } from "../store/StoreReads.ts"
@@ -50,7 +51,12 @@ export const openStore = (
         reason: failure.message
       })
     }
-    return { engine, journal: new Journal({ scheduler, counters, enabled: true, session, message, onAlarm }), reads }
+    const onUnstorable = (topic: string, defect: unknown) => {
+      counters.store_changes_set_aside_total++
+      log.error("store: a message makes no row: it is not stored", { topic, defect: String(defect) })
+    }
+    const journal = new Journal({ scheduler, counters, enabled: true, session, message, onAlarm, onUnstorable })
+    return { engine, journal, reads }
   })
 
 /** The first children of the tree, so the last to end. */
@@ -75,9 +81,17 @@ export const startStore = (
       reason: failure.message
     })
   }
+  const onPartSetAside = (part: Part, failure: StoreFailure) => {
+    counters.store_changes_set_aside_total++
+    log.error("store: fails on one part of a group again and again: it is not stored", {
+      store: engine.description,
+      reason: failure.message,
+      ...describePart(part)
+    })
+  }
   const ticking = Effect.forever(Effect.andThen(Effect.sleep(100), Effect.sync(() => journal.tick())))
   const children = {
-    "store": writing(journal, engine, retryIntervalMillis),
+    "store": writing(journal, engine, { retryMillis: retryIntervalMillis, onSetAside: onPartSetAside }),
     "store reader": reading(reads, engine, { retryMillis: retryIntervalMillis, onFailure, onSetAside }),
     "store clock": ticking,
     "store upkeep": upkeep(engine, onFailure)

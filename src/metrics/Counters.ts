@@ -91,6 +91,8 @@ export class Counters {
   store_deliveries_total = 0
   /** Acknowledged before their group went, and not written. */
   store_deliveries_struck_total = 0
+  /** Parts of a group on which the store failed again and again, so that they were left out: named in the log. */
+  store_changes_set_aside_total = 0
   /** What a session was owed and could not be read back, or made no message: named in the log. */
   store_deliveries_unreadable_total = 0
 

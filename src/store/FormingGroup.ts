@@ -1,9 +1,9 @@
 // The changes of one group while it is formed: of each thing the last word, and nothing of what was over before the group went.
 // Plain state of the Journal. Invariant: `take` gives plain rows that no later change touches.
 import type { Message, Recorded } from "../mqtt/Message.ts"
-import type { Changes, DeliveryRow, SessionRow, SubscriptionRow } from "./Engine.ts"
+import type { Changes, DeliveryRow, MessageRow, SessionRow, SubscriptionRow } from "./Engine.ts"
 import type { DurableDelivery } from "./DurableDelivery.ts"
-import { contentOf } from "./storedMessage.ts"
+import { contentOf, type StoredContent } from "./storedMessage.ts"
 
 const noIdentifiers: ReadonlyArray<number> = []
 /** So many places of struck deliveries are worth closing. */
@@ -65,8 +65,9 @@ export class FormingGroup {
     })
   }
 
-  /** Undefined: nothing is left of it. */
-  take(): Changes | undefined {
+  /** Undefined: nothing is left of it. `onUnstorable`: a message that makes no row is left out, with its deliveries. */
+  take(onUnstorable: (topic: string, defect: unknown) => void): Changes | undefined {
+    const contents = new Contents(onUnstorable)
     const { ended } = this
     const lives = (row: { readonly session: number }) => !ended.has(row.session)
     const unsubscriptions: Array<{ readonly session: number; readonly topicFilter: string }> = []
@@ -76,33 +77,58 @@ export class FormingGroup {
       if (row === null) unsubscriptions.push({ session, topicFilter })
       else subscriptions.push(row)
     }
-    const deliveries: Array<DeliveryRow> = []
+    const owed: Array<DurableDelivery> = []
     for (const delivery of this.deliveries) {
       if (delivery.done) continue
       if (ended.size > 0 && ended.has(delivery.session)) delivery.recorded.users--
-      else deliveries.push(rowOf(delivery))
+      else owed.push(delivery)
+    }
+    const messages: Array<MessageRow> = []
+    for (const { message, recorded } of this.messages) {
+      if (recorded.users === 0) continue
+      const content = contents.of(message)
+      if (content === undefined) recorded.users = 0
+      else messages.push({ message: recorded.number, ...content })
     }
     const changes: Changes = {
       sessionsEnded: [...ended],
       sessions: [...this.sessions.values()].filter(lives),
       unsubscriptions,
       subscriptions,
-      messages: this.messages.flatMap(({ message, recorded }) =>
-        recorded.users > 0 ? [{ message: recorded.number, ...contentOf(message) }] : []
-      ),
-      deliveries,
+      messages,
+      deliveries: (contents.failed ? owed.filter(({ recorded }) => recorded.users > 0) : owed).map(rowOf),
       // The last state of one that is done does not matter any more.
       deliveryStates: this.states.filter((one) => !one.done && lives(one)).map(stateOf),
       deliveriesDone: this.done.filter(lives).map(({ sequence, session }) => ({ session, sequence })),
       awaitingPubrel: [...this.pubrels.values()].filter(lives),
-      retained: [...this.retained].map(([topic, message]) => ({
-        topic,
-        message: message === null ? null : contentOf(message)
-      })),
+      retained: [...this.retained].flatMap(([topic, message]) => {
+        const content = message === null ? null : contents.of(message)
+        return content === undefined ? [] : [{ topic, message: content }]
+      }),
       records: [...this.records.values()]
     }
     for (const rows of Object.values(changes)) if (rows.length > 0) return changes
     return undefined
+  }
+}
+
+/** A defect in one message must not hold up all that is to be stored. */
+class Contents {
+  failed = false
+  private readonly onUnstorable: (topic: string, defect: unknown) => void
+
+  constructor(onUnstorable: (topic: string, defect: unknown) => void) {
+    this.onUnstorable = onUnstorable
+  }
+
+  of(message: Message): StoredContent | undefined {
+    try {
+      return contentOf(message)
+    } catch (defect) {
+      this.failed = true
+      this.onUnstorable(message.topic, defect)
+      return undefined
+    }
   }
 }
 

@@ -31,6 +31,8 @@ export interface JournalOptions {
   readonly message?: number
   /** The store has stopped taking changes; undefined: it takes them again. */
   readonly onAlarm?: (failure: StoreFailure | undefined) => void
+  /** A message makes no row, by a defect: it is not stored. */
+  readonly onUnstorable?: (topic: string, defect: unknown) => void
 }
 
 /** So many changes that nobody waits for go without waiting for the tick. */
@@ -52,6 +54,7 @@ export class Journal implements Task {
   private readonly counters: Counters
   private readonly scheduler: Scheduler
   private readonly onAlarm: (failure: StoreFailure | undefined) => void
+  private readonly onUnstorable: (topic: string, defect: unknown) => void
   private forming = new FormingGroup()
   private urgent = false
   private lazy = 0
@@ -75,6 +78,7 @@ export class Journal implements Task {
     this.lastSession = options.session ?? 0
     this.lastMessage = options.message ?? 0
     this.onAlarm = options.onAlarm ?? (() => {})
+    this.onUnstorable = options.onUnstorable ?? (() => {})
   }
 
   // --- changes: each returns the group that it is in ----------------------------------------------------------------
@@ -253,7 +257,7 @@ export class Journal implements Task {
     const take = this.takeGroup
     if (take === null || (!this.urgent && this.lazy === 0 && !this.beating)) return
     const group = this.group++
-    const changes = this.forming.take() ?? (this.beating ? noChanges : undefined)
+    const changes = this.forming.take(this.onUnstorable) ?? (this.beating ? noChanges : undefined)
     this.beating = false
     this.forming = new FormingGroup()
     this.urgent = false
