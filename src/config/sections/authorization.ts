@@ -3,14 +3,16 @@ import type { Fields } from "../table.ts"
 import { choice, codec, integer, type SettingCodec, truth } from "../settingCodecs.ts"
 import { isTree } from "../SettingsSource.ts"
 
-const sourceTypes = ["default", "acl_config", "mosquitto", "toml"] as const
+const sourceTypes = ["default", "acl_config", "mosquitto", "toml", "built_in"] as const
+/** Those that have no path. */
+const withoutPath: ReadonlySet<string> = new Set(["default", "built_in"])
 
-/** "default" is the original's default file, built in. */
+/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store. */
 export type RuleSourceType = typeof sourceTypes[number]
 
 export interface RuleSource {
   readonly type: RuleSourceType
-  /** "" for "default". */
+  /** "" for "default" and "built_in". */
   readonly path: string
 }
 
@@ -23,6 +25,8 @@ export interface AuthorizationSettings {
   readonly denyAction: "ignore" | "disconnect"
   /** Whether a denied topic denies every SUBSCRIBE that could bring its messages, not only those that the original denies. */
   readonly denyCovers: boolean
+  /** 0 to 1,000,000: rules that `emqttd ctl acl add` takes. */
+  readonly maxBuiltInRules: number
   /** 0 to 65,536: topics a connection remembers the answer for. */
   readonly cacheSize: number
 }
@@ -32,6 +36,7 @@ export const authorizationDefaults: AuthorizationSettings = {
   noMatch: "allow",
   denyAction: "ignore",
   denyCovers: true,
+  maxBuiltInRules: 10_000,
   cacheSize: 32
 }
 
@@ -39,7 +44,7 @@ const isSources = (value: unknown): value is ReadonlyArray<RuleSource> => Array.
 
 const sourceOf = (type: unknown, path: unknown): RuleSource | undefined => {
   const known = sourceTypes.find((one) => one === type)
-  if (known === undefined || typeof path !== "string" || (known === "default") !== (path === "")) return undefined
+  if (known === undefined || typeof path !== "string" || withoutPath.has(known) !== (path === "")) return undefined
   return { type: known, path }
 }
 
@@ -62,7 +67,7 @@ const readSources = (input: unknown): ReadonlyArray<RuleSource> | undefined => {
 }
 
 const ruleSources: SettingCodec<ReadonlyArray<RuleSource>> = codec(
-  `a list of { type = "default" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
+  `a list of { type = "default" }, { type = "built_in" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
   isSources,
   readSources,
   (sources) => sources.map(({ path, type }) => path === "" ? { type } : { type, path })
@@ -73,5 +78,6 @@ export const authorization: Fields<AuthorizationSettings> = {
   noMatch: ["no_match", choice(["allow", "deny"])],
   denyAction: ["deny_action", choice(["ignore", "disconnect"])],
   denyCovers: ["deny_covers", truth],
+  maxBuiltInRules: ["max_built_in_rules", integer(0, 1_000_000)],
   cacheSize: ["cache_size", integer(0, 65_536)]
 }
