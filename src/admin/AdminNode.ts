@@ -2,7 +2,17 @@
 // waits on an actor, and never makes one wait.
 import type { Effect } from "effect"
 import type { ListenerFailed } from "../listener/transport.ts"
+import type { KeptRule, NewRule, RuleAdded } from "./accessApi.ts"
 import type { ClientsPage, Counts, ListenerStatus, Status, TreePart } from "./Api.ts"
+import type { Refused } from "./faults.ts"
+
+/** Of the rules that the node keeps itself. A change is answered when it is on disk. */
+export interface AdminRules {
+  readonly list: () => ReadonlyArray<KeptRule>
+  readonly add: (rule: NewRule) => Effect.Effect<RuleAdded, Refused>
+  /** False: there is no such rule. */
+  readonly remove: (number: number) => Effect.Effect<boolean, Refused>
+}
 
 export interface AdminNode {
   readonly status: () => Status
@@ -16,4 +26,5 @@ export interface AdminNode {
   readonly clients: (limit: number) => ClientsPage
   /** Sends the client away; false: no such client is connected. */
   readonly kick: (clientId: string) => boolean
+  readonly rules: AdminRules
 }

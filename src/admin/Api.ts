@@ -3,6 +3,10 @@
 // Invariant: no answer grows with the number of clients beyond a limit that the asker gives.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { RulesApi } from "./accessApi.ts"
+import { NotFound, Refused } from "./faults.ts"
+
+export { NotFound, Refused }
 
 export const ListenerStatus = Schema.Struct({
   name: Schema.String,
@@ -85,16 +89,6 @@ export type Client = typeof Client.Type
 export type ClientsPage = typeof ClientsPage.Type
 export type Counts = typeof Counts.Type
 
-/** Of what was asked for there is none; the message is for people. */
-export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {
-  message: Schema.String
-}, { httpApiStatus: 404 }) {}
-
-/** It is there, and what was asked of it cannot be. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {
-  message: Schema.String
-}, { httpApiStatus: 409 }) {}
-
 const limit = Schema.optional(Schema.FiniteFromString)
 
 const change = { success: HttpApiSchema.NoContent, error: [NotFound, Refused] } as const
@@ -120,4 +114,4 @@ class ClientsApi extends HttpApiGroup.make("clients").add(
   })
 ).prefix("/api/v1/clients") {}
 
-export class Api extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi) {}
+export class Api extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(RulesApi) {}

@@ -5,6 +5,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { WebHandler } from "../platform/HttpSocket.ts"
+import { rulesHandlers } from "./accessHandlers.ts"
 import type { AdminNode } from "./AdminNode.ts"
 import { Api, NotFound, Refused } from "./Api.ts"
 
@@ -51,7 +52,7 @@ export const webHandler = (node: AdminNode): WebHandler => {
         )
     })))
   const routes = HttpApiBuilder.layer(Api).pipe(
-    Layer.provide([nodeGroup, listeners, clients]),
+    Layer.provide([nodeGroup, listeners, clients, rulesHandlers(node)]),
     Layer.provide(HttpServer.layerServices)
   )
   return HttpRouter.toWebHandler(routes, { disableLogger: true }).handler

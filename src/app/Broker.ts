@@ -30,6 +30,7 @@ import { Sessions } from "../session/Sessions.ts"
 import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { adminNode } from "./adminNode.ts"
 import { type Authenticating, startAuthentication } from "./authenticating.ts"
+import { type KeptAccess, keptAccess } from "./keptAccess.ts"
 import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
@@ -65,6 +66,8 @@ export class Broker {
   /** Starts, stops and changes listeners by name. */
   readonly doors: Listeners
   readonly overload: Overload
+  /** Rules that the node keeps itself. */
+  readonly kept: KeptAccess
   private readonly settings: Settings
   /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
   readonly run: Effect.Effect<never, IntensityExceeded>
@@ -79,7 +82,8 @@ export class Broker {
     run: Effect.Effect<never, IntensityExceeded>,
     doors: Listeners,
     overload: Overload,
-    authenticating: Authenticating
+    authenticating: Authenticating,
+    kept: KeptAccess
   ) {
     this.run = run
     this.services = services
@@ -90,6 +94,7 @@ export class Broker {
     this.doors = doors
     this.overload = overload
     this.authenticating = authenticating
+    this.kept = kept
   }
 
   /** Listens when it returns; the end of the scope stops all of it, last first. `openEngine`: for tests, instead of `[store]`. */
@@ -119,6 +124,7 @@ export class Broker {
 
     const store = yield* Effect.mapError(openStore(settings, scheduler, counters, log, sink, openEngine), storeFailed)
     const { engine, journal, reads } = store
+    const kept = yield* Effect.mapError(keptAccess(settings, store, rules, log), storeFailed)
     const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
     const sessionSupervisor = yield* Supervisor.make({
       name: "sessions",
@@ -204,7 +210,7 @@ export class Broker {
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload, authenticating)
+    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload, authenticating, kept)
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
     return broker
   })
@@ -229,7 +235,7 @@ export class Broker {
   /** Reads the files of rules anew: they hold from the next packet on. With a fault in them the rules from before stay. */
   reloadRules(settings: Settings = this.settings): Effect.Effect<void, RulesInvalid> {
     return Effect.map(readRules(settings), (authorization) => {
-      this.services.rules.authorization = authorization
+      this.services.rules.authorization = authorization.replacing(this.kept.rules.file)
     })
   }
 

@@ -13,12 +13,16 @@ import { runtimeName } from "../platform/runtimeName.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 
+import { adminRules } from "./adminAccess.ts"
+import type { KeptAccess } from "./keptAccess.ts"
+
 /** The broker, as far as an administrator sees it. */
 export interface AdministeredBroker {
   readonly services: Services
   readonly sessions: Sessions
   readonly doors: Listeners
   readonly overload: Overload
+  readonly kept: KeptAccess
   readonly isClosing: boolean
   readonly tree: (limit: number) => TreeNode
 }
@@ -63,6 +67,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
         listeners: listeners()
       }
     },
+    rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal),
     tree: (limit) => broker.tree(limit),
     counters: () => ({ ...counters.snapshot() }),
     listeners,

@@ -59,6 +59,31 @@ describe("emqttd ctl", () => {
     await client.expectClosed()
   })
 
+  it("acl: rules are added, listed in their order and removed", async () => {
+    const notAsked = 'not asked: authorization.sources has no { type = "built_in" }'
+    const first = await ctl("acl", "add", "deny", "pubsub", "--data", "node")
+    assert.deepStrictEqual(first, { code: 0, stdout: `added: rule 1, ${notAsked}\n`, stderr: "" })
+    const args = ["acl", "add", "allow", "publish", "a/%u/#", "b", "--user", "bob", "--address", "10.0.0.0/8"]
+    const second = await ctl(...args, "--before", "1", "--data", "node")
+    assert.deepStrictEqual(second, { code: 0, stdout: `added: rule 2, ${notAsked}\n`, stderr: "" })
+    const list = await ctl("acl", "list", "--data", "node")
+    assert.deepStrictEqual(list.stdout.split("\n"), [
+      "RULE  EFFECT  ACTION   WHO                          TOPICS",
+      "2     allow   publish  user=bob address=10.0.0.0/8  a/%u/# b",
+      "1     deny    pubsub   all                          every topic",
+      ""
+    ])
+    assert.strictEqual((await ctl("acl", "remove", "2", "--data", "node")).stdout, "removed: rule 2\n")
+    assert.deepStrictEqual(await ctl("acl", "remove", "2", "--data", "node"), {
+      code: 1,
+      stdout: "",
+      stderr: "emqttd: there is no rule 2\n"
+    })
+    const bad = await ctl("acl", "add", "allow", "publish", "a/#/b", "--data", "node")
+    assert.strictEqual(bad.code, 1)
+    assert.match(bad.stderr, /^emqttd: topics: expected a topic filter/)
+  })
+
   it("the node says no: exit 1 and its reason", async () => {
     assert.deepStrictEqual(await ctl("clients", "kick", "nobody", "--data", "node"), {
       code: 1,

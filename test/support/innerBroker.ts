@@ -18,6 +18,8 @@ export interface InnerBroker {
   readonly open: (version?: Version) => Promise<TestClient>
   readonly session: (clientId: string) => Session
   readonly connection: (clientId: string) => Connection
+  /** Ends the broker and leaves its data directory. */
+  readonly end: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -51,6 +53,10 @@ export const startInnerBroker = async (
     if (what === undefined) throw new Error(`no ${name}`)
     return what
   }
+  const end = async () => {
+    for (const client of clients) client.drop()
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
   return {
     broker,
     lines,
@@ -62,9 +68,9 @@ export const startInnerBroker = async (
         broker.listeners.flatMap((listener) => [...listener.connections]).find((one) => one.clientId === clientId),
         `connection ${clientId}`
       ),
+    end,
     stop: async () => {
-      for (const client of clients) client.drop()
-      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await end()
       rmSync(dataDir, { recursive: true, force: true })
     }
   }

@@ -10,10 +10,13 @@ export type RuleOptions = Pick<AuthorizationSettings, "noMatch" | "denyCovers">
 export class Authorization {
   readonly denyCovers: boolean
   readonly noMatch: Decision
+  private readonly options: RuleOptions
   private readonly sets: ReadonlyArray<RuleSet>
 
-  constructor(files: ReadonlyArray<RuleFile>, { denyCovers, noMatch }: RuleOptions) {
-    this.sets = files.map((file) => new RuleSet(file))
+  constructor(files: ReadonlyArray<RuleFile | RuleSet>, options: RuleOptions) {
+    const { denyCovers, noMatch } = options
+    this.options = options
+    this.sets = files.map((file) => file instanceof RuleSet ? file : new RuleSet(file))
     this.denyCovers = denyCovers
     this.noMatch = {
       allowed: noMatch === "allow",
@@ -21,6 +24,16 @@ export class Authorization {
       line: 0,
       by: `authorization.no_match = "${noMatch}"`
     }
+  }
+
+  /** The same with other rules where those of this name are; where there are none, as it is. */
+  replacing(file: RuleFile): Authorization {
+    return new Authorization(this.sets.map((set) => set.file === file.file ? file : set), this.options)
+  }
+
+  /** Whether rules of this name are asked. */
+  asks(file: string): boolean {
+    return this.sets.some((set) => set.file === file)
   }
 
   rulesFor(subject: Subject): ReadonlyArray<ClientRules> {

@@ -1,13 +1,13 @@
 // The rules that the node keeps itself: an ordered list in memory, each rule a record in the store whose key is its place. Read at the start,
 // changed while it runs by the management API. Invariants: a rule keeps its number as long as it lives; the order in memory is the order
 // of the keys; only whole rules come in.
-import { Predicate, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import type { Journal } from "../../store/Journal.ts"
 import { readRuleTable } from "./parseTomlRules.ts"
 import type { Rule, RuleFile } from "./Rule.ts"
 
 /** A rule in our own form, as `[[rules]]` of a TOML file has it. */
-export type RuleTable = { readonly [key: string]: unknown }
+export type RuleTable = { readonly [key: string]: Schema.Json }
 
 export interface KeptRule {
   /** Names it: in decisions ("built_in:7"), and for its removal. */
@@ -22,7 +22,7 @@ export const ruleKind = "rule"
 export const builtIn = "built_in"
 
 const Stored = Schema.fromJsonString(
-  Schema.Struct({ number: Schema.Int, rule: Schema.Record(Schema.String, Schema.Unknown) })
+  Schema.Struct({ number: Schema.Int, rule: Schema.Record(Schema.String, Schema.Json) })
 )
 const decode = Schema.decodeUnknownResult(Stored)
 
@@ -69,17 +69,15 @@ export class RuleDatabase {
   }
 
   /** `before`: the number of the rule that it goes before; undefined: it is the last. A text: what is wrong. */
-  add(table: unknown, before: number | undefined): { readonly number: number; readonly group: number } | string {
-    if (!Predicate.isObject(table) || Array.isArray(table)) return "expected an object with the keys of [[rules]]"
+  add(table: RuleTable, before: number | undefined): { readonly number: number; readonly group: number } | string {
     if (this.rules.length >= this.maximum()) return "there are authorization.max_built_in_rules rules already"
     const number = this.lastNumber + 1
-    const given: RuleTable = { ...table }
-    const { faults, rule } = readRuleTable(given, number)
+    const { faults, rule } = readRuleTable(table, number)
     if (faults.length > 0) return faults.map(({ message }) => message).join("; ")
     const at = before === undefined ? this.rules.length : this.rules.findIndex((one) => one.number === before)
     if (at < 0) return `there is no rule ${before}`
     const place = this.placeAt(at)
-    const placed: Placed = { number, table: given, rule, place }
+    const placed: Placed = { number, table, rule, place }
     this.rules = this.rules.toSpliced(at, 0, placed)
     this.lastNumber = number
     const group = this.journal.putRecord(ruleKind, keyOf(place), stored(placed))

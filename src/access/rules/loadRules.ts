@@ -7,6 +7,7 @@ import { defaultRules, defaultRulesName } from "./defaultRules.ts"
 import { parseAclConfig } from "./parseAclConfig.ts"
 import { parseMosquittoAcl } from "./parseMosquittoAcl.ts"
 import { parseTomlRules } from "./parseTomlRules.ts"
+import { builtIn } from "./RuleDatabase.ts"
 import { formatRuleFault, type ParsedRules, type RuleFile } from "./Rule.ts"
 
 /** One line a fault. */
@@ -18,14 +19,17 @@ export class RulesInvalid extends Data.TaggedError("RulesInvalid")<{ readonly fa
   }
 }
 
-const parsers: { readonly [Type in RuleSourceType]: (file: string, text: string) => ParsedRules } = {
+/** Sources that are text. */
+export type RuleTextType = Exclude<RuleSourceType, "built_in">
+
+const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) => ParsedRules } = {
   default: parseAclConfig,
   acl_config: parseAclConfig,
   mosquitto: parseMosquittoAcl,
   toml: parseTomlRules
 }
 
-export const parseRules = (type: RuleSourceType, file: string, text: string): ParsedRules => parsers[type](file, text)
+export const parseRules = (type: RuleTextType, file: string, text: string): ParsedRules => parsers[type](file, text)
 
 export const loadRules = Effect.fn("loadRules")(function* (
   settings: RuleOptions & { readonly sources: ReadonlyArray<RuleSource> }
@@ -33,6 +37,11 @@ export const loadRules = Effect.fn("loadRules")(function* (
   const files: Array<RuleFile> = []
   const faults: Array<string> = []
   for (const { path, type } of settings.sources) {
+    if (type === "built_in") {
+      // Put in place by who has them (Authorization.replacing).
+      files.push(noRules)
+      continue
+    }
     const file = type === "default" ? defaultRulesName : path
     const text = type === "default" ? defaultRules : yield* readText(path).pipe(
       Effect.catch((fault) => {
@@ -48,6 +57,8 @@ export const loadRules = Effect.fn("loadRules")(function* (
   if (faults.length > 0) return yield* new RulesInvalid({ faults })
   return new Authorization(files, settings)
 })
+
+const noRules: RuleFile = { file: builtIn, rules: [], dialect: "first_match" }
 
 const readText = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem

@@ -67,7 +67,7 @@ export const keysOfNobody = (
   iterations: number,
   secret: Uint8Array
 ): ScramKeys => {
-  const { name, size } = hashOf[mechanism]
+  const { size } = hashOf[mechanism]
   return {
     salt: hmac("sha256", secret, `${mechanism} ${userName}`).subarray(0, saltSize),
     iterations,

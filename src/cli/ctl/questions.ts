@@ -4,9 +4,9 @@ import { ExitCode, type ExitWith, exitWith } from "../Exit.ts"
 import { clientLines, counterLines, listenerLines, statusLines, treeLines } from "./render.ts"
 import { ask, type Target } from "./session.ts"
 
-type Told = Effect.Effect<void, ExitWith>
+export type Told = Effect.Effect<void, ExitWith>
 
-const print = <A>(target: Target, answer: A, lines: (answer: A) => ReadonlyArray<string>): Effect.Effect<void> =>
+export const print = <A>(target: Target, answer: A, lines: (answer: A) => ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (target.json) return Console.log(JSON.stringify(answer, null, 2))
     const text = lines(answer).join("\n")

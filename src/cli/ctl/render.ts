@@ -3,11 +3,11 @@ import type { Client, ClientsPage, Counts, ListenerStatus, Status, TreePart } fr
 import { hostPort } from "../../platform/Tcp.ts"
 
 /** Control characters as escapes. */
-const plain = (text: string): string =>
+export const plain = (text: string): string =>
   text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** Columns as wide as their widest cell; the last one is left ragged. */
-const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+export const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd())
 }

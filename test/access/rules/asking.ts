@@ -1,10 +1,9 @@
 // What the tests of the rules share: rules from a text, subjects, and answers as short texts.
 import { assert } from "@effect/vitest"
 import { Authorization } from "../../../src/access/rules/Authorization.ts"
-import { parseRules } from "../../../src/access/rules/loadRules.ts"
+import { parseRules, type RuleTextType } from "../../../src/access/rules/loadRules.ts"
 import { Permissions } from "../../../src/access/rules/Permissions.ts"
 import type { RuleFile, Subject } from "../../../src/access/rules/Rule.ts"
-import type { RuleSourceType } from "../../../src/config/Settings.ts"
 
 export const subjectOf = (given: Partial<Subject> = {}): Subject => ({
   clientId: "c1",
@@ -16,13 +15,13 @@ export const subjectOf = (given: Partial<Subject> = {}): Subject => ({
   ...given
 })
 
-export const rulesOf = (type: RuleSourceType, text: string, file = "f"): RuleFile => {
+export const rulesOf = (type: RuleTextType, text: string, file = "f"): RuleFile => {
   const { faults, rules } = parseRules(type, file, text)
   assert.deepStrictEqual(faults, [])
   return rules
 }
 
-export const faultsOf = (type: RuleSourceType, text: string): ReadonlyArray<string> =>
+export const faultsOf = (type: RuleTextType, text: string): ReadonlyArray<string> =>
   parseRules(type, "f", text).faults.map(({ line, message }) => `${line}: ${message}`)
 
 export const permissionsOf = (

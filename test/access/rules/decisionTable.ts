@@ -3,11 +3,12 @@
 //   <client id> <user or -> <address> <pub0..2|pubr0..2|sub0..2> <answer>: <topics, each a row>
 //
 // Answer: allow or deny and the line of the rule; "none" when no rule matches; line 0 is the file as a whole.
-import type { RuleSourceType } from "../../../src/config/Settings.ts"
+
+import type { RuleTextType } from "../../../src/access/rules/loadRules.ts"
 
 export interface Block {
   readonly title: string
-  readonly type: RuleSourceType
+  readonly type: RuleTextType
   readonly rules: string
   readonly denyCovers?: false
   readonly listener?: string

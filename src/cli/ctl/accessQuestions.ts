@@ -1,0 +1,60 @@
+// What `emqttd ctl acl` asks a node, and how its answers are told.
+import type { KeptRule } from "../../admin/accessApi.ts"
+import { Effect } from "effect"
+import { print, type Told } from "./questions.ts"
+import { aligned, plain } from "./render.ts"
+import { ask, type Target } from "./session.ts"
+
+type Json = KeptRule["rule"][string]
+
+const shown = (value: Json): string => plain(typeof value === "string" ? value : JSON.stringify(value))
+
+/** The conditions of a rule, but for its effect, its action and its topics. */
+const conditions = (rule: KeptRule["rule"]): string =>
+  Object.entries(rule)
+    .filter(([key]) => key !== "effect" && key !== "action" && key !== "topics")
+    .map(([key, value]) => `${plain(key)}=${shown(value)}`)
+    .join(" ") || "all"
+
+const topicsOf = (topics: Json | undefined): string =>
+  topics === undefined ? "every topic" : (Array.isArray(topics) ? topics : [topics]).map(shown).join(" ")
+
+const ruleLines = (rules: ReadonlyArray<KeptRule>): ReadonlyArray<string> =>
+  rules.length === 0 ? ["no rules"] : aligned([
+    ["RULE", "EFFECT", "ACTION", "WHO", "TOPICS"],
+    ...rules.map(({ number, rule }) => [
+      String(number),
+      shown(rule["effect"] ?? ""),
+      shown(rule["action"] ?? "pubsub"),
+      conditions(rule),
+      topicsOf(rule["topics"])
+    ])
+  ])
+
+export const rulesList = (target: Target): Told =>
+  Effect.gen(function* () {
+    const answer = yield* ask(target, (node) => node.rules.list())
+    yield* print(target, answer, ruleLines)
+  })
+
+/** A key whose value is undefined is left out. */
+export const ruleAdd = (
+  target: Target,
+  rule: { readonly [key: string]: Json | undefined },
+  before: number | undefined
+): Told =>
+  Effect.gen(function* () {
+    const table = Object.fromEntries(
+      Object.entries(rule).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
+    )
+    const answer = yield* ask(target, (node) => node.rules.add({ payload: { rule: table, before } }))
+    yield* print(target, answer, ({ asked, number }) => [
+      `added: rule ${number}${asked ? "" : `, not asked: authorization.sources has no { type = "built_in" }`}`
+    ])
+  })
+
+export const ruleRemove = (target: Target, number: number): Told =>
+  Effect.gen(function* () {
+    yield* ask(target, (node) => node.rules.remove({ params: { number } }))
+    yield* print(target, { removed: number }, () => [`removed: rule ${number}`])
+  })
