@@ -2,12 +2,13 @@
 // same bytes. Pure. Code points of later versions of Unicode than 3.2 are taken as NFKC leaves them.
 
 /** U+00AD and the other characters that RFC 3454 table B.1 takes away. */
-const takenAway = /[\u{ad}\u{34f}\u{1806}\u{180b}-\u{180d}\u{200b}-\u{200d}\u{2060}\u{fe00}-\u{fe0f}\u{feff}]/gu
+const takenAway =
+  /[\u{ad}\u{1806}\u{200b}\u{2060}\u{feff}]|\u{34f}|\u{200c}|\u{200d}|[\u{180b}-\u{180d}]|[\u{fe00}-\u{fe0f}]/gu
 /** Spaces that are not the ASCII one: table C.1.2. */
 const otherSpaces = /[\u{a0}\u{1680}\u{2000}-\u{200b}\u{202f}\u{205f}\u{3000}]/gu
 /** Tables C.2.1 to C.9: controls, private use, no characters, surrogates, what changes the display. */
 const prohibited =
-  /[\p{Cc}\p{Co}\p{Cs}\p{Noncharacter_Code_Point}\u{6dd}\u{70f}\u{180e}\u{200c}\u{200d}\u{2028}\u{2029}\u{2060}-\u{2063}\u{206a}-\u{206f}\u{feff}\u{fff9}-\u{fffd}\u{1d173}-\u{1d17a}\u{2ff0}-\u{2ffb}\u{340}\u{341}\u{200e}\u{200f}\u{202a}-\u{202e}\u{e0001}\u{e0020}-\u{e007f}]/u
+  /[\p{Cc}\p{Co}\p{Cs}\p{Noncharacter_Code_Point}\u{6dd}\u{70f}\u{180e}\u{2028}\u{2029}\u{2060}-\u{2063}\u{206a}-\u{206f}\u{feff}\u{fff9}-\u{fffd}\u{1d173}-\u{1d17a}\u{2ff0}-\u{2ffb}\u{200e}\u{200f}\u{202a}-\u{202e}\u{e0001}\u{e0020}-\u{e007f}]/u
 /** Letters that are written from right to left: tables D.1 and, as what they must not be mixed with, all other letters (D.2). */
 const rightToLeft = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}]/u
 const isLetter = /\p{L}/u
