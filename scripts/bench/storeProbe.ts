@@ -9,6 +9,7 @@ import * as path from "node:path"
 import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"
 import { type Changes, type Engine, noChanges } from "../../src/store/Engine.ts"
+import { storeDefaults } from "../../src/config/sections/store.ts"
 import { openEngine } from "../../src/store/openEngine.ts"
 
 const { positionals, values } = parseArgs({
@@ -26,10 +27,10 @@ const { positionals, values } = parseArgs({
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-store-probe-"))
 const open = openEngine(
   {
+    ...storeDefaults,
     engine: values.engine === "postgres" || values.engine === "memory" ? values.engine : "sqlite",
     durability: values.durability === "process" ? "process" : "fsync",
-    url: values.url,
-    retryIntervalMillis: 1_000
+    url: values.url
   },
   folder,
   (level, message, fields) => console.error(level, message, fields)

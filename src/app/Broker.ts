@@ -141,7 +141,7 @@ export class Broker {
       warnMillis: settings.log.repeatIntervalMillis,
       onLimit: (limit, rejected, message) =>
         log.warning("not retained", {
-          limit: `retain.${limit}`,
+          limit: limit === "store" ? "store.max_pending" : `retain.${limit}`,
           rejected,
           topic: message.topic,
           client_id: message.publisher

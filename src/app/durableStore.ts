@@ -55,7 +55,17 @@ export const openStore = (
       counters.store_changes_set_aside_total++
       log.error("store: a message makes no row: it is not stored", { topic, defect: String(defect) })
     }
-    const journal = new Journal({ scheduler, counters, enabled: true, session, message, onAlarm, onUnstorable })
+    const { maxPendingBytes } = settings.store
+    const journal = new Journal({
+      scheduler,
+      counters,
+      enabled: true,
+      maxPendingBytes,
+      session,
+      message,
+      onAlarm,
+      onUnstorable
+    })
     return { engine, journal, reads }
   })
 

@@ -3,9 +3,6 @@
 import { PacketType } from "../mqtt/Packet.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 
-/** Answers held before the client is read no more. */
-const heldAtMost = 1_024
-
 interface Held {
   readonly type: 4 | 5 | 7
   readonly packetIdentifier: number
@@ -20,19 +17,23 @@ const none: Array<Held> = []
 export class AnswerGate {
   private readonly journal: Journal
   private readonly owner: Waiter
+  private readonly capacity: number
   private held = none
 
-  constructor(journal: Journal, owner: Waiter) {
+  /** `capacity`: answers held before the client is read no more. */
+  constructor(journal: Journal, owner: Waiter, capacity: number) {
     this.journal = journal
     this.owner = owner
+    this.capacity = capacity
   }
 
   get isEmpty(): boolean {
     return this.held.length === 0
   }
 
+  /** While the store fails nothing is held for long, and its client is told why. */
   get isFull(): boolean {
-    return this.held.length >= heldAtMost
+    return this.held.length >= this.capacity || (this.journal.isFull && this.journal.failing === null)
   }
 
   hold(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {

@@ -164,6 +164,8 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.outlet.drained()
       this.session?.wake()
     }
+    // Who is not read is not silent.
+    if (this.isHeld) this.lastReceivedAt = this.scheduler.now
     if (this.incoming?.release() === false) {
       return this.disconnect(ReasonCode.QuotaExceeded, "the store takes no changes", withoutDisconnect)
     }
@@ -183,13 +185,18 @@ export class Connection extends Actor implements ClientLink, Timed {
     return this.phase !== Phase.Connected && this.phase !== Phase.AwaitingConnect
   }
 
+  /** It is not read until the store has taken what it waits for, or as it publishes too fast. */
+  private get isHeld(): boolean {
+    return this.incoming?.isFull === true || this.session?.isBehind === true
+  }
+
   // [MQTT-7.1.1-1] [MQTT5-4.2-1] the stream of bytes, in order and whole
   private takeChunks(): void {
     this.moreFrames = false
     let budget = framesPerTurn
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] one after the other, so their answers too; [MQTT-3.14.4-2] [MQTT-3.1.4-5] [MQTT5-3.1.4-6] none
     // after the end. A client that does not take its answers is not read either.
-    while (!this.busy && (this.socketGone || (!this.outlet.congested && this.incoming?.isFull !== true))) {
+    while (!this.busy && (this.socketGone || (!this.outlet.congested && !this.isHeld))) {
       if (this.reader.next()) {
         this.services.counters.packets_received_total++
         this.onFrame()
@@ -240,11 +247,8 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.session?.command({ _tag: "Subscribe", link: this, packet: permitted(packet, this, this.incoming) })
       case "Unsubscribe":
         this.phase = Phase.Waiting
-        return this.session?.command({
-          _tag: "Unsubscribe",
-          link: this,
-          packet: mountUnsubscribe(this.services.settings, this.mountpoint, packet)
-        })
+        packet = mountUnsubscribe(this.services.settings, this.mountpoint, packet)
+        return this.session?.command({ _tag: "Unsubscribe", link: this, packet })
       case "Pingreq":
         // [MQTT-3.12.4-1] [MQTT5-3.12.4-1] answered after what earlier packets have caused: sessions that they woke run first
         this.pings++
@@ -254,11 +258,7 @@ export class Connection extends Actor implements ClientLink, Timed {
         return this.finish()
       case "Auth":
         // [MQTT5-4.12.0-7] re-authentication needs the method of CONNECT, and there is none yet
-        throw new ProtocolError(
-          ReasonCode.ProtocolError,
-          "MQTT5-4.12.0-7",
-          "AUTH without an authentication method in CONNECT"
-        )
+        throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-4.12.0-7", "AUTH without a method in CONNECT")
     }
   }
 
@@ -349,6 +349,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     }
     this.outlet.appendBytes(bytes)
     this.phase = Phase.Connected
+    this.lastReceivedAt = this.scheduler.now
   }
 
   private onAttached(session: SessionHandle, sessionPresent: boolean): void {
@@ -460,8 +461,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   // --- time --------------------------------------------------------------------------------------------------------
 
   private onDeadline(): void {
-    // Who is not read is not silent.
-    if (this.incoming?.slowed === true) this.lastReceivedAt = this.scheduler.now
+    if (this.isHeld || this.phase === Phase.Waiting) this.lastReceivedAt = this.scheduler.now
     const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
     if (this.scheduler.now < this.dueAt && !comingIn) return this.setTimer(this.dueAt)
     if (this.scheduler.now >= this.endsAt) {

@@ -38,6 +38,9 @@ export class Incoming implements RateOwner {
   private readonly journal: Journal
   /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
   private refused = false
+  private awaitsRoom = false
+  /** The gate was full when the last answer was put into it. */
+  private heldUp = false
   private readonly services: Services
   private readonly session: SessionHandle
   private readonly outlet: Outlet
@@ -112,6 +115,7 @@ export class Incoming implements RateOwner {
       services.counters.messages_received_qos0_total++
       if (!tooFast && this.allows(message) && (this.version !== 5 || this.refusal(message) === 0)) {
         publish(services, message)
+        if (message.retain && this.journal.isFull) this.awaitRoom()
       }
     } else if (qos === 1) {
       services.counters.messages_received_qos1_total++
@@ -246,9 +250,9 @@ export class Incoming implements RateOwner {
     return groups.length > 0 || routes.some((route) => route.qos > 0 && (route.subscriber.durable ?? null) !== null)
   }
 
-  /** No more is read while so many answers are held: the client waits. */
+  /** No more is read while so many answers are held, or the store has no room for more: the client waits. */
   get isFull(): boolean {
-    return (this.gate !== null && this.gate.isFull) || (this.rate !== null && this.slowed)
+    return (this.gate !== null && this.gate.isFull) || this.awaitsRoom || (this.rate !== null && this.slowed)
   }
 
   /** It is not read, as it has published faster than it may. */
@@ -260,11 +264,21 @@ export class Incoming implements RateOwner {
   release(): boolean {
     const { gate } = this
     if (this.refused) return false
+    if (this.awaitsRoom) this.awaitRoom()
     if (gate === null) return true
     if (this.journal.failing !== null && !this.refuseHeld(gate)) return false
     gate.release((type, packetIdentifier, reasonCode) => this.write(type, packetIdentifier, reasonCode))
     if (gate.isEmpty) this.gate = null
     return true
+  }
+
+  /** What has no answer to be held, a retained message with QoS 0, waits for room too, unless the store fails. */
+  private awaitRoom(): void {
+    const { failing, isFull } = this.journal
+    const waits = isFull && failing === null
+    if (waits && !this.awaitsRoom) this.services.counters.connections_held_total++
+    this.awaitsRoom = waits
+    if (waits) this.journal.wait(this.owner)
   }
 
   private refuseHeld(gate: AnswerGate): boolean {
@@ -283,8 +297,10 @@ export class Incoming implements RateOwner {
       return this.owner.wake()
     }
     if (group <= this.journal.committed && this.gate === null) return this.write(type, packetIdentifier, reasonCode)
-    this.gate ??= new AnswerGate(this.journal, this.owner)
+    this.gate ??= new AnswerGate(this.journal, this.owner, this.services.settings.store.maxHeldAnswers)
     this.gate.hold(type, packetIdentifier, reasonCode, group)
+    if (!this.heldUp && this.gate.isFull) this.services.counters.connections_held_total++
+    this.heldUp = this.gate.isFull
   }
 
   private write(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {

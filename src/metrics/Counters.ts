@@ -84,6 +84,10 @@ export class Counters {
   wills_denied_total = 0
   router_restarts_total = 0
 
+  /** Times that a client was not read on until the store had taken what it waits for. */
+  connections_held_total = 0
+  /** Delivered and not retained: retain.mailbox_capacity, or store.max_pending while the store fails. */
+  retained_rejected_total = 0
   /** Groups of changes that were committed, or of which nothing was left. */
   store_groups_total = 0
   /** Attempts to commit a group that failed; each is tried again. */

@@ -10,7 +10,7 @@ import type { RetainedCursor } from "./RetainedCursor.ts"
 import { RetainedTree } from "./RetainedTree.ts"
 
 /** Why a message was not retained. */
-export type RetainLimit = "max_messages" | "max_payload" | "max_total" | "mailbox"
+export type RetainLimit = "max_messages" | "max_payload" | "max_total" | "mailbox" | "store"
 
 /** Totals since the start. */
 export class RetainCounters {
@@ -24,6 +24,8 @@ export class RetainCounters {
   rejectedMaxPayload = 0
   rejectedMaxTotal = 0
   rejectedMailbox = 0
+  /** The store fails, and what waits for it is as much as it may be. */
+  rejectedStore = 0
 }
 
 /** Whoever calls back when it is time: the broker's timer wheel. */
@@ -99,9 +101,15 @@ export class Retainer extends MailboxActor<Message> {
    * (counted). `isFull` tells before whether a limit is in the way.
    */
   store(message: Message): boolean {
+    const { journal } = this.options
+    if (journal !== undefined && journal.failing !== null && journal.isFull) {
+      this.counters.rejectedStore++
+      this.warn("store", message)
+      return false
+    }
     if (this.cast(message)) {
       // Recorded in the publisher's turn, so that its acknowledgement knows what to wait for.
-      this.options.journal?.retain(message.topic, message.payloadLength === 0 ? null : message)
+      journal?.retain(message.topic, message.payloadLength === 0 ? null : message)
       // A SUBSCRIBE that comes after it must find it: it overtakes what is queued, as requests do.
       this.wakeNext()
       return true

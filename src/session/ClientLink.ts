@@ -33,6 +33,8 @@ export interface ClientLink {
   readonly maximumPacketSize: number
   /** Undefined: the client takes no aliases. */
   readonly aliases: OutgoingAliases | undefined
+  /** It may read on. */
+  wake(): void
   /** One push into the connection's mailbox. */
   post(event: LinkEvent): void
 }
@@ -78,6 +80,8 @@ export type SessionCommand =
 export interface SessionHandle {
   /** Lent to the attached connection, which alone reads and writes it. */
   readonly awaitingPubrel: AwaitingPubrel
+  /** So many acknowledgements wait until it knows of what: its client is not to be read on, and is woken when it may. */
+  readonly isBehind: boolean
   /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */
   acknowledge(packed: number): void
   command(command: SessionCommand): void

@@ -50,7 +50,7 @@ export const outletFor = (socket: OutletSocket, { arena, counters, scheduler, se
 /** Hands a message on to everybody who is owed it; returns how many sessions got it. */
 export const publish = (services: Services, message: Message): number => {
   // [MQTT-3.3.1-12] [MQTT5-3.3.1-8] without RETAIN nothing is stored, removed or replaced
-  if (message.retain) services.retainer.store(message)
+  if (message.retain && !services.retainer.store(message)) services.counters.retained_rejected_total++
   const receivers = services.router.publish(message)
   if (receivers === 0) services.counters.messages_no_subscribers_total++
   return receivers

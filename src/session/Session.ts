@@ -89,6 +89,7 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     if (this.answers !== null) this.releaseAnswers(this.answers)
     this.sending?.readBack()
     if (this.acknowledgements !== null && this.sending?.exchangesUnread !== true) {
+      if (this.isBehind) this.link?.wake()
       this.takeAcknowledgements(this.acknowledgements)
     }
     if (this.commands !== null) {

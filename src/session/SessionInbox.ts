@@ -85,7 +85,16 @@ export abstract class SessionInbox extends Actor implements Subscriber {
   acknowledge(packed: number): void {
     if (this.acknowledgements === null) this.acknowledgements = [packed]
     else this.acknowledgements.push(packed)
+    if (this.acknowledgements.length === this.services.settings.store.maxHeldAnswers) {
+      this.services.counters.connections_held_total++
+    }
     this.wake()
+  }
+
+  /** As `SessionHandle.isBehind`. In the same turn of its connection it may be true of a session that only has not run yet. */
+  get isBehind(): boolean {
+    const { acknowledgements } = this
+    return acknowledgements !== null && acknowledgements.length >= this.services.settings.store.maxHeldAnswers
   }
 
   command(command: SessionCommand): void {

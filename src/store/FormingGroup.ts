@@ -8,6 +8,8 @@ import { contentOf, type StoredContent } from "./storedMessage.ts"
 const noIdentifiers: ReadonlyArray<number> = []
 /** So many places of struck deliveries are worth closing. */
 const struckWorthClosing = 1_024
+/** What a row takes in memory beside its texts and bytes, about. */
+const rowBytes = 128
 
 interface SubscriptionChange {
   readonly session: number
@@ -17,13 +19,15 @@ interface SubscriptionChange {
 }
 
 export class FormingGroup {
-  readonly sessions = new Map<number, SessionRow>()
-  readonly ended = new Set<number>()
-  messages: Array<{ readonly recorded: Recorded; readonly message: Message }> = []
-  deliveries: Array<DurableDelivery> = []
-  readonly states: Array<DurableDelivery> = []
-  readonly done: Array<DurableDelivery> = []
-  readonly retained = new Map<string, Message | null>()
+  /** About, and never less than what messages and retained messages take. */
+  bytes = 0
+  private readonly sessions = new Map<number, SessionRow>()
+  private readonly ended = new Set<number>()
+  private messages: Array<{ readonly recorded: Recorded; readonly message: Message }> = []
+  private deliveries: Array<DurableDelivery> = []
+  private readonly states: Array<DurableDelivery> = []
+  private readonly done: Array<DurableDelivery> = []
+  private readonly retained = new Map<string, Message | null>()
   private readonly subscriptions = new Map<string, SubscriptionChange>()
   private readonly pubrels = new Map<
     number,
@@ -32,36 +36,79 @@ export class FormingGroup {
   private readonly records = new Map<string, Changes["records"][number]>()
   private struck = 0
 
+  session(row: SessionRow): void {
+    if (!this.sessions.has(row.session)) this.bytes += rowBytes * 2
+    this.sessions.set(row.session, row)
+  }
+
   end(session: number): void {
+    this.bytes += rowBytes
     this.ended.add(session)
+  }
+
+  message(recorded: Recorded, message: Message): void {
+    this.bytes += sizeOf(message)
+    this.messages.push({ recorded, message })
+  }
+
+  deliver(delivery: DurableDelivery): void {
+    this.bytes += rowBytes
+    this.deliveries.push(delivery)
+  }
+
+  /** The exchange of one that an earlier group has. */
+  exchange(delivery: DurableDelivery): void {
+    this.bytes += rowBytes
+    this.states.push(delivery)
+  }
+
+  /** One that an earlier group has is over. */
+  finish(delivery: DurableDelivery): void {
+    this.bytes += rowBytes
+    this.done.push(delivery)
+  }
+
+  /** Null: none is retained any more. */
+  retain(topic: string, message: Message | null): void {
+    const before = this.retained.get(topic)
+    this.bytes += before === undefined ? rowBytes + topic.length : before === null ? 0 : -sizeOf(before)
+    if (message !== null) this.bytes += sizeOf(message)
+    this.retained.set(topic, message)
   }
 
   subscribe(row: SubscriptionRow): void {
     const { session, topicFilter } = row
+    this.bytes += rowBytes + topicFilter.length
     this.subscriptions.set(`${session} ${topicFilter}`, { session, topicFilter, row })
   }
 
   unsubscribe(session: number, topicFilter: string): void {
+    this.bytes += rowBytes + topicFilter.length
     this.subscriptions.set(`${session} ${topicFilter}`, { session, topicFilter, row: null })
   }
 
   awaiting(session: number, packetIdentifier: number, since: number): void {
+    this.bytes += rowBytes
     this.pubrels.set(session * 65_536 + packetIdentifier, { session, packetIdentifier, since })
   }
 
   record(kind: string, key: string, value: Uint8Array | null): void {
+    this.bytes += rowBytes + key.length + (value?.length ?? 0)
     this.records.set(`${kind} ${key}`, { kind, key, value })
   }
 
   /** One of `deliveries` is done: it will not be written, nor its message when nobody else needs it. */
   strike(delivery: DurableDelivery): void {
     delivery.recorded.users--
+    this.bytes -= rowBytes
     if (++this.struck < struckWorthClosing || this.struck * 2 < this.deliveries.length) return
     this.struck = 0
     this.deliveries = this.deliveries.filter((one) => !one.done)
     this.messages = this.messages.filter(({ message, recorded }) => {
-      if (recorded.users === 0 && message.recorded === recorded) message.recorded = undefined
-      return recorded.users > 0
+      if (recorded.users > 0) return true
+      if (message.recorded === recorded) message.recorded = undefined
+      this.bytes -= sizeOf(message)
+      return false
     })
   }
 
@@ -111,6 +158,8 @@ export class FormingGroup {
     return undefined
   }
 }
+
+const sizeOf = ({ end, start }: Message): number => rowBytes + end - start
 
 /** A defect in one message must not hold up all that is to be stored. */
 class Contents {

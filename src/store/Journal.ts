@@ -27,6 +27,8 @@ export interface JournalOptions {
   /** False: nothing is recorded and nobody waits. */
   readonly enabled: boolean
   /** The highest numbers that the store knows. */
+  /** Bytes of the group that is being formed beyond which those who add to it have to wait; Infinity where it is not given. */
+  readonly maxPendingBytes?: number
   readonly session?: number
   readonly message?: number
   /** The store has stopped taking changes; undefined: it takes them again. */
@@ -55,6 +57,7 @@ export class Journal implements Task {
   private readonly scheduler: Scheduler
   private readonly onAlarm: (failure: StoreFailure | undefined) => void
   private readonly onUnstorable: (topic: string, defect: unknown) => void
+  private readonly maxPendingBytes: number
   private forming = new FormingGroup()
   private urgent = false
   private lazy = 0
@@ -75,6 +78,7 @@ export class Journal implements Task {
     this.counters = options.counters
     this.enabled = options.enabled
     this.committed = options.enabled ? 0 : Infinity
+    this.maxPendingBytes = options.maxPendingBytes ?? Infinity
     this.lastSession = options.session ?? 0
     this.lastMessage = options.message ?? 0
     this.onAlarm = options.onAlarm ?? (() => {})
@@ -88,7 +92,7 @@ export class Journal implements Task {
   }
 
   session(row: SessionRow): number {
-    this.forming.sessions.set(row.session, row)
+    this.forming.session(row)
     return this.changed()
   }
 
@@ -124,7 +128,7 @@ export class Journal implements Task {
       message.detach()
       recorded = { group: this.group, number: ++this.lastMessage, users: 0 }
       message.recorded = recorded
-      this.forming.messages.push({ recorded, message })
+      this.forming.message(recorded, message)
     }
     recorded.users++
     const delivery = new DurableDelivery(
@@ -137,7 +141,7 @@ export class Journal implements Task {
       subscriptionIdentifiers,
       this.group
     )
-    this.forming.deliveries.push(delivery)
+    this.forming.deliver(delivery)
     this.counters.store_deliveries_total++
     this.changed()
     return delivery
@@ -149,7 +153,7 @@ export class Journal implements Task {
     delivery.packetIdentifier = packetIdentifier
     if (delivery.group !== this.group && delivery.notedIn !== this.group) {
       delivery.notedIn = this.group
-      this.forming.states.push(delivery)
+      this.forming.exchange(delivery)
     }
     return delivery.qos === 2 ? this.changed() : this.changedLazily()
   }
@@ -163,7 +167,7 @@ export class Journal implements Task {
       this.counters.store_deliveries_struck_total++
       return
     }
-    this.forming.done.push(delivery)
+    this.forming.finish(delivery)
     this.changedLazily()
   }
 
@@ -177,7 +181,7 @@ export class Journal implements Task {
   retain(topic: string, message: Message | null): number {
     if (!this.enabled) return 0
     message?.detach()
-    this.forming.retained.set(topic, message)
+    this.forming.retain(topic, message)
     return this.changed()
   }
 
@@ -201,6 +205,16 @@ export class Journal implements Task {
   }
 
   // --- waiting -----------------------------------------------------------------------------------------------------
+
+  /** The group that is being formed is as large as it may be. */
+  get isFull(): boolean {
+    return this.forming.bytes >= this.maxPendingBytes
+  }
+
+  /** What has been recorded and not been handed to the store, bytes, about. */
+  get pendingBytes(): number {
+    return this.forming.bytes
+  }
 
   /** Woken once, at the next commit or failure. */
   wait(waiter: Waiter): void {
