@@ -3,6 +3,9 @@
 // Seconds, sizes are bytes. `Infinity` is "never". Invariant: every key of the file has its default beside its type, and nowhere else.
 import { accessDefaults, type AccessSettings } from "./sections/access.ts"
 import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
+import { authCertificateDefaults, type AuthCertificateSettings } from "./sections/authCertificate.ts"
+import { authHttpDefaults, type AuthHttpSettings } from "./sections/authHttp.ts"
+import { authJwtDefaults, type AuthJwtSettings } from "./sections/authJwt.ts"
 import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
@@ -23,6 +26,9 @@ import type { ZoneSettings } from "./sections/zone.ts"
 
 export type { AccessSettings, AnonymousAccess } from "./sections/access.ts"
 export type { AdminSettings } from "./sections/admin.ts"
+export type { AuthCertificateSettings } from "./sections/authCertificate.ts"
+export type { AuthHttpSettings } from "./sections/authHttp.ts"
+export type { AuthJwtSettings } from "./sections/authJwt.ts"
 export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
@@ -52,6 +58,9 @@ export interface Settings {
   readonly access: AccessSettings
   readonly overload: OverloadSettings
   readonly authentication: AuthenticationSettings
+  readonly auth_jwt: AuthJwtSettings
+  readonly auth_http: AuthHttpSettings
+  readonly auth_certificate: AuthCertificateSettings
   readonly authorization: AuthorizationSettings
   readonly limits: LimitsSettings
   readonly connection: ConnectionSettings
@@ -74,6 +83,9 @@ export const defaultSettings: Settings = {
   access: accessDefaults,
   overload: overloadDefaults,
   authentication: authenticationDefaults,
+  auth_jwt: authJwtDefaults,
+  auth_http: authHttpDefaults,
+  auth_certificate: authCertificateDefaults,
   authorization: authorizationDefaults,
   limits: limitsDefaults,
   connection: connectionDefaults,

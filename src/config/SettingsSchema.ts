@@ -3,6 +3,9 @@
 import { Effect, Schema, SchemaTransformation } from "effect"
 import { access } from "./sections/access.ts"
 import { admin } from "./sections/admin.ts"
+import { authCertificate } from "./sections/authCertificate.ts"
+import { authHttp } from "./sections/authHttp.ts"
+import { authJwt } from "./sections/authJwt.ts"
 import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
@@ -35,6 +38,9 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["access", keysOf(access)],
   ["overload", keysOf(overload)],
   ["authentication", keysOf(authentication)],
+  ["auth_jwt", keysOf(authJwt)],
+  ["auth_http", keysOf(authHttp)],
+  ["auth_certificate", keysOf(authCertificate)],
   ["authorization", keysOf(authorization)],
   ["limits", keysOf(limits)],
   ["connection", keysOf(connection)],
@@ -83,6 +89,9 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   access: optionalTable(access, defaultSettings.access),
   overload: optionalTable(overload, defaultSettings.overload),
   authentication: optionalTable(authentication, defaultSettings.authentication),
+  auth_jwt: optionalTable(authJwt, defaultSettings.auth_jwt),
+  auth_http: optionalTable(authHttp, defaultSettings.auth_http),
+  auth_certificate: optionalTable(authCertificate, defaultSettings.auth_certificate),
   authorization: optionalTable(authorization, defaultSettings.authorization),
   limits: optionalTable(limits, defaultSettings.limits),
   connection: optionalTable(connection, defaultSettings.connection),

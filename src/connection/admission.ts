@@ -56,6 +56,7 @@ export const applicantOf = (
     credentials: {
       // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
       clientId: connect.clientId === "" ? `emqttd-${randomUUID()}` : connect.clientId,
+      assigned: connect.clientId === "",
       userName: connect.username,
       password: connect.password,
       address: socket.remoteAddress,

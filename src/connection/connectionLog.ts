@@ -25,12 +25,16 @@ const refused = (
   counters.connections_refused_total++
   log.warning("connection refused", () => ({
     client_id: clientId,
-    user_name: userName,
+    user_name: shownName(userName),
     peer: link.peer,
     reason_code: reasonCode,
     reason
   }))
 }
+
+/** Whoever hands over a token as a user name has it in no log, good or not. */
+const shownName = (userName: string | undefined): string | undefined =>
+  userName !== undefined && /^ey[\w-]*\.[\w-]*\.[\w-]*$/.test(userName) ? "(a token)" : userName
 
 const authenticated = (link: Logged, userName: string | undefined, verdict: Verdict): void => {
   if (verdict._tag !== "Allow") return

@@ -29,6 +29,11 @@ export class Counters {
   authentications_busy_total = 0
   /** Times that a link failed or took too long. */
   authentication_failures_total = 0
+  /** Requests to HTTP services that are asked about clients, keys of JWT among them. */
+  http_backend_requests_total = 0
+  http_backend_failures_total = 0
+  /** Not made: too many waited already, or the service was given up for a while. */
+  http_backend_refused_total = 0
   /** Requests to a WebSocket listener that were answered with an HTTP status. */
   websocket_refused_total = 0
   /** WebSockets closed for frames against the rules, a text frame among them. */

@@ -6,6 +6,8 @@ import type { RuleFile } from "../rules/Rule.ts"
 /** Who knocks. What the client says of itself, and what the door knows of it. */
 export interface Credentials {
   readonly clientId: string
+  /** It said none, and the server chose `clientId`. */
+  readonly assigned?: boolean
   readonly userName: string | undefined
   readonly password: Uint8Array | undefined
   /** As the socket gives it. */

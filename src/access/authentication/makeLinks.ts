@@ -1,37 +1,22 @@
 // From the settings to the links of the chain, in their order: one line a type of link. Invariant: either all links are there, or none
 // and every fault is told; what they hold open is closed with the scope.
-import { Data, Effect, type FileSystem, type Scope } from "effect"
+import { Effect } from "effect"
 import type { LinkType, Settings } from "../../config/Settings.ts"
-import type { Counters } from "../../metrics/Counters.ts"
-import type { EventLog } from "../../metrics/EventLog.ts"
 import { anonymousLink, keptOutBy } from "./anonymousLink.ts"
 import type { AuthLink, Credentials } from "./AuthLink.ts"
+import { makeCertificateLink } from "./certificateLink.ts"
+import { makeJwtLink } from "./jwt/makeJwtLink.ts"
+import { makeHttpLink } from "./makeHttpLink.ts"
+import { type LinkParts, LinksInvalid, type MakeLink } from "./MakeLink.ts"
 
-/** What a link may use of the node. */
-export interface LinkParts {
-  readonly log: EventLog
-  readonly counters: Counters
-  /** ms since 1970, by the node's clock. */
-  readonly now: () => number
-}
-
-/** One line a fault: `auth_jwt.key_file: no such file`, `etc/passwd:7: no ":"`. */
-export class LinksInvalid extends Data.TaggedError("LinksInvalid")<{ readonly faults: ReadonlyArray<string> }> {
-  /** EX_CONFIG of sysexits.h. */
-  readonly exitCode = 78
-  override get message(): string {
-    return this.faults.join("\n")
-  }
-}
-
-export type MakeLink = (
-  settings: Settings,
-  parts: LinkParts
-) => Effect.Effect<AuthLink, LinksInvalid, Scope.Scope | FileSystem.FileSystem>
+export { type LinkParts, LinksInvalid } from "./MakeLink.ts"
 
 const makers: { readonly [Type in LinkType]?: MakeLink } = {
   anonymous: ({ access, authentication }) =>
-    Effect.succeed(anonymousLink(access.anonymous, authentication.links.length === 1))
+    Effect.succeed(anonymousLink(access.anonymous, authentication.links.length === 1)),
+  certificate: makeCertificateLink,
+  http: makeHttpLink,
+  jwt: makeJwtLink
 }
 
 export const makeLinks = Effect.fn("makeLinks")(function* (settings: Settings, parts: LinkParts) {

@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import { HttpBackend } from "../../../src/access/backend/HttpBackend.ts"
+import { HttpBackend } from "../../../src/access/http/HttpBackend.ts"
 import { JwtLink } from "../../../src/access/authentication/jwt/JwtLink.ts"
 import { RemoteKeySet } from "../../../src/access/authentication/jwt/RemoteKeySet.ts"
-import { TestServer } from "../backend/TestServer.ts"
+import { Counters } from "../../../src/metrics/Counters.ts"
+import { TestServer } from "../http/TestServer.ts"
 import { askLink, defaults, type KeyPair, keyPair, sign, told } from "./tokens.ts"
 
 const day = 86_400
@@ -26,6 +27,7 @@ const remote = (server: TestServer) =>
       connections: 1,
       waiting: 1,
       maxAnswer: 65_536,
+      counters: new Counters(),
       breaker: { failures: 0, restMillis: 0, onOpen: () => {}, onClose: () => {} }
     })
     const fetch = Effect.mapError(

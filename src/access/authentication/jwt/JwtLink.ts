@@ -65,6 +65,11 @@ export class JwtLink implements AuthLink {
     this.algorithms = new Set(algorithms.length === 0 ? fitting : fitting.filter((one) => algorithms.includes(one)))
   }
 
+  /** False: the settings leave no algorithm. */
+  get verifiesAny(): boolean {
+    return this.algorithms.size > 0
+  }
+
   check(credentials: Credentials): Answer | Effect.Effect<Answer, LinkFailure> {
     const { from, maxTokenLength } = this.options
     const bytes = from === "password" ? credentials.password : undefined
@@ -120,7 +125,7 @@ export class JwtLink implements AuthLink {
     }
   }
 
-  private answer(claims: Claims, { clientId }: Credentials): Answer {
+  private answer(claims: Claims, { assigned, clientId }: Credentials): Answer {
     const { claimAcl, claimClientId, claimSuperuser, claimUserName, leewayMillis } = this.options
     const ownId = claimAt(claims, claimClientId)
     const ownName = claimAt(claims, claimUserName)
@@ -128,7 +133,7 @@ export class JwtLink implements AuthLink {
     if (claimUserName !== "" && (typeof ownName !== "string" || ownName === "")) {
       return wrong(`no claim ${claimUserName}`)
     }
-    if (ownId !== undefined && clientId !== "" && ownId !== clientId) {
+    if (ownId !== undefined && assigned !== true && ownId !== clientId) {
       return {
         _tag: "Deny",
         reasonCode: ReasonCode.ClientIdentifierNotValid,

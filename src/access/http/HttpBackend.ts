@@ -3,6 +3,7 @@
 // reaches the log; a request that fails has answered nothing.
 import { Clock, Effect, Exit, Semaphore, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
+import type { Counters } from "../../metrics/Counters.ts"
 import { fetchTrusting } from "../../platform/fetchAuthority.ts"
 import { type LinkFailure, linkFailure } from "../authentication/AuthLink.ts"
 import { Breaker, type BreakerOptions } from "./Breaker.ts"
@@ -19,6 +20,7 @@ export interface HttpBackendOptions {
   readonly waiting: number
   /** Bytes of an answer's body. */
   readonly maxAnswer: number
+  readonly counters: Counters
   readonly breaker: BreakerOptions
 }
 
@@ -56,8 +58,11 @@ export class HttpBackend {
 
   send(request: HttpClientRequest.HttpClientRequest): Effect.Effect<HttpAnswer, LinkFailure> {
     return Effect.suspend(() => {
-      const { connections, name, waiting } = this.options
-      if (this.asked >= connections + waiting) return Effect.fail(linkFailure(`${name}: too many requests are waiting`))
+      const { connections, counters, name, waiting } = this.options
+      if (this.asked >= connections + waiting) {
+        counters.http_backend_refused_total++
+        return Effect.fail(linkFailure(`${name}: too many requests are waiting`))
+      }
       this.asked++
       const left = Effect.sync(() => {
         this.asked--
@@ -68,8 +73,12 @@ export class HttpBackend {
 
   private guarded(request: HttpClientRequest.HttpClientRequest): Effect.Effect<HttpAnswer, LinkFailure> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { breaker, options: { name, timeoutMillis } } = this
-      if (!breaker.admits(now)) return Effect.fail(linkFailure(`${name}: given up for a while`))
+      const { breaker, options: { counters, name, timeoutMillis } } = this
+      if (!breaker.admits(now)) {
+        counters.http_backend_refused_total++
+        return Effect.fail(linkFailure(`${name}: given up for a while`))
+      }
+      counters.http_backend_requests_total++
       const answered = Effect.timeoutOrElse(this.exchange(request), {
         duration: timeoutMillis,
         orElse: () => Effect.fail(`no answer in ${timeoutMillis} ms`)
@@ -79,6 +88,7 @@ export class HttpBackend {
           if (Exit.isSuccess(exit)) return breaker.succeeded()
           const [reason] = exit.cause.reasons.filter((one) => one._tag === "Fail")
           if (reason === undefined) return breaker.abandoned()
+          counters.http_backend_failures_total++
           breaker.failedWith(reason.error, then)
         })).pipe(Effect.mapError((reason) => linkFailure(`${name}: ${reason}`)))
     })
