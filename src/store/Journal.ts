@@ -199,6 +199,11 @@ export class Journal implements Task {
     return this.record(kind, key, value) ? this.changedLazily() : 0
   }
 
+  /** As `deleteRecord`, but nobody waits for it. */
+  deleteRecordLazily(kind: string, key: string): number {
+    return this.record(kind, key, null) ? this.changedLazily() : 0
+  }
+
   private record(kind: string, key: string, value: Uint8Array | null): boolean {
     if (this.enabled) this.forming.record(kind, key, value)
     return this.enabled

@@ -1,0 +1,251 @@
+// Messages between nodes: for each peer a stream out (PeerStream) and how far its own has come here (Reception). Plain code over Bus, called in
+// turns of the cluster's actor; `forward` alone is called in the publisher's turn and only queues. Invariants: a message with QoS 1 or 2 is kept
+// until the peer has it in its sessions, and on its disk where they are durable; the peer takes it once; the order of one publisher is kept.
+import { Buffer } from "node:buffer"
+import type { Message } from "../mqtt/Message.ts"
+import type { TopicTable } from "../mqtt/TopicTable.ts"
+import type { Forward } from "../router/Forward.ts"
+import type { Journal, Waiter } from "../store/Journal.ts"
+import { BodyWriter } from "./BodyWriter.ts"
+import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "./Bus.ts"
+import type { Position, Target } from "./forward/Entry.ts"
+import { readMessages, readPosition, writePosition } from "./forward/forwardFrames.ts"
+import { outboxEntry, outboxPlace, positionKind, positionOf } from "./forward/outboxRecords.ts"
+import { PeerStream, type StreamCounts, type StreamLimits } from "./forward/PeerStream.ts"
+import { Reception } from "./forward/Reception.ts"
+import { RouteLevel } from "./routes/routeKey.ts"
+
+export interface ForwardCounts extends StreamCounts {
+  forward_received_total: number
+  forward_duplicates_total: number
+}
+
+export interface ForwarderOptions {
+  readonly bus: Bus
+  readonly journal: Journal
+  readonly topics: TopicTable
+  readonly now: () => number
+  readonly limits: StreamLimits
+  readonly counts: ForwardCounts
+  /** A message of a peer, for the sessions of this node; returns what the peer has to wait for where it was handed on. */
+  readonly deliver: (message: Message, target: Target, from: string) => Forward | null
+  /** `flush` is wanted, in a turn of the cluster. */
+  readonly wake: () => void
+  readonly onFull?: (peer: string, full: boolean) => void
+  readonly onDropped?: (peer: string, messages: number) => void
+}
+
+/** Streams of names never seen again are bounded by what membership remembers; positions of peers that are gone by this. */
+const mostPositions = 10_000
+
+export class Forwarder implements BusPart, MembersListener, Waiter {
+  readonly kinds = [FrameKind.Messages, FrameKind.MessagesAck, FrameKind.ForwardPosition]
+  private readonly options: ForwarderOptions
+  private readonly bus: Bus
+  private readonly journal: Journal
+  private readonly writer = new BodyWriter(80 * 1024)
+  private readonly streams = new Map<string, PeerStream>()
+  private readonly receptions = new Map<string, Reception>()
+  /** Peers that are still to be told how far their stream has come: the link had no room. */
+  private readonly positionsDue = new Set<string>()
+  private readonly acksDue = new Set<string>()
+  private flushDue = false
+
+  constructor(options: ForwarderOptions) {
+    this.options = options
+    this.bus = options.bus
+    this.journal = options.journal
+  }
+
+  // --- messages out ------------------------------------------------------------------------------------------------
+
+  /** Level QoS0, or a message with QoS 0: sent or dropped. Else it is kept; `forward` is told when the peer has it. */
+  forward(stream: PeerStream, message: Message, target: Target, level: RouteLevel, forward: Forward | null): boolean {
+    if (!this.flushDue) {
+      this.flushDue = true
+      this.options.wake()
+    }
+    if (forward !== null && level !== RouteLevel.QoS0) {
+      return stream.push(message, target, level, this.options.now(), forward)
+    }
+    stream.pushLoose(message, target)
+    return true
+  }
+
+  /** The same object for ever. */
+  stream(peer: string): PeerStream {
+    let stream = this.streams.get(peer)
+    if (stream === undefined) {
+      const { bus, counts, limits, onFull } = this.options
+      stream = new PeerStream(peer, bus.self.epoch, this.journal, limits, counts, onFull ?? (() => {}))
+      this.streams.set(peer, stream)
+    }
+    return stream
+  }
+
+  /** Messages and bytes that each peer is owed. */
+  owed(): ReadonlyArray<{ readonly peer: string; readonly messages: number; readonly bytes: number }> {
+    return [...this.streams.values()].map(({ byteSize, peer, size }) => ({ peer, messages: size, bytes: byteSize }))
+  }
+
+  /** In a turn of the cluster. */
+  flush(): void {
+    this.flushDue = false
+    const now = this.options.now()
+    let waits = false
+    for (const stream of this.streams.values()) if (stream.pump(this.bus, this.writer, now)) waits = true
+    for (const reception of this.receptions.values()) {
+      if (!reception.isWaiting) continue
+      if (reception.advance() !== undefined) this.acksDue.add(reception.peer)
+      if (reception.isWaiting) waits = true
+    }
+    for (const peer of this.acksDue) this.acknowledge(peer)
+    if (waits) this.journal.wait(this)
+  }
+
+  /** A group was committed, or another node has what was handed on to it. */
+  wake(): void {
+    if (this.flushDue) return
+    this.flushDue = true
+    this.options.wake()
+  }
+
+  // --- the disk ----------------------------------------------------------------------------------------------------
+
+  /** Rows of kind "cluster_outbox", in the order of their keys; returns how many are of no use. */
+  restoreOutbox(rows: Iterable<{ readonly key: string; readonly value: Uint8Array }>): number {
+    let damaged = 0
+    for (const { key, value } of rows) {
+      const place = outboxPlace(key)
+      if (place === undefined) damaged++
+      else {
+        this.stream(place.peer).restore(
+          outboxEntry(place.position, value, this.options.topics, this.options.now())
+        )
+      }
+    }
+    return damaged
+  }
+
+  restorePosition(peer: string, value: Uint8Array): void {
+    this.receptions.set(peer, new Reception(peer, this.journal, positionOf(value)))
+  }
+
+  // --- the bus -----------------------------------------------------------------------------------------------------
+
+  linkUp({ name }: Peer): void {
+    this.positionsDue.add(name)
+    this.tell(name)
+  }
+
+  linkDown({ name }: Peer): void {
+    this.positionsDue.delete(name)
+    this.acksDue.delete(name)
+    this.streams.get(name)?.linkDown()
+  }
+
+  receive({ name }: Peer, kind: FrameKind, body: Buffer): void {
+    if (kind === FrameKind.Messages) return this.onMessages(name, body)
+    const position = readPosition(body)
+    if (kind === FrameKind.MessagesAck) this.stream(name).onAck(position)
+    else this.stream(name).onPosition(position)
+    this.wake()
+  }
+
+  writable({ name }: Peer): void {
+    this.tell(name)
+    this.wake()
+  }
+
+  tick(now: number): void {
+    for (const stream of this.streams.values()) stream.tick(now)
+    for (const name of this.positionsDue) this.tell(name)
+    this.flush()
+  }
+
+  memberChanged(name: string, status: MemberStatus | "forgotten"): void {
+    const stream = this.streams.get(name)
+    if (status === "alive") {
+      if (stream !== undefined) stream.isDown = false
+    } else if (status === "dead") {
+      this.stream(name).down(this.options.now())
+    } else if (status === "left" || status === "forgotten") {
+      const dropped = stream?.drop() ?? 0
+      if (dropped > 0) this.options.onDropped?.(name, dropped)
+      if (stream !== undefined) stream.isDown = false
+      // One that was forgotten may come back with what it has not sent: what it has sent must not be taken twice.
+      if (status === "left") {
+        this.receptions.delete(name)
+        this.journal.deleteRecordLazily(positionKind, name)
+      }
+    }
+    this.wake()
+  }
+
+  private onMessages(name: string, body: Buffer): void {
+    const { counts, deliver, now, topics } = this.options
+    const reception = this.reception(name)
+    const { changes } = this.journal
+    let numbered = false
+    try {
+      readMessages(Buffer.from(body), topics, now(), (message, target, epoch, sequence) => {
+        if (sequence >= 0) {
+          numbered = true
+          if (!reception.take(epoch, sequence)) {
+            counts.forward_duplicates_total++
+            return
+          }
+        }
+        counts.forward_received_total++
+        const forward = deliver(message, target, name)
+        if (forward === null) return
+        forward.wait(this)
+        reception.handedOn(forward)
+      })
+    } finally {
+      if (numbered) {
+        reception.frameTaken(changes)
+        this.wake()
+      }
+    }
+  }
+
+  private reception(name: string): Reception {
+    let reception = this.receptions.get(name)
+    if (reception === undefined) {
+      if (this.receptions.size >= mostPositions) this.forgetOne()
+      reception = new Reception(name, this.journal)
+      this.receptions.set(name, reception)
+    }
+    return reception
+  }
+
+  private forgetOne(): void {
+    for (const name of this.receptions.keys()) {
+      if (this.bus.peers.has(name)) continue
+      this.receptions.delete(name)
+      this.journal.deleteRecordLazily(positionKind, name)
+      return
+    }
+  }
+
+  /** Where its stream goes on, and what it need not keep. */
+  private tell(name: string): void {
+    if (!this.positionsDue.has(name)) return
+    const { position } = this.reception(name)
+    if (!this.send(name, FrameKind.ForwardPosition, position)) return
+    this.positionsDue.delete(name)
+    this.acksDue.add(name)
+    this.acknowledge(name)
+  }
+
+  private acknowledge(name: string): void {
+    const { done } = this.reception(name)
+    if (this.positionsDue.has(name)) return
+    if (this.send(name, FrameKind.MessagesAck, done)) this.acksDue.delete(name)
+  }
+
+  private send(name: string, kind: FrameKind, position: Position): boolean {
+    return this.bus.send(name, kind, writePosition(this.writer, position))
+  }
+}

@@ -1,0 +1,359 @@
+// The messages that one peer is owed: sent in order, kept until the peer acknowledges them, sent again after a reconnect. Plain code, owned by
+// the Forwarder. Invariants: one queue in the order of publishing, in memory and on disk alike, so that no switch between them reorders
+// anything; what the outbox has is deleted there only when the peer has it or it was given up and counted.
+import type { Message } from "../../mqtt/Message.ts"
+import type { Forward } from "../../router/Forward.ts"
+import type { Journal } from "../../store/Journal.ts"
+import type { BodyWriter } from "../BodyWriter.ts"
+import { type Bus, FrameKind } from "../Bus.ts"
+import type { RouteLevel } from "../routes/routeKey.ts"
+import { Entry, isAfter, type Position, type Target } from "./Entry.ts"
+import { beginMessages, writeMessage } from "./forwardFrames.ts"
+import { outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
+
+export interface StreamLimits {
+  readonly outboxMessages: number
+  readonly outboxBytes: number
+  readonly outboxWhenFull: "drop_oldest" | "drop_newest"
+  /** A message that no peer has acknowledged for so long is kept on disk, and its publisher is answered. */
+  readonly forwardTimeoutMillis: number
+  /** A longer message than a frame can carry goes to no peer. */
+  readonly mostMessageBytes: number
+}
+
+export interface StreamCounts {
+  forward_sent_total: number
+  forward_resent_total: number
+  forward_stored_total: number
+  forward_dropped_qos0_total: number
+  forward_dropped_full_total: number
+  forward_dropped_dead_total: number
+  forward_dropped_too_long_total: number
+}
+
+/** So much is put into one frame of messages; a longer message is a frame of its own. */
+const frameBytes = 64 * 1024
+const closeGapFrom = 1_024
+
+export class PeerStream {
+  readonly peer: string
+  /** Of the entries that are made now. */
+  epoch: number
+  /** True: its member counts as dead. What is not owed to a durable session is not kept for it. */
+  isDown = false
+  private sequence = 0
+  private entries: Array<Entry | undefined> = []
+  /** entries[first..): not acknowledged; [first..next): sent on this link; [first..secured): nobody waits for them. */
+  private first = 0
+  private next = 0
+  private secured = 0
+  /** The highest place ever sent: what lies below is sent again. */
+  private sentTo: Position = { epoch: 0, sequence: 0 }
+  private bytes = 0
+  private loose: Array<Message> = []
+  private looseTargets: Array<Target> = []
+  /** The peer has said how far it has come: on a new link nothing goes before that. */
+  private ready = false
+  private full = false
+  private readonly journal: Journal
+  private readonly limits: StreamLimits
+  private readonly counts: StreamCounts
+  private readonly onFull: (peer: string, full: boolean) => void
+
+  constructor(
+    peer: string,
+    epoch: number,
+    journal: Journal,
+    limits: StreamLimits,
+    counts: StreamCounts,
+    onFull: (peer: string, full: boolean) => void
+  ) {
+    this.peer = peer
+    this.epoch = epoch
+    this.journal = journal
+    this.limits = limits
+    this.counts = counts
+    this.onFull = onFull
+  }
+
+  /** Messages that it is owed. */
+  get size(): number {
+    return this.entries.length - this.first
+  }
+
+  get byteSize(): number {
+    return this.bytes
+  }
+
+  get hasLoose(): boolean {
+    return this.loose.length > 0
+  }
+
+  // --- messages in -------------------------------------------------------------------------------------------------
+
+  /** QoS 0 there: sent with the next flush or never. */
+  pushLoose(message: Message, target: Target): void {
+    if (this.isTooLong(message)) return
+    this.loose.push(message)
+    this.looseTargets.push(target)
+  }
+
+  /** Returns false where it is not kept: it was counted. */
+  push(message: Message, target: Target, level: RouteLevel, now: number, forward: Forward | null): boolean {
+    if (this.isDown && level < 3) {
+      this.counts.forward_dropped_dead_total++
+      return false
+    }
+    if (this.isTooLong(message)) return false
+    const entry = new Entry({ epoch: this.epoch, sequence: this.sequence + 1 }, message, target, level, now, forward)
+    if (!this.makeRoom(entry.bytes)) return false
+    this.sequence++
+    message.detach()
+    if (forward !== null) forward.open++
+    this.entries.push(entry)
+    this.bytes += entry.bytes
+    // QoS 2: a crash of this node must neither lose it nor send it a second time, once its publisher's packet identifier is on disk.
+    if (message.qos === 2 && this.journal.enabled) this.store(entry)
+    if (this.isDown) this.tick(now)
+    return true
+  }
+
+  private isTooLong(message: Message): boolean {
+    if (message.end - message.start <= this.limits.mostMessageBytes) return false
+    this.counts.forward_dropped_too_long_total++
+    return true
+  }
+
+  /** From the disk, at the start, in order. */
+  restore(entry: Entry): void {
+    this.entries.push(entry)
+    this.bytes += entry.bytes
+    this.secured = this.entries.length
+    // Whatever the clock says: what is made from now on comes after it.
+    if (entry.epoch >= this.epoch) this.epoch = entry.epoch + 1
+  }
+
+  private makeRoom(bytes: number): boolean {
+    const { outboxBytes, outboxMessages, outboxWhenFull } = this.limits
+    const fits = () => this.size < outboxMessages && this.bytes + bytes <= outboxBytes
+    if (fits()) {
+      if (this.full && this.size * 2 < outboxMessages && this.bytes * 2 < outboxBytes) this.setFull(false)
+      return true
+    }
+    if (!this.full) this.setFull(true)
+    if (outboxWhenFull === "drop_newest") {
+      this.counts.forward_dropped_full_total++
+      return false
+    }
+    while (!fits() && this.size > 0) {
+      this.counts.forward_dropped_full_total++
+      this.shift()
+    }
+    return true
+  }
+
+  private setFull(full: boolean): void {
+    this.full = full
+    this.onFull(this.peer, full)
+  }
+
+  // --- the peer ----------------------------------------------------------------------------------------------------
+
+  linkDown(): void {
+    this.ready = false
+    this.next = this.first
+  }
+
+  /** The peer has come so far: what it has is not sent again, but stays until it is acknowledged. */
+  onPosition(position: Position): void {
+    // A clock that was set back: what is made here must come after what the peer has seen of us.
+    if (position.epoch > this.epoch || (position.epoch === this.epoch && position.sequence > this.sequence)) {
+      this.restamp(position.epoch + 1)
+    }
+    this.ready = true
+    this.next = this.first
+    while (this.next < this.entries.length) {
+      const entry = this.entries[this.next]
+      if (entry === undefined || isAfter(entry, position)) break
+      this.next++
+    }
+  }
+
+  private restamp(epoch: number): void {
+    const former = this.epoch
+    this.epoch = epoch
+    this.sequence = 0
+    for (let index = this.first; index < this.entries.length; index++) {
+      const entry = this.entries[index]
+      if (entry === undefined || entry.epoch !== former) continue
+      if (entry.isStored) this.journal.deleteRecord(outboxKind, outboxKey(this.peer, entry))
+      entry.epoch = epoch
+      entry.sequence = ++this.sequence
+      if (entry.isStored) this.store(entry)
+    }
+  }
+
+  onAck(position: Position): void {
+    while (this.first < this.entries.length) {
+      const entry = this.entries[this.first]
+      if (entry === undefined || isAfter(entry, position)) break
+      this.shift()
+    }
+    if (this.full && this.size === 0) this.setFull(false)
+  }
+
+  /** Sends what can go. True: something waits for the journal's commit. */
+  pump(bus: Bus, writer: BodyWriter, now: number): boolean {
+    let waits = false
+    if (this.ready) {
+      while (this.next < this.entries.length && !waits) {
+        if (bus.isCongested(this.peer)) break
+        const entry = this.entries[this.next]
+        if (entry === undefined) break
+        if (entry.storedIn > this.journal.committed) {
+          waits = true
+          break
+        }
+        if (!this.sendFrom(bus, writer, now, entry)) break
+      }
+    }
+    if (this.loose.length > 0) this.sendLoose(bus, writer, now)
+    return waits
+  }
+
+  /** One frame that begins with this entry; loose messages fill it up. */
+  private sendFrom(bus: Bus, writer: BodyWriter, now: number, first: Entry): boolean {
+    const { epoch } = first
+    const base = first.sequence
+    beginMessages(writer, first)
+    let index = this.next
+    let resent = 0
+    for (; index < this.entries.length && writer.length < frameBytes; index++) {
+      const entry = this.entries[index]
+      if (entry === undefined || entry.epoch !== epoch || entry.storedIn > this.journal.committed) break
+      writeMessage(writer, entry.message, entry.target, entry.sequence - base, now)
+      if (!isAfter(entry, this.sentTo)) resent++
+    }
+    if (index === this.entries.length && writer.length < frameBytes) this.writeLoose(writer, now)
+    if (!bus.send(this.peer, FrameKind.Messages, writer.written())) return false
+    this.counts.forward_sent_total += index - this.next - resent
+    this.counts.forward_resent_total += resent
+    const last = this.entries[index - 1]
+    if (last !== undefined && isAfter(last, this.sentTo)) this.sentTo = { epoch, sequence: last.sequence }
+    this.next = index
+    return true
+  }
+
+  private sendLoose(bus: Bus, writer: BodyWriter, now: number): void {
+    while (this.loose.length > 0) {
+      if (!this.ready || bus.isCongested(this.peer)) return this.dropLoose()
+      beginMessages(writer, { epoch: this.epoch, sequence: 0 })
+      const before = this.loose.length
+      this.writeLoose(writer, now)
+      if (!bus.send(this.peer, FrameKind.Messages, writer.written())) {
+        this.counts.forward_dropped_qos0_total += before - this.loose.length
+        return this.dropLoose()
+      }
+    }
+  }
+
+  private writeLoose(writer: BodyWriter, now: number): void {
+    const { loose, looseTargets } = this
+    let count = 0
+    for (; count < loose.length && (count === 0 || writer.length < frameBytes); count++) {
+      const message = loose[count]
+      const target = looseTargets[count]
+      if (message !== undefined && target !== undefined) writeMessage(writer, message, target, -1, now)
+    }
+    this.counts.forward_sent_total += count
+    if (count === loose.length) {
+      this.loose = []
+      this.looseTargets = []
+    } else {
+      loose.splice(0, count)
+      looseTargets.splice(0, count)
+    }
+  }
+
+  private dropLoose(): void {
+    this.counts.forward_dropped_qos0_total += this.loose.length
+    this.loose = []
+    this.looseTargets = []
+  }
+
+  // --- the outbox --------------------------------------------------------------------------------------------------
+
+  /** Time passes: who has waited too long for the peer is answered, once the message is on disk. */
+  tick(now: number): void {
+    const deadline = now - this.limits.forwardTimeoutMillis
+    for (; this.secured < this.entries.length; this.secured++) {
+      const entry = this.entries[this.secured]
+      if (entry === undefined || (entry.at > deadline && !this.isDown)) return
+      // The store takes nothing: the publisher waits with it.
+      if (entry.isOwed && this.journal.failing !== null) return
+      this.secure(entry)
+    }
+  }
+
+  /** Its member counts as dead: what a session is owed goes to disk now, the rest is given up. */
+  down(now: number): void {
+    this.isDown = true
+    const kept: Array<Entry> = []
+    for (let index = this.first; index < this.entries.length; index++) {
+      const entry = this.entries[index]
+      if (entry === undefined) continue
+      if (entry.isOwed) kept.push(entry)
+      else {
+        this.counts.forward_dropped_dead_total++
+        this.release(entry)
+      }
+    }
+    this.entries = kept
+    this.first = this.next = this.secured = 0
+    // All in one group: a crash must not keep the later ones alone.
+    this.tick(now)
+  }
+
+  /** Nobody will ask for it any more; returns how many messages are given up. */
+  drop(): number {
+    const { size } = this
+    while (this.size > 0) this.shift()
+    this.loose = []
+    this.looseTargets = []
+    return size
+  }
+
+  private secure(entry: Entry): void {
+    if (entry.isOwed && this.journal.enabled && !entry.isStored) this.store(entry)
+    const { forward } = entry
+    entry.forward = null
+    forward?.settle(Math.max(0, entry.storedIn))
+  }
+
+  private store(entry: Entry): void {
+    entry.storedIn = this.journal.putRecord(outboxKind, outboxKey(this.peer, entry), outboxValue(entry))
+    this.counts.forward_stored_total++
+  }
+
+  private shift(): void {
+    const entry = this.entries[this.first]
+    this.entries[this.first++] = undefined
+    if (this.next < this.first) this.next = this.first
+    if (this.secured < this.first) this.secured = this.first
+    if (entry !== undefined) this.release(entry)
+    if (this.first < closeGapFrom && this.first < this.entries.length) return
+    if (this.first * 2 < this.entries.length) return
+    this.entries = this.entries.slice(this.first)
+    this.next -= this.first
+    this.secured -= this.first
+    this.first = 0
+  }
+
+  private release(entry: Entry): void {
+    this.bytes -= entry.bytes
+    if (entry.isStored) this.journal.deleteRecordLazily(outboxKind, outboxKey(this.peer, entry))
+    const { forward } = entry
+    entry.forward = null
+    forward?.settle()
+  }
+}

@@ -1,0 +1,72 @@
+// What the forwarder keeps on disk: messages that a peer is owed (kind "cluster_outbox", key: peer, epoch and sequence) and how far each peer's
+// stream has come here (kind "cluster_position", key: peer). Plain functions. Invariant: the keys of one peer sort in the order of its stream.
+import type { TopicTable } from "../../mqtt/TopicTable.ts"
+import { RecordReader } from "../../store/records/RecordReader.ts"
+import { RecordWriter } from "../../store/records/RecordWriter.ts"
+import { contentOf, messageOf } from "../../store/storedMessage.ts"
+import type { RouteLevel } from "../routes/routeKey.ts"
+import { Entry, noGroupKeys, type Position } from "./Entry.ts"
+
+export const outboxKind = "cluster_outbox"
+export const positionKind = "cluster_position"
+
+const digits = 14
+
+/** The name may hold any character: the rest has a fixed length. */
+export const outboxKey = (peer: string, { epoch, sequence }: Position): string =>
+  `${peer} ${epoch.toString(16).padStart(digits, "0")} ${sequence.toString(16).padStart(digits, "0")}`
+
+export const outboxPlace = (key: string): { readonly peer: string; readonly position: Position } | undefined => {
+  const found = /^(.+) ([0-9a-f]{14}) ([0-9a-f]{14})$/s.exec(key)
+  if (found === null) return undefined
+  const [, peer = "", epoch = "", sequence = ""] = found
+  return { peer, position: { epoch: Number.parseInt(epoch, 16), sequence: Number.parseInt(sequence, 16) } }
+}
+
+export const outboxValue = ({ level, message, target }: Entry): Uint8Array => {
+  const { expiresAt, packet, publisher, receivedAt, shape } = contentOf(message)
+  const writer = new RecordWriter(packet.length + 128)
+  writer.uint8(1)
+  writer.uint8(level)
+  writer.uint8(target.routes ? 1 : 0)
+  writer.uint8(target.hops)
+  writer.uint8(shape)
+  writer.float64(receivedAt)
+  writer.float64(expiresAt)
+  writer.text(publisher)
+  writer.uint16(target.groups.length)
+  for (const key of target.groups) writer.text(key)
+  writer.data(packet)
+  return writer.finish()
+}
+
+/** Throws for a damaged value. */
+export const outboxEntry = (position: Position, value: Uint8Array, topics: TopicTable, now: number): Entry => {
+  const reader = new RecordReader(value)
+  if (reader.uint8() !== 1) throw new RangeError("a message of the outbox in a format of a later version")
+  const level = reader.uint8() as RouteLevel
+  const routes = reader.uint8() === 1
+  const hops = reader.uint8()
+  const shape = reader.uint8()
+  const receivedAt = reader.float64()
+  const expiresAt = reader.float64()
+  const publisher = reader.text()
+  let groups = noGroupKeys
+  for (let count = reader.uint16(); count > 0; count--) groups = [...groups, reader.text()]
+  const message = messageOf({ packet: reader.data(), shape, publisher, receivedAt, expiresAt }, topics)
+  const entry = new Entry(position, message, { routes, groups, hops }, level, now, null)
+  entry.storedIn = -1
+  return entry
+}
+
+export const positionValue = ({ epoch, sequence }: Position): Uint8Array => {
+  const writer = new RecordWriter(16)
+  writer.float64(epoch)
+  writer.float64(sequence)
+  return writer.finish()
+}
+
+export const positionOf = (value: Uint8Array): Position => {
+  const reader = new RecordReader(value)
+  return { epoch: reader.float64(), sequence: reader.float64() }
+}
