@@ -2,12 +2,11 @@
 // messages stay where they are until their clients come. Invariant: when it is done, every message that is published meets every
 // durable subscription.
 import { Clock, Effect } from "effect"
-import { parseSharedFilter } from "../mqtt/Topic.ts"
-import type { Subscription } from "../router/Subscriber.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Services } from "../session/Services.ts"
-import type { Engine, StoreFailure, SubscriptionRow } from "../store/Engine.ts"
+import { storedSubscription } from "../session/Subscriptions.ts"
+import type { Engine, StoreFailure } from "../store/Engine.ts"
 import { beatMillis } from "../store/Journal.ts"
 import { readableMessage } from "../store/storedMessage.ts"
 
@@ -43,7 +42,7 @@ export const recover = Effect.fn("recover")(function* (
     for (const stored of page) {
       after = stored.row.session
       owed += stored.owed
-      const subscriptions = stored.subscriptions.flatMap(subscriptionOf)
+      const subscriptions = stored.subscriptions.flatMap(storedSubscription)
       const session = sessions.restore(stored, subscriptions, committedAt)
       found.push({ session, crashed: stored.row.connected })
       // The mailbox of the router has its bound.
@@ -86,13 +85,3 @@ const idle = (services: Services): Effect.Effect<void> =>
     body: () => Effect.sleep(0),
     step: () => {}
   })
-
-const subscriptionOf = (row: SubscriptionRow): ReadonlyArray<Subscription> => {
-  const parsed = parseSharedFilter(row.topicFilter)
-  if (parsed === undefined) return []
-  const { noLocal, qos, retainAsPublished, retainHandling, subscriptionIdentifier, topicFilter } = row
-  const { filter, group, local } = parsed
-  return [
-    { topicFilter, filter, group, local, qos, noLocal, retainAsPublished, retainHandling, subscriptionIdentifier }
-  ]
-}

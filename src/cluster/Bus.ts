@@ -35,6 +35,9 @@ export const FrameKind = {
   SessionTaken: 0x44,
   Announce: 0x45,
   Release: 0x46,
+  Settled: 0x47,
+  Fence: 0x48,
+  FencePassed: 0x49,
   /** Retained and other replicas. 0x60 to 0x7f */
   RetainedDelta: 0x60,
   RetainedDigest: 0x61,

@@ -79,6 +79,9 @@ export class Counters {
   sessions_created_total = 0
   sessions_resumed_total = 0
   sessions_taken_over_total = 0
+  sessions_claimed_total = 0
+  sessions_moved_in_total = 0
+  sessions_moved_out_total = 0
   sessions_ended_total = 0
   sessions_crashed_total = 0
   sessions_refused_total = 0

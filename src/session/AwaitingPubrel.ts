@@ -41,6 +41,16 @@ export class AwaitingPubrel {
     )
   }
 
+  /** What another node had of its session. */
+  takeOver(exchanges: ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }>): void {
+    this.restore(exchanges)
+    for (const { packetIdentifier, since } of exchanges) this.durable?.awaitingPubrel(packetIdentifier, since)
+  }
+
+  toArray(): ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }> {
+    return [...this.since ?? []].map(([packetIdentifier, since]) => ({ packetIdentifier, since }))
+  }
+
   /** False: no such exchange is open. */
   release(packetIdentifier: number): boolean {
     if (this.since?.delete(packetIdentifier) !== true) return false

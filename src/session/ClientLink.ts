@@ -6,6 +6,7 @@ import type { Subscription } from "../router/Subscriber.ts"
 import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { OutgoingAliases } from "./OutgoingAliases.ts"
 import type { Outlet } from "./Outlet.ts"
+import type { SessionDeparture } from "./RemoteSessions.ts"
 import type { Services } from "./Services.ts"
 
 export type LinkEvent =
@@ -73,6 +74,10 @@ export type SessionCommand =
     readonly packetIdentifier: number
     readonly reasonCodes: ReadonlyArray<number>
   }
+  /** Its client has come to another node: it makes itself ready to go there. Null: it ends instead, there is nothing to move. */
+  | { readonly _tag: "Depart"; readonly reply: (departure: SessionDeparture | null) => void }
+  /** Of a move between nodes, in the session's turn. */
+  | { readonly _tag: "Step"; readonly run: () => void }
   /** The session ends now, its connection with this reason. */
   | { readonly _tag: "End"; readonly reasonCode: number; readonly reason: string }
 

@@ -12,6 +12,8 @@ export class DurableState {
   readonly number: number
   /** The group of the last change of the session itself or its subscriptions: what CONNACK, SUBACK and UNSUBACK wait for. */
   changedIn = 0
+  /** The group of the last delivery. */
+  deliveredIn = 0
   /** The highest sequence that was in the store when it was read. */
   readonly storedSequence: number
   private sequence: number
@@ -22,6 +24,11 @@ export class DurableState {
     this.number = number
     this.storedSequence = lastSequence
     this.sequence = lastSequence
+  }
+
+  /** Of the youngest delivery. */
+  get lastSequence(): number {
+    return this.sequence
   }
 
   save(row: Omit<SessionRow, "session">): void {
@@ -50,7 +57,7 @@ export class DurableState {
     const qos = message.qos < route.qos ? message.qos : route.qos
     if (qos === 0 || this.over) return null
     const { subscriptionIdentifiers, topicFilter } = route
-    return this.journal.deliver(
+    const delivery = this.journal.deliver(
       this.number,
       ++this.sequence,
       message,
@@ -59,6 +66,8 @@ export class DurableState {
       topicFilter,
       subscriptionIdentifiers
     )
+    this.deliveredIn = delivery.group
+    return delivery
   }
 
   /** `since` 0: released. */

@@ -82,6 +82,16 @@ export class OutgoingQueue {
     return undefined
   }
 
+  /** Oldest first. */
+  toArray(): Array<Delivery> {
+    return this.items.slice(this.head).filter((delivery) => delivery !== undefined)
+  }
+
+  /** The youngest. */
+  get last(): Delivery | undefined {
+    return this.items[this.items.length - 1]
+  }
+
   /** Takes out every message that `gone` says is not wanted any more; returns them, oldest first. */
   removeWhere(gone: (delivery: Delivery) => boolean): Array<Delivery> {
     const removed: Array<Delivery> = []

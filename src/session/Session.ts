@@ -15,35 +15,26 @@ import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
 import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
-import { SessionInbox } from "./SessionInbox.ts"
+import { MovingSession } from "./MovingSession.ts"
 import { judgeSubscribe, routerIsFull } from "./subscribe.ts"
 import { Subscriptions } from "./Subscriptions.ts"
 
 /** The registry, as its sessions see it. */
 export interface SessionOwner {
   sessionEnded(session: Session): void
+  /** It was to go to another node, which has not taken it. */
+  stays(session: Session): void
   /** An Attach met a session that was over by then: open another one. */
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
 }
 
 const crashesAllowed = 3
 
-export class Session extends SessionInbox implements SessionHandle, Timed {
-  /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
-  expiryMillis = 0
-  subscriptions: Subscriptions | null = null
+export class Session extends MovingSession implements SessionHandle, Timed {
   private readonly owner: SessionOwner
-  private lastWill: LastWill | null = null
-  private link: ClientLink | null = null
-  // Made by the first message that goes in or out: most sessions of a large broker are idle.
-  private sending: Outgoing | null = null
-  private awaiting: AwaitingPubrel | null = null
-  private expiresAt = Infinity
   private timer: Timer<Timed> | undefined
   private crashes = 0
   private answering = false
-  /** What the store is owed for it and has not been read, until the client comes. */
-  private stored = 0
   private answers: HeldAnswers | null = null
 
   constructor(clientId: string, services: Services, owner: SessionOwner) {
@@ -66,6 +57,10 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
   /** Messages that wait for its client or are in flight. */
   get owed(): number {
     return this.sending?.owed ?? this.stored
+  }
+
+  protected stays(): void {
+    this.owner.stays(this)
   }
 
   onTimer(): void {
@@ -109,7 +104,9 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     }
     // [MQTT-3.2.0-1] [MQTT5-3.2.0-1] nothing goes out before CONNACK: the connection wakes its session after it
     if (this.link !== null && !this.link.accepting) return
-    if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
+    if (!this.holding && this.messages !== null && this.messages.length > 0) {
+      this.takeMessages(this.messages, this.routes)
+    }
     if (this.timer !== undefined && !this.timer.active) this.onDeadline(this.scheduler.now)
     if (this.finished) return
     if (this.answering) this.answering = false
@@ -131,6 +128,10 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
         return this.unsubscribe(command.link, command.packet)
       case "Unsubscribed":
         return this.answer({ link: command.link, event: command, replays: [] }, 0)
+      case "Depart":
+        return command.reply(this.depart())
+      case "Step":
+        return command.run()
       case "End":
         return this.terminate(command.reasonCode, command.reason)
       default:
@@ -141,6 +142,7 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
   /** Too late for this session: a connection that wanted to attach gets another one, the rest has nobody to answer to. */
   protected refuse(command: SessionCommand): void {
     if (command._tag === "Attach") this.owner.reopen(command, this.clientId)
+    else if (command._tag === "Depart") command.reply(null)
   }
 
   // --- connections -------------------------------------------------------------------------------------------------
@@ -165,6 +167,7 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     this.connected = true
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
+    if (!sessionPresent) this.startedClean = command.connect.cleanStart
     this.lastWill = will === undefined ? null : new LastWill(will, link.subject, link.mountpoint) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
     const { journal } = this.services
     if (journal.enabled && expiryMillis > 0) this.durable ??= new DurableState(journal, journal.nextSession(), 0)
@@ -194,7 +197,7 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
   // --- the store ---------------------------------------------------------------------------------------------------
 
   /** What outlives the process: a node that starts finds this session as it is now. */
-  private save(): void {
+  protected save(): void {
     const { clientId, connected, durable, expiresAt, expiryMillis } = this
     durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null })
   }
@@ -253,7 +256,7 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     this.answering = true
   }
 
-  private loseLink(): void {
+  protected loseLink(): void {
     this.link = null
     this.connected = false
     this.sending?.detach()
@@ -263,11 +266,15 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
   }
 
   /** The session is over: subscriptions go, a will that waits is published [MQTT5-3.1.2-8], shared messages find another member. */
-  private terminate(reasonCode: number, reason: string): void {
+  protected terminate(reasonCode: number, reason: string): void {
     if (this.link !== null) {
       this.link.post({ _tag: "Close", reasonCode, reason })
       this.loseLink()
     } else if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
+    this.conclude()
+  }
+
+  protected conclude(): void {
     // First what must not be left undone, should anything after it throw.
     this.finished = true
     this.durable?.end()
@@ -352,11 +359,11 @@ export class Session extends SessionInbox implements SessionHandle, Timed {
     return this.services.settings.session.retryIntervalMillis > 0 && this.link !== null && this.link.version !== 5
   }
 
-  private setTimer(): void {
+  protected setTimer(): void {
     const retryAt = this.retries ? this.scheduler.now + this.services.settings.session.retryIntervalMillis : Infinity
     const next = Math.min(this.expiresAt, this.lastWill?.dueAt ?? Infinity, retryAt)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
-    this.timer = next === Infinity ? undefined : this.services.wheel.schedule(next, this)
+    this.timer = next === Infinity || this.departing ? undefined : this.services.wheel.schedule(next, this)
   }
 
   // --- after a crash -----------------------------------------------------------------------------------------------

@@ -149,4 +149,17 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       else acknowledgements.length = 0
     }
   }
+
+  /** Takes messages out of the lane, by their positions: they are owed to it by another way. */
+  protected strike(positions: ReadonlySet<number>): void {
+    if (this.messages === null || positions.size === 0) return
+    const stays = (_: unknown, position: number) => !positions.has(position)
+    for (const position of positions) {
+      const record = this.records[position]
+      if (record !== null && record !== undefined) this.services.journal.done(record)
+    }
+    this.messages = this.messages.filter(stays)
+    this.routes = this.routes.filter(stays)
+    this.records = this.records.filter(stays)
+  }
 }

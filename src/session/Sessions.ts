@@ -6,7 +6,8 @@ import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
-import type { ClientLink, SessionCommand } from "./ClientLink.ts"
+import type { ClientLink, LinkEvent, SessionCommand } from "./ClientLink.ts"
+import type { Claimed, RemoteSessions, SessionDeparture, SessionState } from "./RemoteSessions.ts"
 import type { Services } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
 
@@ -18,8 +19,26 @@ export type SessionsMessage =
     readonly connect: Connect
     readonly expiryMillis: number
   }
+  | { readonly _tag: "Claimed"; readonly clientId: string; readonly claimed: Claimed }
+  /** Another node has claimed it. `end`: it only has to end here. */
+  | {
+    readonly _tag: "Yield"
+    readonly clientId: string
+    readonly end: boolean
+    readonly reply: (departure: SessionDeparture | null) => void
+  }
+  /** For the session of this client id, in its turn; undefined: there is none. */
+  | { readonly _tag: "With"; readonly clientId: string; readonly run: (session: Session | undefined) => void }
+  /** From another node, without a client that waits for it here. */
+  | { readonly _tag: "Adopt"; readonly state: SessionState; readonly done: (group: number) => void }
+  | { readonly _tag: "Stays"; readonly session: Session }
   | { readonly _tag: "Ended"; readonly session: Session }
   | { readonly _tag: "End"; readonly clientId: string; readonly reasonCode: number; readonly reason: string }
+
+const takenOver = "taken over by a new connection on another node"
+const superseded: LinkEvent = { _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver }
+
+type Open = Extract<SessionsMessage, { readonly _tag: "Open" }>
 
 const mailboxCapacity = 1_048_576
 
@@ -30,6 +49,12 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   /** Whose CONNECT is being looked at; after a crash it is refused instead of left waiting. */
   private opening: ClientLink | null = null
   private readonly byClientId = new Map<string, Session>()
+  /** Null: there are no other nodes. Set before the broker listens. */
+  remote: RemoteSessions | null = null
+  /** CONNECTs whose client id has been claimed and not granted yet: the one it was claimed for, and the last that came. */
+  private readonly claiming = new Map<string, { readonly first: Open; last: Open }>()
+  /** On their way to another node. */
+  private readonly departing = new Set<Session>()
 
   /** `supervisor`: of the sessions, one child each. */
   constructor(services: Services, supervisor: Supervisor) {
@@ -51,10 +76,17 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     for (const session of this.byClientId.values()) {
       if (session.subscriptions !== null) yield [session, session.subscriptions.values()]
     }
+    for (const session of this.departing) {
+      if (session.subscriptions !== null) yield [session, session.subscriptions.values()]
+    }
+  }
+
+  clientIds(): Iterable<string> {
+    return this.byClientId.keys()
   }
 
   /** A CONNECT: it overtakes what is queued, as a take-over is about now. False: the mailbox is full. */
-  request(message: Extract<SessionsMessage, { readonly _tag: "Open" }>): boolean {
+  request(message: Open): boolean {
     if (!this.cast(message)) return false
     this.wakeNext()
     return true
@@ -64,20 +96,52 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     this.cast({ _tag: "Ended", session })
   }
 
+  stays(session: Session): void {
+    this.cast({ _tag: "Stays", session })
+  }
+
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void {
     this.cast({ _tag: "Open", clientId, link: attach.link, connect: attach.connect, expiryMillis: attach.expiryMillis })
+  }
+
+  /** Its client is at another node. Null: there is nothing to move. `end`: it only has to end. */
+  yieldTo(clientId: string, end: boolean, reply: (departure: SessionDeparture | null) => void): void {
+    if (!this.cast({ _tag: "Yield", clientId, end, reply })) reply(null)
+  }
+
+  /** For the session of this client id, in its turn; undefined: there is none. */
+  with(clientId: string, run: (session: Session | undefined) => void): void {
+    this.cast({ _tag: "With", clientId, run })
+  }
+
+  /** From another node, without a client that waits for it here. `done`: with the group that it is recorded in. */
+  adopt(state: SessionState, done: (group: number) => void): void {
+    this.cast({ _tag: "Adopt", state, done })
   }
 
   protected handle(message: SessionsMessage): void {
     switch (message._tag) {
       case "Open":
         this.opening = message.link
-        this.open(message.clientId, message.link, message.connect, message.expiryMillis)
+        if (this.remote !== null && !this.remote.holds(message.clientId)) this.claim(this.remote, message)
+        else this.open(message)
         this.opening = null
         return
+      case "Claimed":
+        return this.claimed(message.clientId, message.claimed)
+      case "Yield":
+        return this.yieldUp(message.clientId, message.end, message.reply)
+      case "With":
+        return this.runWith(message.clientId, message.run)
+      case "Adopt":
+        return this.install(message.state, this.services, message.done)
+      case "Stays":
+        return this.stayed(message.session)
       case "Ended":
+        if (this.departing.delete(message.session)) return
         if (this.byClientId.get(message.session.clientId) === message.session) {
           this.byClientId.delete(message.session.clientId)
+          this.remote?.ended(message.session.clientId)
         }
         return
       case "End":
@@ -94,16 +158,29 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     this.opening = null
   }
 
-  private open(clientId: string, link: ClientLink, connect: Connect, expiryMillis: number): void {
+  /** True: it was answered. */
+  private refused({ clientId, expiryMillis, link }: Open): boolean {
     const { counters, journal, log, settings } = this.services
     if (journal.failing !== null && expiryMillis > 0) {
       counters.sessions_refused_total++
-      return link.post({
+      link.post({
         _tag: "Refused",
         reasonCode: ReasonCode.QuotaExceeded,
         reason: "the store takes no changes: no session can be kept"
       })
+      return true
     }
+    if (this.byClientId.has(clientId) || this.byClientId.size < settings.session.maxSessions) return false
+    counters.sessions_refused_total++
+    log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
+    link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
+    return true
+  }
+
+  private open(message: Open): void {
+    if (this.refused(message)) return
+    const { clientId, connect, expiryMillis, link } = message
+    const { counters } = this.services
     const present = this.byClientId.get(clientId)
     let session = present?.isFinished === true ? undefined : present
     // [MQTT-3.1.4-3] [MQTT5-3.1.4-4] [MQTT-3.1.2-6] [MQTT5-3.1.2-4] a clean start ends what is there; so does a
@@ -121,11 +198,6 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
     if (!resume && present !== undefined) group = present.forget()
     if (session === undefined) {
-      if (this.byClientId.size >= settings.session.maxSessions) {
-        counters.sessions_refused_total++
-        log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
-        return link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
-      }
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-6] [MQTT31-8] no session: a new one
       session = this.create(clientId, link.services)
       counters.sessions_created_total++
@@ -135,6 +207,94 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
     // [MQTT-3.2.2-1] [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] session present
     session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume, group })
+  }
+
+  // --- other nodes -------------------------------------------------------------------------------------------------
+
+  private claim(remote: RemoteSessions, message: Open): void {
+    const { clientId } = message
+    const waiting = this.claiming.get(clientId)
+    if (waiting !== undefined) {
+      // Of two that wait the later one is served.
+      waiting.last.link.post(superseded)
+      waiting.last = message
+      return
+    }
+    if (this.refused(message)) return
+    this.claiming.set(clientId, { first: message, last: message })
+    this.services.counters.sessions_claimed_total++
+    remote.claim(clientId, !message.connect.cleanStart, (claimed) => this.cast({ _tag: "Claimed", clientId, claimed }))
+  }
+
+  private claimed(clientId: string, claimed: Claimed): void {
+    const waiting = this.claiming.get(clientId)
+    this.claiming.delete(clientId)
+    const message = waiting?.last
+    if (claimed._tag === "Superseded") {
+      // Whoever has come after the claim was made is claimed for anew.
+      if (waiting?.first === message || message === undefined || this.remote === null) message?.link.post(superseded)
+      else this.claim(this.remote, message)
+      return
+    }
+    if (claimed.state !== null) {
+      this.install(
+        claimed.state,
+        message?.link.services ?? this.services,
+        (group) => this.remote?.installed(clientId, claimed.token, group)
+      )
+    }
+    if (message === undefined) return
+    this.opening = message.link
+    this.open(message)
+    this.opening = null
+    if (!this.byClientId.has(clientId)) this.remote?.ended(clientId)
+  }
+
+  private install(state: SessionState, services: Services, done: (group: number) => void): void {
+    const { clientId } = state.row
+    const present = this.byClientId.get(clientId)
+    if (present === undefined || present.isFinished) return this.create(clientId, services).install(state, done)
+    present.command({
+      _tag: "Step",
+      run: () => {
+        present.merge(state.deliveries)
+        done(this.services.journal.group)
+      }
+    })
+  }
+
+  private yieldUp(clientId: string, end: boolean, reply: (departure: SessionDeparture | null) => void): void {
+    const session = this.byClientId.get(clientId)
+    if (session === undefined || session.isFinished) return reply(null)
+    this.byClientId.delete(clientId)
+    if (end) {
+      session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver })
+      return reply(null)
+    }
+    this.departing.add(session)
+    session.command({ _tag: "Depart", reply })
+  }
+
+  private runWith(clientId: string, run: (session: Session | undefined) => void): void {
+    const session = this.byClientId.get(clientId)
+    if (session === undefined || session.isFinished) return run(undefined)
+    session.command({ _tag: "Step", run: () => run(session) })
+  }
+
+  /** It could not leave. Its client may have come back meanwhile: then that session gets what this one is owed. */
+  private stayed(session: Session): void {
+    if (!this.departing.delete(session) || session.isFinished) return
+    const { clientId } = session
+    if (!this.byClientId.has(clientId)) this.byClientId.set(clientId, session)
+    else session.command({ _tag: "Depart", reply: (departure) => this.mergeAtHome(clientId, departure) })
+  }
+
+  private mergeAtHome(clientId: string, departure: SessionDeparture | null): void {
+    departure?.read((page) => {
+      this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.merge(page) })
+      if (page.length > 0) this.mergeAtHome(clientId, departure)
+      else departure.finish((finished) => finished || this.mergeAtHome(clientId, departure))
+    })
   }
 
   /** Before the broker listens: a session that the store has. Its deadlines run from `begin` on. */

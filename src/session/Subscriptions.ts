@@ -1,6 +1,8 @@
 // The subscriptions of one session, by topic filter as the client wrote it. Most sessions have a handful: those stand in a short
 // array, a fifth of a Map's memory. Invariant: a topic filter is in here at most once.
+import { parseSharedFilter } from "../mqtt/Topic.ts"
 import type { Subscription } from "../router/Subscriber.ts"
+import type { SubscriptionRow } from "../store/Engine.ts"
 
 /** Up to so many are looked through one by one. */
 const few = 8
@@ -51,4 +53,15 @@ export class Subscriptions {
   topicFilters(): Array<string> {
     return this.map === null ? this.list.map((one) => one.topicFilter) : [...this.map.keys()]
   }
+}
+
+/** As the store or another node has it; empty: the filter is none. */
+export const storedSubscription = (row: Omit<SubscriptionRow, "session">): ReadonlyArray<Subscription> => {
+  const parsed = parseSharedFilter(row.topicFilter)
+  if (parsed === undefined) return []
+  const { noLocal, qos, retainAsPublished, retainHandling, subscriptionIdentifier, topicFilter } = row
+  const { filter, group, local } = parsed
+  return [
+    { topicFilter, filter, group, local, qos, noLocal, retainAsPublished, retainHandling, subscriptionIdentifier }
+  ]
 }

@@ -1,0 +1,192 @@
+// Sessions that this node gives up, because their clients have connected elsewhere: sent part by part as the link takes them, kept until the other node has
+// them on disk, then what came late is sent after them, and only then they end. Owned by Takeover. Invariants: a session ends here only after the
+// other node has said that it has it; what comes before every node knows where the session is now is sent after it.
+import type { SessionDeparture } from "../session/RemoteSessions.ts"
+import type { StoredDelivery } from "../store/Engine.ts"
+import { type Bus, FrameKind } from "./Bus.ts"
+import type { Yield } from "./directoryFrames.ts"
+import { writeSessionPart } from "./sessionFrames.ts"
+
+/** Where a departure stands. */
+const Sending = 0
+const Sent = 1
+/** The other node has it; those of `unfenced` may still send here what it does not get. */
+const Fencing = 2
+const Finishing = 3
+
+interface Leaving {
+  readonly order: Yield
+  readonly departure: SessionDeparture
+  readonly formerToken: number
+  phase: 0 | 1 | 2 | 3
+  deadline: number
+  readonly fenced: Set<string>
+  unfenced: Set<string>
+  /** The link took no more: the next page waits for it. */
+  waiting: boolean
+  reading: boolean
+}
+
+export interface DeparturesOptions {
+  readonly bus: Bus
+  readonly now: () => number
+  /** Between two steps of the other node. */
+  readonly moveMillis: number
+  /** To the cluster's turn. */
+  readonly post: (task: () => void) => void
+  /** The session has stayed after all. */
+  readonly onStayed: (clientId: string, formerToken: number) => void
+}
+
+/** So long is waited for the word of nodes that may not have heard yet, ms. */
+const fenceMillis = 2_000
+
+export class Departures {
+  private readonly options: DeparturesOptions
+  private readonly leaving = new Map<string, Leaving>()
+  stayed = 0
+
+  constructor(options: DeparturesOptions) {
+    this.options = options
+  }
+
+  get size(): number {
+    return this.leaving.size
+  }
+
+  /** `departure` null: there is nothing that could move. */
+  begin(order: Yield, departure: SessionDeparture | null, formerToken: number): void {
+    const { clientId, to, token } = order
+    if (departure === null) {
+      const part = { clientId, token, formerToken, none: true, late: false, last: true, head: null, deliveries: [] }
+      return writeSessionPart(part, (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
+    }
+    this.abort(this.leaving.get(clientId))
+    const leaving: Leaving = {
+      order,
+      departure,
+      formerToken,
+      phase: Sending,
+      deadline: this.options.now() + this.options.moveMillis,
+      fenced: new Set(),
+      unfenced: new Set(),
+      waiting: false,
+      reading: false
+    }
+    this.leaving.set(clientId, leaving)
+    this.send(leaving, departure.head, [], false)
+    this.readOn(leaving)
+  }
+
+  /** The other node has all that was sent, on disk. */
+  taken(clientId: string, token: number): void {
+    const leaving = this.of(clientId, token)
+    if (leaving === undefined || leaving.phase >= Fencing) return
+    leaving.phase = Fencing
+    leaving.deadline = this.options.now() + fenceMillis
+    const { to } = leaving.order
+    leaving.unfenced = new Set(this.options.bus.peers.keys())
+    leaving.unfenced.delete(to)
+    for (const name of leaving.fenced) leaving.unfenced.delete(name)
+    this.finishFenced(leaving)
+  }
+
+  /** From this peer nothing more comes that the other node does not get too. */
+  fencePassed(peer: string, clientId: string, token: number): void {
+    const leaving = this.of(clientId, token)
+    if (leaving === undefined) return
+    leaving.fenced.add(peer)
+    leaving.unfenced.delete(peer)
+    if (leaving.phase === Fencing) this.finishFenced(leaving)
+  }
+
+  linkDown(peer: string): void {
+    for (const leaving of this.leaving.values()) {
+      if (leaving.order.to === peer) this.abort(leaving)
+      else if (leaving.unfenced.delete(peer) && leaving.phase === Fencing) this.finishFenced(leaving)
+    }
+  }
+
+  writable(peer: string): void {
+    for (const leaving of this.leaving.values()) {
+      if (leaving.order.to !== peer || !leaving.waiting) continue
+      leaving.waiting = false
+      this.readOn(leaving)
+    }
+  }
+
+  tick(now: number): void {
+    for (const leaving of this.leaving.values()) {
+      if (now < leaving.deadline) continue
+      if (leaving.phase === Fencing) {
+        leaving.unfenced.clear()
+        this.finishFenced(leaving)
+      } else this.abort(leaving)
+    }
+  }
+
+  private of(clientId: string, token: number): Leaving | undefined {
+    const leaving = this.leaving.get(clientId)
+    return leaving?.order.token === token ? leaving : undefined
+  }
+
+  private finishFenced(leaving: Leaving): void {
+    if (leaving.unfenced.size > 0) return
+    leaving.phase = Finishing
+    leaving.deadline = this.options.now() + this.options.moveMillis
+    this.readOn(leaving)
+  }
+
+  private readOn(leaving: Leaving): void {
+    if (leaving.reading || leaving.phase === Sent || leaving.phase === Fencing) return
+    if (this.options.bus.isCongested(leaving.order.to)) {
+      leaving.waiting = true
+      return
+    }
+    leaving.reading = true
+    leaving.departure.read((page) => this.options.post(() => this.onPage(leaving, page)))
+  }
+
+  private onPage(leaving: Leaving, page: ReadonlyArray<StoredDelivery>): void {
+    leaving.reading = false
+    if (this.leaving.get(leaving.order.clientId) !== leaving) return
+    leaving.deadline = this.options.now() + this.options.moveMillis
+    if (leaving.phase === Sending) {
+      this.send(leaving, null, page, page.length === 0)
+      if (page.length > 0) this.readOn(leaving)
+      else leaving.phase = Sent
+    } else if (page.length > 0) {
+      this.send(leaving, null, page, false)
+      this.readOn(leaving)
+    } else {
+      leaving.departure.finish((finished) => this.options.post(() => this.onFinish(leaving, finished)))
+    }
+  }
+
+  private onFinish(leaving: Leaving, finished: boolean): void {
+    if (!finished) return this.readOn(leaving)
+    this.leaving.delete(leaving.order.clientId)
+    this.send(leaving, null, [], true)
+  }
+
+  private send(
+    { formerToken, order, phase }: Leaving,
+    head: SessionDeparture["head"] | null,
+    deliveries: ReadonlyArray<StoredDelivery>,
+    last: boolean
+  ): void {
+    const { clientId, to, token } = order
+    const part = { clientId, token, formerToken, none: false, late: phase === Finishing, last, head, deliveries }
+    // Beyond the queue's bound it is refused, and the move runs out of time: the session stays.
+    writeSessionPart(part, (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
+  }
+
+  private abort(leaving: Leaving | undefined): void {
+    if (leaving === undefined) return
+    const { departure, formerToken, order } = leaving
+    this.leaving.delete(order.clientId)
+    this.stayed++
+    departure.abort()
+    this.options.onStayed(order.clientId, formerToken)
+  }
+}

@@ -1,0 +1,155 @@
+// The directory's half that lives on the member a client id is assigned to: which node has the session, under which token. Plain state machine; its
+// answers and orders go out through `DirectoryOrders` (Directory.ts). Invariants: tokens of one client id only grow; at most one move is under way for a
+// client id, the newest claim waits for its end and the older ones are told that they were superseded.
+import type { HybridClock } from "./HybridClock.ts"
+
+/** What the claimant will do with the session of the former holder. */
+export const Wanted = {
+  /** Its state: the client resumes. */
+  State: 0,
+  /** Its end: the client starts clean. */
+  End: 1,
+  /** What it is owed: both nodes had one while they did not see each other; the holder of the greater token keeps its own. */
+  Merge: 2
+} as const
+export type Wanted = (typeof Wanted)[keyof typeof Wanted]
+
+export interface Claim {
+  readonly clientId: string
+  readonly claimant: string
+  /** The claimant's own number of it. */
+  readonly request: number
+  readonly wanted: Wanted
+}
+
+export interface DirectoryOrders {
+  /** `from`: who hands the session over to the claimant, which tells when that is done (`settled`); "": nobody has one. Token 0: superseded. */
+  answer(claim: Claim, token: number, from: string): void
+  /** The holder gives its session up to `to`. */
+  yieldTo(holder: string, clientId: string, token: number, to: string, wanted: Wanted): void
+  /** There is a link to it, or it is this node. */
+  reachable(node: string): boolean
+}
+
+interface Entry {
+  readonly node: string
+  readonly token: number
+}
+
+interface Move {
+  readonly to: string
+  readonly token: number
+  readonly deadline: number
+  /** At most one a node, oldest first. */
+  waiting: Array<Claim>
+}
+
+export class DirectoryTable {
+  private readonly entries = new Map<string, Entry>()
+  private readonly moves = new Map<string, Move>()
+  private readonly clock: HybridClock
+  private readonly orders: DirectoryOrders
+  private readonly moveMillis: number
+
+  /** `moveMillis`: a move that takes longer is not waited for. */
+  constructor(clock: HybridClock, orders: DirectoryOrders, moveMillis: number) {
+    this.clock = clock
+    this.orders = orders
+    this.moveMillis = moveMillis
+  }
+
+  get size(): number {
+    return this.entries.size
+  }
+
+  get moving(): number {
+    return this.moves.size
+  }
+
+  /** Whom a client id belongs to; undefined: nobody. */
+  holder(clientId: string): string | undefined {
+    return this.entries.get(clientId)?.node
+  }
+
+  clientIds(): IterableIterator<string> {
+    return this.entries.keys()
+  }
+
+  claim(claim: Claim, now: number): void {
+    const move = this.moves.get(claim.clientId)
+    if (move === undefined) return this.grant(claim, now)
+    const older = move.waiting.find(({ claimant }) => claimant === claim.claimant)
+    if (older !== undefined) {
+      move.waiting = move.waiting.filter((one) => one !== older)
+      this.orders.answer(older, 0, "")
+    }
+    move.waiting.push(claim)
+  }
+
+  /** The claimant has the session, or has gone on without it. */
+  settled(clientId: string, node: string, token: number, now: number): void {
+    const move = this.moves.get(clientId)
+    if (move !== undefined && move.to === node && move.token === token) this.finish(clientId, move, now)
+  }
+
+  /** A node says what it has: after this member got the client id from another one, and after nodes that did not see each other do so again. */
+  announce(clientId: string, node: string, token: number): void {
+    this.clock.observe(token)
+    const entry = this.entries.get(clientId)
+    if (entry === undefined || entry.node === node) {
+      if (entry === undefined || token > entry.token) this.entries.set(clientId, { node, token })
+      return
+    }
+    const wins = token > entry.token || (token === entry.token && node > entry.node)
+    if (wins && !this.moves.has(clientId)) {
+      this.entries.set(clientId, { node, token })
+      this.orders.yieldTo(entry.node, clientId, token, node, Wanted.Merge)
+    } else {
+      this.orders.yieldTo(node, clientId, entry.token, entry.node, Wanted.Merge)
+    }
+  }
+
+  /** Its session has ended. An older token says nothing of the one that is there. */
+  release(clientId: string, node: string, token: number): void {
+    const entry = this.entries.get(clientId)
+    if (entry !== undefined && entry.node === node && entry.token === token) this.entries.delete(clientId)
+  }
+
+  /** The node does not answer any more. What it had comes back with it, and is announced then. */
+  nodeGone(node: string, now: number): void {
+    for (const [clientId, entry] of this.entries) if (entry.node === node) this.entries.delete(clientId)
+    for (const [clientId, move] of this.moves) {
+      move.waiting = move.waiting.filter(({ claimant }) => claimant !== node)
+      if (move.to === node) this.finish(clientId, move, now)
+    }
+  }
+
+  /** Another member looks after it now. */
+  drop(clientId: string): void {
+    if (!this.moves.has(clientId)) this.entries.delete(clientId)
+  }
+
+  tick(now: number): void {
+    for (const [clientId, move] of this.moves) if (now >= move.deadline) this.finish(clientId, move, now)
+  }
+
+  private finish(clientId: string, move: Move, now: number): void {
+    this.moves.delete(clientId)
+    const newest = move.waiting.pop()
+    for (const older of move.waiting) this.orders.answer(older, 0, "")
+    if (newest !== undefined) this.grant(newest, now)
+  }
+
+  private grant(claim: Claim, now: number): void {
+    const { claimant, clientId, wanted } = claim
+    const entry = this.entries.get(clientId)
+    const token = this.clock.next()
+    this.entries.set(clientId, { node: claimant, token })
+    if (entry === undefined || entry.node === claimant || !this.orders.reachable(entry.node)) {
+      return this.orders.answer(claim, token, "")
+    }
+    this.moves.set(clientId, { to: claimant, token, deadline: now + this.moveMillis, waiting: [] })
+    this.orders.yieldTo(entry.node, clientId, token, claimant, wanted)
+    this.orders.answer(claim, token, entry.node)
+  }
+}

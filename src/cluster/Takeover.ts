@@ -1,0 +1,249 @@
+// Sessions follow their clients from node to node: claims of the registry go to the directory, the session of the former holder comes here part by part, and
+// ours go where they were claimed (Departures.ts). One part of the cluster, in its turns; the registry sees it as RemoteSessions. Invariants: every claim is
+// answered, with the session if it came in time; a session that came is on disk here before the former holder ends its own.
+import type { Claimed, RemoteSessions, SessionHead, SessionState } from "../session/RemoteSessions.ts"
+import type { Sessions } from "../session/Sessions.ts"
+import type { StoredDelivery } from "../store/Engine.ts"
+import type { Journal } from "../store/Journal.ts"
+import { whenCommitted } from "../store/whenCommitted.ts"
+import { BodyReader } from "./BodyReader.ts"
+import { BodyWriter } from "./BodyWriter.ts"
+import { type Bus, type BusPart, FrameKind, type Peer } from "./Bus.ts"
+import { Departures } from "./Departures.ts"
+import type { Directory } from "./Directory.ts"
+import type { Yield } from "./directoryFrames.ts"
+import { Wanted } from "./DirectoryTable.ts"
+import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
+
+export interface TakeoverOptions {
+  readonly bus: Bus
+  readonly sessions: Sessions
+  readonly journal: Journal
+  /** ms since 1970. */
+  readonly now: () => number
+  /** So long may a step of the other node take. */
+  readonly moveMillis: number
+  /** To the cluster's turn; false: it has no room. */
+  readonly post: (task: () => void) => boolean
+  /** What this node's sessions have subscribed to has been sent to all peers when it returns. */
+  readonly flushRoutes: () => void
+  /** What this node owes this peer has been sent before what is sent next. */
+  readonly flushMessages: (peer: string) => void
+}
+
+interface Arrival {
+  readonly token: number
+  readonly from: string
+  formerToken: number
+  head: SessionHead | null
+  readonly deliveries: Array<StoredDelivery>
+  deadline: number
+  /** Null: nobody waits for it; it is merged, or adopted. */
+  readonly done: ((claimed: Claimed) => void) | null
+}
+
+/** It is here; what came late is awaited. */
+interface Settling {
+  readonly token: number
+  readonly from: string
+  deadline: number
+}
+
+/** Sessions that came, for when the former holder has not heard that they did: by client id. */
+interface Came {
+  readonly from: string
+  readonly formerToken: number
+  /** What was taken of it: sequences up to this one. */
+  readonly sequence: number
+}
+
+const cameRemembered = 10_000
+
+export class Takeover implements BusPart, RemoteSessions {
+  readonly kinds = [FrameKind.SessionPart, FrameKind.SessionTaken, FrameKind.Fence, FrameKind.FencePassed]
+  readonly departures: Departures
+  /** Moves that took too long: the client went on without its session, which is merged later. */
+  late = 0
+  private readonly options: TakeoverOptions
+  private readonly directory: Directory
+  private readonly arrivals = new Map<string, Arrival>()
+  private readonly settling = new Map<string, Settling>()
+  private readonly came = new Map<string, Came>()
+  private readonly body = new BodyWriter(1024)
+
+  constructor(options: TakeoverOptions, makeDirectory: (onYield: (order: Yield) => void) => Directory) {
+    this.options = options
+    this.directory = makeDirectory((order) => this.onYield(order))
+    this.departures = new Departures({
+      bus: options.bus,
+      now: options.now,
+      moveMillis: options.moveMillis,
+      post: (task) => void options.post(task),
+      onStayed: (clientId, formerToken) => this.directory.keeps(clientId, formerToken)
+    })
+  }
+
+  get moving(): number {
+    return this.arrivals.size + this.settling.size + this.departures.size
+  }
+
+  // --- the registry's side -----------------------------------------------------------------------------------------
+
+  holds(clientId: string): boolean {
+    return this.directory.holds(clientId)
+  }
+
+  claim(clientId: string, resume: boolean, done: (claimed: Claimed) => void): void {
+    const posted = this.options.post(() =>
+      this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, ({ from, token }) => {
+        if (token === 0) return done({ _tag: "Superseded" })
+        if (from === "") return done({ _tag: "Granted", token, state: null })
+        this.giveUpArrival(clientId)
+        const deadline = this.options.now() + this.options.moveMillis
+        this.arrivals.set(clientId, { token, from, formerToken: 0, head: null, deliveries: [], deadline, done })
+      })
+    )
+    if (!posted) done({ _tag: "Granted", token: 0, state: null })
+  }
+
+  installed(clientId: string, token: number, group: number): void {
+    whenCommitted(this.options.journal, group, () => this.options.post(() => this.onInstalled(clientId, token)))
+  }
+
+  ended(clientId: string): void {
+    this.options.post(() => this.directory.released(clientId))
+  }
+
+  // --- frames ------------------------------------------------------------------------------------------------------
+
+  linkUp(): void {}
+
+  linkDown(peer: Peer): void {
+    this.departures.linkDown(peer.name)
+    for (const [clientId, arrival] of this.arrivals) if (arrival.from === peer.name) this.giveUpArrival(clientId)
+    for (const [clientId, { from, token }] of this.settling) if (from === peer.name) this.settled(clientId, token)
+  }
+
+  receive(peer: Peer, kind: FrameKind, bytes: Buffer): void {
+    if (kind === FrameKind.SessionPart) return this.onPart(peer.name, readSessionPart(bytes))
+    const reader = new BodyReader(bytes)
+    const token = reader.uint64()
+    const clientId = reader.text()
+    if (kind === FrameKind.SessionTaken) return this.departures.taken(clientId, token)
+    if (kind === FrameKind.FencePassed) return this.departures.fencePassed(peer.name, clientId, token)
+    const holder = reader.text()
+    if (holder === this.options.bus.self.name) return this.departures.fencePassed(peer.name, clientId, token)
+    this.options.flushMessages(holder)
+    this.options.bus.send(holder, FrameKind.FencePassed, this.body.reset().uint64(token).text(clientId).written())
+  }
+
+  writable(peer: Peer): void {
+    this.departures.writable(peer.name)
+  }
+
+  tick(now: number): void {
+    this.departures.tick(now)
+    for (const [clientId, { deadline }] of this.arrivals) if (now >= deadline) this.giveUpArrival(clientId)
+    for (const [clientId, { deadline, token }] of this.settling) if (now >= deadline) this.settled(clientId, token)
+  }
+
+  // --- a session comes ---------------------------------------------------------------------------------------------
+
+  private onPart(from: string, part: SessionPart): void {
+    const { clientId, deliveries, formerToken, head, last, late, none, token } = part
+    if (late) return this.onLate(from, part)
+    let arrival = this.arrivals.get(clientId)
+    if (arrival === undefined || arrival.token !== token) {
+      if (none || head === null) return
+      // Nobody waits for it (any more): two nodes had one, or it took too long.
+      arrival = { token, from, formerToken, head, deliveries: [], deadline: 0, done: null }
+      this.giveUpArrival(clientId)
+      this.arrivals.set(clientId, arrival)
+    }
+    arrival.deadline = this.options.now() + this.options.moveMillis
+    arrival.formerToken = formerToken
+    arrival.head ??= head
+    arrival.deliveries.push(...this.unknownOf(from, part, deliveries))
+    if (!last) return
+    this.arrivals.delete(clientId)
+    if (none || arrival.head === null) {
+      this.directory.settled(clientId, token)
+      return arrival.done?.({ _tag: "Granted", token, state: null })
+    }
+    this.remember(clientId, arrival)
+    this.settling.set(clientId, { token, from, deadline: this.options.now() + this.options.moveMillis })
+    const state: SessionState = { ...arrival.head, deliveries: arrival.deliveries }
+    if (arrival.done !== null) return arrival.done({ _tag: "Granted", token, state })
+    this.options.sessions.adopt(state, (group) => this.installed(clientId, token, group))
+    this.directory.keeps(clientId, token)
+  }
+
+  private onInstalled(clientId: string, token: number): void {
+    const settling = this.settling.get(clientId)
+    if (settling === undefined || settling.token !== token) return
+    const { bus, flushRoutes, moveMillis, now } = this.options
+    settling.deadline = now() + moveMillis
+    flushRoutes()
+    const fence = this.body.reset().uint64(token).text(clientId).text(settling.from).written()
+    for (const name of bus.peers.keys()) bus.send(name, FrameKind.Fence, fence)
+    bus.send(settling.from, FrameKind.SessionTaken, this.body.reset().uint64(token).text(clientId).written())
+  }
+
+  private onLate(from: string, { clientId, deliveries, last, token }: SessionPart): void {
+    const settling = this.settling.get(clientId)
+    const due = settling?.token === token && settling.from === from
+    this.options.sessions.with(clientId, (session) => session?.arrive(deliveries, last && due))
+    if (last && due) this.settled(clientId, token, true)
+  }
+
+  /** All of it is here, or nothing more will come. */
+  private settled(clientId: string, token: number, whole = false): void {
+    if (this.settling.get(clientId)?.token !== token) return
+    this.settling.delete(clientId)
+    if (!whole) this.options.sessions.with(clientId, (session) => session?.arrive([], true))
+    this.directory.settled(clientId, token)
+  }
+
+  /** Its client goes on without what does not come; what comes later is merged. */
+  private giveUpArrival(clientId: string): void {
+    const arrival = this.arrivals.get(clientId)
+    if (arrival === undefined) return
+    this.arrivals.delete(clientId)
+    this.late++
+    this.directory.settled(clientId, arrival.token)
+    arrival.done?.({ _tag: "Granted", token: arrival.token, state: null })
+  }
+
+  private remember(clientId: string, { deliveries, formerToken, from }: Arrival): void {
+    this.came.delete(clientId)
+    this.came.set(clientId, { from, formerToken, sequence: deliveries[deliveries.length - 1]?.sequence ?? 0 })
+    for (const oldest of this.came.keys()) {
+      if (this.came.size <= cameRemembered) break
+      this.came.delete(oldest)
+    }
+  }
+
+  /** Of a session that was taken before, whose former holder has not heard of it: only what it did not have then. */
+  private unknownOf(from: string, { clientId, formerToken }: SessionPart, rows: ReadonlyArray<StoredDelivery>) {
+    const came = this.came.get(clientId)
+    if (came === undefined || came.from !== from || came.formerToken !== formerToken) return rows
+    return rows.filter(({ sequence }) => sequence > came.sequence)
+  }
+
+  // --- a session goes ----------------------------------------------------------------------------------------------
+
+  private onYield(order: Yield): void {
+    const { clientId, to, wanted } = order
+    const { bus, post, sessions } = this.options
+    const formerToken = this.directory.tokenOf(clientId)
+    if (to === bus.self.name) return
+    // Ours is newer: the order was overtaken.
+    if (order.token < formerToken) return this.departures.begin(order, null, formerToken)
+    this.directory.gaveUp(clientId)
+    sessions.yieldTo(
+      clientId,
+      wanted === Wanted.End,
+      (departure) => void post(() => this.departures.begin(order, departure, formerToken))
+    )
+  }
+}

@@ -1,0 +1,68 @@
+// The frames of the directory as bytes. Plain functions. A read beyond the end throws a RangeError, which closes the link.
+import { BodyReader } from "./BodyReader.ts"
+import { BodyWriter } from "./BodyWriter.ts"
+import type { Wanted } from "./DirectoryTable.ts"
+
+export interface Holding {
+  readonly clientId: string
+  readonly token: number
+}
+
+export interface Yield extends Holding {
+  readonly to: string
+  readonly wanted: Wanted
+}
+
+export interface Answer {
+  readonly request: number
+  readonly clientId: string
+  /** 0: superseded. */
+  readonly token: number
+  /** "": nobody has it. */
+  readonly from: string
+}
+
+const body = new BodyWriter(4096)
+
+const wantedOf = (value: number): Wanted => {
+  if (value > 2) throw new RangeError("an unknown kind of claim")
+  return value as Wanted
+}
+
+export const writeClaim = (claim: { readonly request: number; readonly clientId: string; readonly wanted: Wanted }) =>
+  body.reset().uint32(claim.request).uint8(claim.wanted).text(claim.clientId).written()
+
+export const readClaim = (bytes: Buffer) => {
+  const reader = new BodyReader(bytes)
+  return { request: reader.uint32(), wanted: wantedOf(reader.uint8()), clientId: reader.text() }
+}
+
+export const writeAnswer = ({ clientId, from, request, token }: Answer) =>
+  body.reset().uint32(request).uint64(token).text(from).text(clientId).written()
+
+export const readAnswer = (bytes: Buffer): Answer => {
+  const reader = new BodyReader(bytes)
+  return { request: reader.uint32(), token: reader.uint64(), from: reader.text(), clientId: reader.text() }
+}
+
+export const writeYield = ({ clientId, to, token, wanted }: Yield) =>
+  body.reset().uint64(token).uint8(wanted).text(to).text(clientId).written()
+
+export const readYield = (bytes: Buffer): Yield => {
+  const reader = new BodyReader(bytes)
+  return { token: reader.uint64(), wanted: wantedOf(reader.uint8()), to: reader.text(), clientId: reader.text() }
+}
+
+/** Of Announce, Release and Settled: any number of client ids with their tokens. */
+export const writeHoldings = (holdings: ReadonlyArray<Holding>) => {
+  body.reset()
+  for (const { clientId, token } of holdings) body.uint64(token).text(clientId)
+  return body.written()
+}
+
+export const readHoldings = (bytes: Buffer): ReadonlyArray<Holding> => {
+  const reader = new BodyReader(bytes)
+  const holdings: Array<Holding> = []
+  while (!reader.atEnd) holdings.push({ token: reader.uint64(), clientId: reader.text() })
+  return holdings
+}

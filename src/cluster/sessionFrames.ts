@@ -1,0 +1,131 @@
+// A session on its way between two nodes as bytes: what it is, then what it is owed. Plain functions. The rows are those of the store, whose layouts
+// only grow with its version. A read beyond the end throws a RangeError, which closes the link.
+import type { StoredDelivery } from "../store/Engine.ts"
+import type { SessionHead } from "../session/RemoteSessions.ts"
+import { RecordReader } from "../store/records/RecordReader.ts"
+import { RecordWriter } from "../store/records/RecordWriter.ts"
+import {
+  exchangeOf,
+  readDelivery,
+  readMessage,
+  readSession,
+  readSubscription,
+  writeDelivery,
+  writeMessage,
+  writeSession,
+  writeSubscription
+} from "../store/records/rows.ts"
+
+export interface SessionPart {
+  readonly clientId: string
+  /** Of the claim that moves it. */
+  readonly token: number
+  /** Under which the former holder had it: with its name this says which session it is. */
+  readonly formerToken: number
+  /** There is nothing to move. */
+  readonly none: boolean
+  /** What came after its client had gone. */
+  readonly late: boolean
+  /** No more parts of the state, or of what came late. */
+  readonly last: boolean
+  readonly head: SessionHead | null
+  readonly deliveries: ReadonlyArray<StoredDelivery>
+}
+
+/** Deliveries beyond this go in a frame of their own, bytes. */
+const partBytes = 65_536
+
+const none = 1
+const late = 2
+const last = 4
+const withHead = 8
+
+const to = new RecordWriter(partBytes)
+
+/** One frame, or more where it is large. What is given to `send` is good until it returns. */
+export const writeSessionPart = (part: SessionPart, send: (body: Uint8Array) => void): void => {
+  let index = 0
+  let head = part.head
+  do {
+    to.length = 0
+    to.float64(part.token)
+    to.float64(part.formerToken)
+    const flagsAt = to.length
+    to.uint32(0)
+    to.text(part.clientId)
+    if (head !== null) writeHead(head)
+    for (; index < part.deliveries.length && (to.length < partBytes); index++) {
+      const delivery = part.deliveries[index]
+      if (delivery !== undefined) writeOwed(delivery)
+    }
+    const ended = index >= part.deliveries.length
+    to.overwriteUint32(
+      flagsAt,
+      (part.none ? none : 0) | (part.late ? late : 0) | (part.last && ended ? last : 0) | (head === null ? 0 : withHead)
+    )
+    head = null
+    send(to.written())
+  } while (index < part.deliveries.length)
+}
+
+export const readSessionPart = (body: Uint8Array): SessionPart => {
+  const from = new RecordReader(body)
+  const token = from.float64()
+  const formerToken = from.float64()
+  const flags = from.uint32()
+  const clientId = from.text()
+  const head = (flags & withHead) === 0 ? null : readHead(from)
+  const deliveries: Array<StoredDelivery> = []
+  while (!from.atEnd) deliveries.push(readOwed(from))
+  return {
+    clientId,
+    token,
+    formerToken,
+    none: (flags & none) !== 0,
+    late: (flags & late) !== 0,
+    last: (flags & last) !== 0,
+    head,
+    deliveries
+  }
+}
+
+const writeHead = ({ awaitingPubrel, row, subscriptions }: SessionHead): void => {
+  writeSession(to, { session: 0, ...row })
+  to.uint32(subscriptions.length)
+  for (const subscription of subscriptions) writeSubscription(to, { session: 0, ...subscription })
+  to.uint32(awaitingPubrel.length)
+  for (const { packetIdentifier, since } of awaitingPubrel) {
+    to.uint16(packetIdentifier)
+    to.float64(since)
+  }
+}
+
+const readHead = (from: RecordReader): SessionHead => {
+  const { session: _, ...row } = readSession(from, 0)
+  const subscriptions = Array.from({ length: bounded(from.uint32()) }, () => readSubscription(from, 0))
+  const awaitingPubrel = Array.from(
+    { length: bounded(from.uint32()) },
+    () => ({ packetIdentifier: from.uint16(), since: from.float64() })
+  )
+  return { row, subscriptions, awaitingPubrel }
+}
+
+/** More than any session may have: not bytes of ours. */
+const bounded = (count: number): number => {
+  if (count > 1_048_576) throw new RangeError("a session with too many parts")
+  return count
+}
+
+const writeOwed = (delivery: StoredDelivery): void => {
+  to.float64(delivery.sequence)
+  to.float64(exchangeOf(delivery))
+  writeDelivery(to, delivery)
+  writeMessage(to, delivery.stored)
+}
+
+const readOwed = (from: RecordReader): StoredDelivery => {
+  const sequence = from.float64()
+  const exchange = from.float64()
+  const row = readDelivery(from, 0, sequence, exchange)
+  return { ...row, stored: { message: row.message, ...readMessage(from) } }
+}

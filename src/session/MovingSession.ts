@@ -1,0 +1,143 @@
+// A session that can go to another node and come from one: the half of Session.ts that makes it ready to leave, takes in what comes, and holds back what the
+// router gives it while the rest of what it is owed is still on its way. Called in the session's turn. Invariants: what is owed leaves once; what
+// came directly meanwhile stands behind what came from the other node.
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { Subscription } from "../router/Subscriber.ts"
+import type { StoredDelivery } from "../store/Engine.ts"
+import { type Arriving, doubled, mergeIn, takeIn } from "./Arrival.ts"
+import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
+import type { ClientLink } from "./ClientLink.ts"
+import { Departure } from "./Departure.ts"
+import { DurableState } from "./DurableState.ts"
+import type { LastWill } from "./LastWill.ts"
+import type { Outgoing } from "./Outgoing.ts"
+import type { SessionHead, SessionState } from "./RemoteSessions.ts"
+import { SessionInbox } from "./SessionInbox.ts"
+import { storedSubscription, Subscriptions } from "./Subscriptions.ts"
+
+const takenOver = "taken over by a new connection on another node"
+
+export abstract class MovingSession extends SessionInbox {
+  /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
+  expiryMillis = 0
+  subscriptions: Subscriptions | null = null
+  protected lastWill: LastWill | null = null
+  protected link: ClientLink | null = null
+  // Made by the first message that goes in or out: most sessions of a large broker are idle.
+  protected sending: Outgoing | null = null
+  protected awaiting: AwaitingPubrel | null = null
+  protected expiresAt = Infinity
+  /** What the store is owed for it and has not been read, until the client comes. */
+  protected stored = 0
+  protected departing = false
+  /** What the router gives it waits until what it is owed from elsewhere is here. */
+  protected holding = false
+  /** It began with a clean start: what another node has for this client is not wanted. */
+  protected startedClean = false
+
+  abstract readonly awaitingPubrel: AwaitingPubrel
+
+  /** To the store, as it is now. */
+  protected abstract save(): void
+  protected abstract loseLink(): void
+  protected abstract setTimer(): void
+  protected abstract terminate(reasonCode: number, reason: string): void
+  /** It is over: its will is published, what it is owed is counted as lost. */
+  protected abstract conclude(): void
+  protected abstract stays(): void
+
+  /** Its client has come to another node [MQTT-3.1.4-2] [MQTT5-3.1.4-3]. Null: nothing of it outlives its connection. */
+  protected depart(): Departure | null {
+    const { clientId, link, services } = this
+    const { counters, scheduler } = services
+    if (link !== null) counters.sessions_taken_over_total++
+    if (this.expiryMillis === 0 || this.departing) {
+      this.terminate(ReasonCode.SessionTakenOver, takenOver)
+      return null
+    }
+    const will = link === null ? null : this.lastWill
+    this.lastWill = null
+    if (link !== null) {
+      link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver })
+      this.loseLink()
+      this.expiresAt = scheduler.now + this.expiryMillis
+    }
+    this.departing = true
+    this.save()
+    this.setTimer()
+    will?.arm(services, clientId, scheduler.now, Infinity)
+    const { expiresAt, expiryMillis } = this
+    const head: SessionHead = {
+      row: { clientId, expiryMillis, expiresAt, connected: false, will: null },
+      subscriptions: [...this.subscriptions?.values() ?? []],
+      awaitingPubrel: this.awaiting?.toArray() ?? []
+    }
+    return new Departure(head, this, services)
+  }
+
+  /** For its Departure, in its turn. */
+  stay(): void {
+    this.departing = false
+    this.setTimer()
+    this.stays()
+  }
+
+  departed(): void {
+    this.services.counters.sessions_moved_out_total++
+    this.sending = null
+    this.stored = 0
+    this.conclude()
+  }
+
+  /** Before its client attaches: as it was on another node. `done`: with the group that it is recorded in, once the router has it. */
+  install({ awaitingPubrel, deliveries, row, subscriptions }: SessionState, done: (group: number) => void): void {
+    const { counters, journal } = this.services
+    counters.sessions_moved_in_total++
+    this.expiryMillis = row.expiryMillis
+    this.expiresAt = row.expiresAt
+    if (journal.enabled) this.durable = new DurableState(journal, journal.nextSession(), 0)
+    this.save()
+    const all = subscriptions.flatMap(storedSubscription)
+    for (const subscription of all) {
+      ;(this.subscriptions ??= new Subscriptions()).set(subscription)
+      this.durable?.subscribed(subscription)
+    }
+    if (awaitingPubrel.length > 0) this.awaitingPubrel.takeOver(awaitingPubrel)
+    for (const delivery of deliveries) takeIn(this.arriving, delivery)
+    this.holding = true
+    this.setTimer()
+    const { group } = journal
+    if (all.length === 0) return done(group)
+    this.route(all, () => done(group))
+  }
+
+  /** What came to the other node after its client had gone; `last`: nothing more will. */
+  arrive(rows: ReadonlyArray<StoredDelivery>, last: boolean): void {
+    if (this.finished) return
+    if (!this.startedClean) {
+      if (this.messages !== null) this.strike(doubled(this.messages, rows, this.services))
+      for (const row of rows) takeIn(this.arriving, row)
+    }
+    if (!last) return
+    this.holding = false
+    this.wake()
+  }
+
+  /** What another session of this client id is owed, of which this node did not know. */
+  merge(rows: ReadonlyArray<StoredDelivery>): void {
+    if (this.finished) return
+    this.holding = true
+    if (!this.startedClean) mergeIn(this.arriving, rows)
+    this.wake()
+  }
+
+  private get arriving(): Arriving {
+    return { services: this.services, subscriber: this, durable: this.durable, outgoing: this.outgoing }
+  }
+
+  /** The router's mailbox may be full: then it is asked again. */
+  private route(subscriptions: ReadonlyArray<Subscription>, done: () => void): void {
+    if (this.services.router.subscribe(this, subscriptions, done)) return
+    this.command({ _tag: "Step", run: () => this.route(subscriptions, done) })
+  }
+}

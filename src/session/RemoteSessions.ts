@@ -1,0 +1,44 @@
+// The sessions of other nodes, as the registry sees them: before it opens a session that this node does not hold it claims the client id, and may get
+// the session that another node has. Declared here, implemented by the cluster; a node without one has `null` in its place and asks nobody.
+// Invariant: `done` is called once for each claim, in a turn of its own.
+import type { SessionRow, StoredDelivery, SubscriptionRow } from "../store/Engine.ts"
+
+/** A session without what it is owed. */
+export interface SessionHead {
+  readonly row: Omit<SessionRow, "session">
+  readonly subscriptions: ReadonlyArray<Omit<SubscriptionRow, "session">>
+  readonly awaitingPubrel: ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }>
+}
+
+/** A session that comes from another node. Deliveries in the order in which they are owed, exchanges that are under way first. */
+export interface SessionState extends SessionHead {
+  readonly deliveries: ReadonlyArray<StoredDelivery>
+}
+
+/** A session that is on its way out (Departure.ts). A session that has ended meanwhile answers nothing. */
+export interface SessionDeparture {
+  readonly head: SessionHead
+  /** What has not been read out yet; an empty page: nothing for now. */
+  read(reply: (page: ReadonlyArray<StoredDelivery>) => void): void
+  /** False: something came since the last page. True: the session was ended. */
+  finish(reply: (finished: boolean) => void): void
+  /** Whoever was to have it does not answer: the session stays as it is. */
+  abort(): void
+}
+
+export type Claimed =
+  /** Another connection with this client id came later, somewhere else. */
+  | { readonly _tag: "Superseded" }
+  /** `state`: null where no other node has a session. Token: for `installed`. */
+  | { readonly _tag: "Granted"; readonly token: number; readonly state: SessionState | null }
+
+export interface RemoteSessions {
+  /** The session of this client id belongs here: nobody is asked. */
+  holds(clientId: string): boolean
+  /** `resume`: the state is wanted; else it only has to end where it is. */
+  claim(clientId: string, resume: boolean, done: (claimed: Claimed) => void): void
+  /** What came with a claim is in a session, whose changes are in groups up to this one. */
+  installed(clientId: string, token: number, group: number): void
+  /** The session is over, here and everywhere. */
+  ended(clientId: string): void
+}
