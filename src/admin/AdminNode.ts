@@ -3,7 +3,7 @@
 import type { Effect } from "effect"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { KeptRule, NewRule, RuleAdded } from "./accessApi.ts"
-import type { ClientsPage, Counts, ListenerStatus, Status, TreePart } from "./Api.ts"
+import type { Ban, BansPage, ClientsPage, Counts, ListenerStatus, NewBan, Status, TreePart } from "./Api.ts"
 import type { Refused } from "./faults.ts"
 
 /** Of the rules that the node keeps itself. A change is answered when it is on disk. */
@@ -24,6 +24,11 @@ export interface AdminNode {
   readonly startListener: (name: string) => Effect.Effect<boolean, ListenerFailed>
   readonly stopListener: (name: string) => Effect.Effect<boolean, ListenerFailed>
   readonly clients: (limit: number) => ClientsPage
+  readonly bans: (limit: number) => BansPage
+  /** Replaces the one of the same thing. A text: why it cannot be. */
+  readonly ban: (ban: NewBan) => Ban | string
+  /** False: there is no such ban. */
+  readonly unban: (kind: Ban["kind"], value: string) => boolean
   /** Sends the client away; false: no such client is connected. */
   readonly kick: (clientId: string) => boolean
   readonly rules: AdminRules

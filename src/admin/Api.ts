@@ -82,6 +82,30 @@ export const ClientsPage = Schema.Struct({ total: Schema.Int, clients: Schema.Ar
 
 export const Counts = Schema.Record(Schema.String, Schema.Finite)
 
+export const Ban = Schema.Struct({
+  kind: Schema.Literals(["client_id", "user_name", "address"]),
+  value: Schema.String,
+  reason: Schema.String,
+  /** "ctl" or "flapping". */
+  by: Schema.String,
+  since: Schema.Finite,
+  /** Null: for ever. */
+  until: Schema.NullOr(Schema.Finite)
+})
+
+export const BansPage = Schema.Struct({ total: Schema.Int, bans: Schema.Array(Ban) })
+
+export const NewBan = Schema.Struct({
+  kind: Ban.fields.kind,
+  value: Schema.String,
+  reason: Schema.String,
+  /** Null: for ever. */
+  milliseconds: Schema.NullOr(Schema.Finite)
+})
+
+export type Ban = typeof Ban.Type
+export type BansPage = typeof BansPage.Type
+export type NewBan = typeof NewBan.Type
 export type ListenerStatus = typeof ListenerStatus.Type
 export type OverloadMark = typeof OverloadMark.Type
 export type Status = typeof Status.Type
@@ -114,4 +138,15 @@ class ClientsApi extends HttpApiGroup.make("clients").add(
   })
 ).prefix("/api/v1/clients") {}
 
-export class Api extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(RulesApi) {}
+class BansApi extends HttpApiGroup.make("bans").add(
+  HttpApiEndpoint.get("list", "/", { query: { limit }, success: BansPage }),
+  HttpApiEndpoint.post("add", "/", { payload: NewBan, success: Ban, error: Refused }),
+  HttpApiEndpoint.delete("remove", "/", {
+    query: { kind: Ban.fields.kind, value: Schema.String },
+    success: HttpApiSchema.NoContent,
+    error: NotFound
+  })
+).prefix("/api/v1/bans") {}
+
+export class Api
+  extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(BansApi).add(RulesApi) {}

@@ -51,8 +51,21 @@ export const webHandler = (node: AdminNode): WebHandler => {
             : Effect.fail(new NotFound({ message: `no client ${params.clientId} is connected` }))
         )
     })))
+  const bans = HttpApiBuilder.group(Api, "bans", (handlers) =>
+    Effect.succeed(handlers.handleAll({
+      list: ({ query }) => Effect.sync(() => node.bans(within(query.limit, defaultLimit))),
+      add: ({ payload }) =>
+        Effect.suspend(() => {
+          const made = node.ban(payload)
+          return typeof made === "string" ? Effect.fail(new Refused({ message: made })) : Effect.succeed(made)
+        }),
+      remove: ({ query: { kind, value } }) =>
+        Effect.suspend(() =>
+          node.unban(kind, value) ? Effect.void : Effect.fail(new NotFound({ message: `no ban of ${kind} ${value}` }))
+        )
+    })))
   const routes = HttpApiBuilder.layer(Api).pipe(
-    Layer.provide([nodeGroup, listeners, clients, rulesHandlers(node)]),
+    Layer.provide([nodeGroup, listeners, clients, bans, rulesHandlers(node)]),
     Layer.provide(HttpServer.layerServices)
   )
   return HttpRouter.toWebHandler(routes, { disableLogger: true }).handler

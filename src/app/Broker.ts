@@ -3,6 +3,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Clock, Data, Deferred, Effect, Exit, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
+import { Bans } from "../access/bans/Bans.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
 import type { LinksInvalid } from "../access/authentication/makeLinks.ts"
@@ -28,6 +29,7 @@ import { Arena } from "../session/Outlet.ts"
 import { publishLimitsOf, type Services, type Timed } from "../session/Services.ts"
 import { Sessions } from "../session/Sessions.ts"
 import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
+import { dropBanned, loadBans } from "./banning.ts"
 import { adminNode } from "./adminNode.ts"
 import { type Authenticating, startAuthentication } from "./authenticating.ts"
 import { type KeptAccess, keptAccess } from "./keptAccess.ts"
@@ -125,6 +127,8 @@ export class Broker {
     const store = yield* Effect.mapError(openStore(settings, scheduler, counters, log, sink, openEngine), storeFailed)
     const { engine, journal, reads } = store
     const kept = yield* Effect.mapError(keptAccess(settings, store, rules, log), storeFailed)
+    const bans = new Bans(settings.bans, { journal, counters, log, now })
+    if (engine !== undefined) yield* Effect.mapError(loadBans(engine, bans), storeFailed)
     const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
     const sessionSupervisor = yield* Supervisor.make({
       name: "sessions",
@@ -168,6 +172,7 @@ export class Broker {
       settings,
       rules,
       authentication: authenticating.inForce,
+      bans,
       scheduler,
       wheel,
       arena,
@@ -207,6 +212,7 @@ export class Broker {
       onCrash,
       within: (all) => withinFileLimit(all, log)
     })
+    bans.onBanned = (ban) => dropBanned(listeners, ban)
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
@@ -260,6 +266,7 @@ export class Broker {
       )
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
       this.overload.limit(next.limits)
+      this.services.bans.change(next.bans)
       const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
       log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })
     })
@@ -281,7 +288,7 @@ export class Broker {
 }
 
 /** Deadlines pass: whoever waits for one is woken. */
-const ticking = ({ scheduler, wheel }: Services, overload: Overload): Effect.Effect<never> =>
+const ticking = ({ bans, scheduler, wheel }: Services, overload: Overload): Effect.Effect<never> =>
   Effect.suspend(() => {
     let before = scheduler.refresh()
     return Effect.forever(Effect.andThen(
@@ -289,6 +296,7 @@ const ticking = ({ scheduler, wheel }: Services, overload: Overload): Effect.Eff
       Effect.sync(() => {
         const now = scheduler.refresh()
         overload.tick(now, now - before - tickMillis)
+        bans.tick(now)
         wheel.advance(now, (timed) => timed.onTimer())
         before = scheduler.refresh()
       })

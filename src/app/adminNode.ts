@@ -3,6 +3,7 @@
 import packageJson from "../../package.json" with { type: "json" }
 import type { AdminNode } from "../admin/AdminNode.ts"
 import type { Client, ListenerStatus } from "../admin/Api.ts"
+import { adminBans } from "./banning.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Listeners } from "../listener/Listeners.ts"
 import type { Overload } from "../listener/Overload.ts"
@@ -28,7 +29,7 @@ export interface AdministeredBroker {
 }
 
 export const adminNode = (broker: AdministeredBroker): AdminNode => {
-  const { counters, retainer, router, scheduler, settings } = broker.services
+  const { bans, counters, retainer, router, scheduler, settings } = broker.services
   const startedAt = scheduler.refresh()
 
   const listeners = (): ReadonlyArray<ListenerStatus> =>
@@ -89,6 +90,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       }
       return { total: broker.doors.connections, clients }
     },
+    ...adminBans(bans, () => scheduler.refresh()),
     kick: (clientId) => {
       for (const [, connection] of connected(broker)) {
         if (connection.clientId !== clientId) continue

@@ -9,6 +9,7 @@ import { authJwtDefaults, type AuthJwtSettings } from "./sections/authJwt.ts"
 import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
+import { bansDefaults, type BansSettings } from "./sections/bans.ts"
 import { connectionDefaults, type ConnectionSettings } from "./sections/connection.ts"
 import { defaultListener, defaultWebSocketListener, type ListenerSettings } from "./sections/listener.ts"
 import { limitsDefaults, type LimitsSettings } from "./sections/limits.ts"
@@ -32,6 +33,7 @@ export type { AuthJwtSettings } from "./sections/authJwt.ts"
 export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
+export type { BansSettings } from "./sections/bans.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
 export type { LimitsSettings } from "./sections/limits.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
@@ -63,6 +65,7 @@ export interface Settings {
   readonly auth_certificate: AuthCertificateSettings
   readonly authorization: AuthorizationSettings
   readonly limits: LimitsSettings
+  readonly bans: BansSettings
   readonly connection: ConnectionSettings
   readonly session: SessionSettings
   readonly queue: QueueSettings
@@ -88,6 +91,7 @@ export const defaultSettings: Settings = {
   auth_certificate: authCertificateDefaults,
   authorization: authorizationDefaults,
   limits: limitsDefaults,
+  bans: bansDefaults,
   connection: connectionDefaults,
   session: sessionDefaults,
   queue: queueDefaults,

@@ -9,6 +9,7 @@ import { authJwt } from "./sections/authJwt.ts"
 import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
+import { bans } from "./sections/bans.ts"
 import { connection } from "./sections/connection.ts"
 import { limits } from "./sections/limits.ts"
 import { log } from "./sections/log.ts"
@@ -43,6 +44,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["auth_certificate", keysOf(authCertificate)],
   ["authorization", keysOf(authorization)],
   ["limits", keysOf(limits)],
+  ["bans", keysOf(bans)],
   ["connection", keysOf(connection)],
   ["session", keysOf(session)],
   ["queue", keysOf(queue)],
@@ -94,6 +96,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   auth_certificate: optionalTable(authCertificate, defaultSettings.auth_certificate),
   authorization: optionalTable(authorization, defaultSettings.authorization),
   limits: optionalTable(limits, defaultSettings.limits),
+  bans: optionalTable(bans, defaultSettings.bans),
   connection: optionalTable(connection, defaultSettings.connection),
   session: optionalTable(session, defaultSettings.session),
   queue: optionalTable(queue, defaultSettings.queue),

@@ -14,6 +14,7 @@ const liveTables = [
   "auth_certificate",
   "authorization",
   "limits",
+  "bans",
   "connection",
   "session",
   "queue"

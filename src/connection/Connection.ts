@@ -269,10 +269,9 @@ export class Connection extends Actor implements ClientLink, Timed {
       // [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error
       throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
     }
-    const { settings } = this.services
     this.version = packet.protocolVersion
     this.maximumPacketSize = packet.maximumPacketSize
-    const applicant = this.refusal ?? applicantOf(settings, this.owner.settings, packet, this.socket)
+    const applicant = this.refusal ?? applicantOf(this.services, this.owner.settings, packet, this.socket)
     if ("reasonCode" in applicant) return this.refuse(applicant, packet.clientId)
     this.clientId = applicant.credentials.clientId
     this.phase = Phase.Opening
@@ -291,7 +290,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** Who it is, or that it has to go. */
   private onVerdict(arrival: Arrival, verdict: Verdict): void {
     const { settings } = this.services
-    const admission = admit(settings, this.owner.settings, arrival.applicant, verdict)
+    const admission = admit(this.services, this.owner.settings, arrival.applicant, verdict)
     if ("reasonCode" in admission) return this.refuse(admission, this.clientId)
     const { connect, mountpoint, subject, terms } = arrival.admission = admission
     this.clientId = terms.clientId
@@ -445,11 +444,11 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.socket.destroy()
     }
     this.arrival?.cancel()
+    connectionLog.closed(this, this.session !== null)
     this.session?.command({ _tag: "Detach", link: this, ...this.ending })
     this.session = null
     for (const event of this.events) this.decline(event)
     this.events = noEvents
-    this.services.counters.connections_closed_total++
     if (this.socketGone) this.owner.closed(this)
   }
 

@@ -5,11 +5,12 @@ import { randomUUID } from "node:crypto"
 import type { Verdict } from "../access/authentication/Authentication.ts"
 import type { Credentials } from "../access/authentication/AuthLink.ts"
 import type { Subject } from "../access/rules/Rule.ts"
-import type { ListenerSettings, Settings } from "../config/Settings.ts"
+import type { ListenerSettings } from "../config/Settings.ts"
 import type { Connect } from "../mqtt/Packet.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import { mountedConnect, mountpointFor } from "../session/mountpoint.ts"
+import type { Services } from "../session/Services.ts"
 import { judgeConnect, type Refusal, type Terms, termsOf } from "./handshake.ts"
 
 /** Nothing is against it yet, and nobody vouches for it. */
@@ -40,8 +41,11 @@ const named = (listener: ListenerSettings, connect: Connect, socket: TcpSocket):
   return certificateAs.startsWith("user_name") ? { ...connect, username: name } : { ...connect, clientId: name }
 }
 
+/** What is asked of the node. */
+type Asked = Pick<Services, "settings" | "bans">
+
 export const applicantOf = (
-  settings: Settings,
+  { bans, settings }: Asked,
   listener: ListenerSettings,
   packet: Connect,
   socket: TcpSocket
@@ -51,25 +55,23 @@ export const applicantOf = (
   const against = judgeConnect(settings, connect)
   if (against !== undefined) return against
   const certificate = socket.peerCertificate
-  return {
-    connect,
-    credentials: {
-      // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
-      clientId: connect.clientId === "" ? `emqttd-${randomUUID()}` : connect.clientId,
-      assigned: connect.clientId === "",
-      userName: connect.username,
-      password: connect.password,
-      address: socket.remoteAddress,
-      listener: listener.name,
-      certificateName: certificate?.commonName,
-      certificateSubject: certificate?.distinguishedName,
-      protocolVersion: connect.protocolVersion
-    }
+  const credentials: Credentials = {
+    // [MQTT-3.1.3-6] [MQTT5-3.1.3-6] [MQTT5-3.1.3-7]
+    clientId: connect.clientId === "" ? `emqttd-${randomUUID()}` : connect.clientId,
+    assigned: connect.clientId === "",
+    userName: connect.username,
+    password: connect.password,
+    address: socket.remoteAddress,
+    listener: listener.name,
+    certificateName: certificate?.commonName,
+    certificateSubject: certificate?.distinguishedName,
+    protocolVersion: connect.protocolVersion
   }
+  return bans.refusal(credentials) ?? { connect, credentials }
 }
 
 export const admit = (
-  settings: Settings,
+  { bans, settings }: Asked,
   listener: ListenerSettings,
   { connect: asked, credentials }: Applicant,
   verdict: Verdict
@@ -82,6 +84,9 @@ export const admit = (
     const reason = `${verdict.by} gives it a client id that is empty or longer than connection.max_client_id_length`
     return { reasonCode: ReasonCode.ClientIdentifierNotValid, reason }
   }
+  // Under the names that hold, and as it is now: the answer may have taken its time.
+  const banned = bans.refusal({ clientId, userName, address: credentials.address })
+  if (banned !== undefined) return banned
   const connect = userName === asked.username ? asked : { ...asked, username: userName }
   const mountpoint = mountpointFor(listener.mountpoint, clientId, userName)
   if (mountpoint === undefined) {

@@ -78,4 +78,10 @@ const timedOut = (link: Logged, phase: Phase, idleMillis: number): void => {
 const expired = (link: Logged): void =>
   link.services.log.info("authentication expired", () => ({ client_id: link.clientId, peer: link.peer }))
 
-export const connectionLog = { refused, authenticated, connected, protocolError, timedOut, expired } as const
+/** `wasIn`: it had its CONNACK. */
+const closed = ({ clientId, services: { bans, counters } }: Logged, wasIn: boolean): void => {
+  counters.connections_closed_total++
+  if (wasIn) bans.disconnected(clientId)
+}
+
+export const connectionLog = { closed, refused, authenticated, connected, protocolError, timedOut, expired } as const

@@ -105,6 +105,15 @@ export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner
       socket.destroy()
       return null
     }
+    if (services.bans.keepsOut(socket)) {
+      const { remoteAddress: peer } = socket
+      services.log.warning("connection closed unanswered: its address is banned", {
+        listener: this.settings.name,
+        peer
+      })
+      socket.destroy()
+      return null
+    }
     const network = overload.networkOf(socket)
     const refusal = this.judge(network)
     if (refusal !== undefined && this.refusing >= refusalsAtATime) {

@@ -85,7 +85,8 @@ const encrypted = Effect.fnUntraced(function* (
       },
       door: {
         begins: (connection, peer) => {
-          const begins = overload.beginBelow(services.scheduler.refresh(), connection, peer)
+          const isBanned = services.bans.keepsOut({ remoteAddress: peer })
+          const begins = !isBanned && overload.beginBelow(services.scheduler.refresh(), connection, peer)
           if (!begins) counters.tls_handshakes_refused_total++
           return begins
         },

@@ -15,6 +15,10 @@ export class Counters {
   connections_denied_total = 0
   /** Above a connection rate, of a listener or of one address; among the refused. */
   connections_rate_exceeded_total = 0
+  /** Closed at the door or refused with 0x8A. */
+  connections_banned_total = 0
+  /** Client ids that came and went too often. */
+  flapping_detected_total = 0
   connections_timed_out_total = 0
   connections_crashed_total = 0
   tls_handshakes_failed_total = 0

@@ -1,5 +1,6 @@
 // The parts of the broker that sessions and connections use, wired once by the app and handed down at construction.
 import type { AuthenticationInForce } from "../access/authentication/Authentication.ts"
+import type { Bans } from "../access/bans/Bans.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
@@ -24,6 +25,7 @@ export interface Services {
   readonly settings: Settings
   readonly rules: InForce
   readonly authentication: AuthenticationInForce
+  readonly bans: Bans
   readonly scheduler: Scheduler
   readonly wheel: TimerWheel<Timed>
   readonly arena: Arena

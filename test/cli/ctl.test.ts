@@ -84,6 +84,44 @@ describe("emqttd ctl", () => {
     assert.match(bad.stderr, /^emqttd: topics: expected a topic filter/)
   })
 
+  it("bans: added, listed, removed; who is connected goes, and what is no ban is said", async () => {
+    const client = await connected("bad/+\u001b")
+    const added = await ctl(
+      "bans",
+      "add",
+      "client",
+      "bad/+\u001b",
+      "--for",
+      "1h",
+      "--reason",
+      "floods",
+      "--data",
+      "node"
+    )
+    assert.match(added.stdout, /^banned: client bad\/\+\\u001b, until 20\S+Z\n$/, added.stderr)
+    await client.receive("disconnect", { reasonCode: 0x98 })
+    assert.strictEqual((await ctl("bans", "add", "address", "10.1.2.3/8", "--data", "node")).code, 0)
+    const list = await ctl("bans", "list", "--data", "node")
+    assert.match(list.stdout, /^client +bad\/\+\\u001b +until \S+ +ctl +floods$/m)
+    assert.match(list.stdout, /^address +10\.0\.0\.0\/8 +for ever +ctl$/m)
+    const json = await ctl("bans", "list", "--limit", "1", "--data", "node", "--json")
+    assert.deepInclude(JSON.parse(json.stdout), { total: 2 })
+    for (const [kind, value] of [["client", "bad/+\u001b"], ["address", "10.0.0.0/8"]] as const) {
+      assert.strictEqual((await ctl("bans", "remove", kind, value, "--data", "node")).code, 0)
+    }
+    const [none, wrong, span] = await Promise.all([
+      ctl("bans", "remove", "client", "bad", "--data", "node"),
+      ctl("bans", "add", "address", "10.0.0", "--data", "node"),
+      ctl("bans", "add", "user", "eve", "--for", "soon", "--data", "node")
+    ])
+    assert.deepStrictEqual([none.code, none.stderr], [1, "emqttd: no ban of client_id bad\n"])
+    assert.deepStrictEqual([wrong.code, wrong.stderr], [1, 'emqttd: "10.0.0" is no address or network\n'])
+    assert.deepStrictEqual([span.code, span.stderr], [
+      2,
+      'emqttd: --for soon: expected a duration, as in "30m", "12h" or "7d"\n'
+    ])
+  })
+
   it("the node says no: exit 1 and its reason", async () => {
     assert.deepStrictEqual(await ctl("clients", "kick", "nobody", "--data", "node"), {
       code: 1,

@@ -3,8 +3,10 @@
 import { isIPv4, isIPv6 } from "node:net"
 
 export class AddressRange {
-  private readonly bytes: ReadonlyArray<number>
-  private readonly bits: number
+  /** 4 or 16 of them, those behind the prefix as they were written. */
+  readonly bytes: ReadonlyArray<number>
+  /** Length of the prefix. */
+  readonly bits: number
 
   private constructor(bytes: ReadonlyArray<number>, bits: number) {
     this.bytes = bytes
@@ -23,9 +25,8 @@ export class AddressRange {
   }
 
   contains(address: string): boolean {
-    const raw = rawBytes(address)
-    if (raw === undefined) return false
-    const bytes = isMapped(raw) ? raw.slice(12) : raw
+    const bytes = addressBytes(address)
+    if (bytes === undefined) return false
     if (bytes.length !== this.bytes.length) return false
     for (let bit = 0, i = 0; bit < this.bits; bit += 8, i++) {
       const mask = this.bits - bit >= 8 ? 0xff : 0xff << (8 - (this.bits - bit)) & 0xff
@@ -33,6 +34,12 @@ export class AddressRange {
     }
     return true
   }
+}
+
+/** 4 or 16 bytes, 4 where IPv4 is mapped into IPv6; undefined: no IP address. */
+export const addressBytes = (address: string): ReadonlyArray<number> | undefined => {
+  const raw = rawBytes(address)
+  return raw !== undefined && isMapped(raw) ? raw.slice(12) : raw
 }
 
 const prefixLength = (text: string): number | undefined => /^\d{1,3}$/.test(text) ? Number(text) : undefined

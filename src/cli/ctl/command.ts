@@ -5,6 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { LoadedSettings } from "../../config/loadSettings.ts"
 import type { ExitWith } from "../Exit.ts"
 import { aclCommand } from "./accessCommands.ts"
+import { bansCommand } from "./bansCommand.ts"
 
 const shared = Command.make("ctl").pipe(
   Command.withSharedFlags({
@@ -115,6 +116,8 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
     Command.withSubcommands([clientsList, clientsKick])
   )
 
+  const bans = bansCommand(target, limit)
+
   return shared.pipe(
     Command.withDescription("Ask a running node, or tell it what to do"),
     Command.withExamples([
@@ -124,6 +127,6 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
       { command: "emqttd ctl clients kick meter-17", description: "End one client's connection" },
       { command: "emqttd ctl listeners stop ws", description: "Close a door until it is opened again" }
     ]),
-    Command.withSubcommands([status, tree, listeners, clients, aclCommand(target), counters])
+    Command.withSubcommands([status, tree, listeners, clients, bans, aclCommand(target), counters])
   )
 }
