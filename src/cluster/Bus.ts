@@ -61,7 +61,7 @@ export interface Bus {
   readonly self: Peer
   /** Those with a link that is up. */
   readonly peers: ReadonlyMap<string, Peer>
-  /** The body is copied. False: no link, or its queue is full; what must not be lost is kept by the caller until it is acknowledged. */
+  /** From any turn of the scheduler. The body is copied. False: no link, or its queue is full; what must not be lost is kept by the caller until it is acknowledged. */
   send(peer: string, kind: FrameKind, body: Uint8Array): boolean
   /** Of the link's send queue; a part that has much to send waits for `writable`. */
   isCongested(peer: string): boolean

@@ -12,10 +12,8 @@ export interface Carrier {
   work(parts: BusPart): void
   /** Time passes; ms since 1970. Before the parts hear of it. */
   tick(now: number): void
-  /** Once a turn, after everything else: one write a link. */
-  flush(): void
-  /** The actor's life has ended: every link goes. */
-  close(): void
+  /** The actor's life has ended: every link goes, and the parts hear of it. */
+  close(parts: BusPart): void
 }
 
 /** Requests of other actors and of the administrator that wait for the cluster's turn. */
@@ -65,11 +63,10 @@ export class Cluster extends Actor {
       for (const task of tasks) task()
     }
     this.carrier.work(this.parts)
-    this.carrier.flush()
   }
 
   protected override closed(): void {
     this.tasks = []
-    this.carrier.close()
+    this.carrier.close(this.parts)
   }
 }

@@ -112,6 +112,15 @@ export class Counters {
   /** What a session was owed and could not be read back, or made no message: named in the log. */
   store_deliveries_unreadable_total = 0
 
+  /** Links between nodes: handshakes that came through, ends of such links, nodes that were not let in. */
+  cluster_links_opened_total = 0
+  cluster_links_closed_total = 0
+  cluster_links_refused_total = 0
+  cluster_bytes_received_total = 0
+  cluster_bytes_sent_total = 0
+  /** Frames that found no link or no room in its queue (cluster.max_send_queue). */
+  cluster_queue_full_total = 0
+
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(
       Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number")
