@@ -8,6 +8,8 @@ import type { InForce } from "../access/rules/Authorization.ts"
 import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
 import type { LinksInvalid } from "../access/authentication/makeLinks.ts"
 import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
+import { nodeNameOf } from "../config/nodeAddresses.ts"
+import { isClustered } from "../config/sections/cluster.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
 import { Listeners } from "../listener/Listeners.ts"
@@ -101,9 +103,10 @@ export class Broker {
 
   /** Listens when it returns; the end of the scope stops all of it, last first. `openEngine`: for tests, instead of `[store]`. */
   static readonly start = Effect.fn("Broker.start")(function* (
-    settings: Settings,
+    given: Settings,
     openEngine?: OpenEngine
   ): Effect.fn.Return<Broker, BrokerStartFailed, Scope.Scope> {
+    const settings: Settings = { ...given, node: { ...given.node, name: nodeNameOf(given) } }
     const adminSocket = adminSocketPath(settings)
     if (adminSocket !== undefined) {
       yield* Effect.mapError(claimAdminSocket(adminSocket, settings.node.dataDir), adminFailed)
@@ -137,6 +140,11 @@ export class Broker {
       onCrash,
       shutdown: "together"
     })
+    const clustered = isClustered(settings.cluster) ? yield* Effect.promise(() => import("./clustering.ts")) : undefined
+    const clustering = yield* Effect.mapError(
+      clustered?.makeClustering({ settings, scheduler, counters, log }) ?? Effect.undefined,
+      asStartFailed
+    )
     const retainer = new Retainer({
       scheduler,
       settings: settings.retain,
@@ -198,6 +206,9 @@ export class Broker {
     root.startChild(supervisorChild(sessionSupervisor))
 
     if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine), storeFailed)
+    if (clustering !== undefined) {
+      yield* Effect.mapError(clustered?.startClustering(root, clustering, services) ?? Effect.void, asStartFailed)
+    }
     let broker: Broker | undefined
     const closedBecause = () =>
       broker?.closing === true
@@ -331,6 +342,9 @@ const crashFields = ({ supervisor, child, action, restarts, cause }: CrashReport
   restarts,
   cause
 })
+
+const asStartFailed = ({ exitCode, message }: { readonly exitCode: number; readonly message: string }) =>
+  new BrokerStartFailed({ message, exitCode })
 
 const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode })

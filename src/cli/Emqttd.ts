@@ -32,6 +32,13 @@ const base = Command.make("emqttd").pipe(
     logLevel: choice("log-level", logLevels, "What is logged (log.level, info)"),
     logFormat: choice("log-format", logFormats, "How it is logged (log.format, auto)"),
     nodeName: setting("node-name", "NAME", "Name of this node (node.name, emqttd@127.0.0.1)"),
+    cluster: Flag.String("cluster").pipe(
+      Flag.withMetavar("HOST:PORT"),
+      Flag.withDescription("A member of the cluster to join (cluster.peers); may be repeated"),
+      Flag.atLeast(0)
+    ),
+    clusterListen: setting("cluster-listen", "HOST:PORT", "Where the other nodes reach this one (cluster.listen)"),
+    clusterSecretFile: setting("cluster-secret-file", "FILE", "What all nodes know (cluster.secret_file)"),
     set: Flag.String("set").pipe(
       Flag.withMetavar("KEY=VALUE"),
       Flag.withDescription("Any other setting: --set session.max_inflight=64; may be repeated"),
@@ -42,13 +49,17 @@ const base = Command.make("emqttd").pipe(
 
 type Flags = Effect.Success<typeof base>
 
-const shortcuts: ReadonlyArray<readonly [name: Exclude<keyof Flags, "config" | "set">, flag: string, path: string]> = [
+const shortcuts: ReadonlyArray<
+  readonly [name: Exclude<keyof Flags, "config" | "set" | "cluster">, flag: string, path: string]
+> = [
   ["port", "--port", "listeners.tcp.port"],
   ["host", "--host", "listeners.tcp.address"],
   ["data", "--data", "node.data_dir"],
   ["logLevel", "--log-level", "log.level"],
   ["logFormat", "--log-format", "log.format"],
-  ["nodeName", "--node-name", "node.name"]
+  ["nodeName", "--node-name", "node.name"],
+  ["clusterListen", "--cluster-listen", "cluster.listen"],
+  ["clusterSecretFile", "--cluster-secret-file", "cluster.secret_file"]
 ]
 
 /** `--set` first: a flag that has a name of its own says it more clearly. */
@@ -61,6 +72,9 @@ const assignmentsOf = Effect.fnUntraced(function* (flags: Flags): Effect.fn.Retu
     }
     const path = key.trim().split(".")
     assignments.push({ path, value: value.join("=").trim(), origin: `--set ${path.join(".")}` })
+  }
+  if (flags.cluster.length > 0) {
+    assignments.push({ path: ["cluster", "peers"], value: flags.cluster.join(","), origin: "--cluster" })
   }
   for (const [name, flag, path] of shortcuts) {
     if (Option.isSome(flags[name])) assignments.push({ path: path.split("."), value: flags[name].value, origin: flag })
@@ -179,6 +193,7 @@ export const emqttd = base.pipe(
     { command: "emqttd", description: "Start with the defaults: MQTT on port 1883, data in ./data" },
     { command: "emqttd --config /etc/emqttd/emqttd.toml", description: "Start with a configuration file" },
     { command: "emqttd --port 1884 --data /tmp/emqttd --log-level debug", description: "Change a few settings" },
+    { command: "emqttd --cluster 10.0.0.1 --cluster-secret-file /etc/emqttd/secret", description: "Join a cluster" },
     { command: "EMQTTD_ACCESS__ANONYMOUS=anywhere emqttd", description: "Change one by the environment" },
     { command: "emqttd check --config my.toml", description: "Only say whether a file is good" },
     { command: "emqttd config dump", description: "Print all settings" },

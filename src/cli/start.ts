@@ -4,6 +4,7 @@
 import { Effect, Queue, type Scope } from "effect"
 import { serviceEnvironment } from "../config/environment.ts"
 import type { LoadedSettings, SettingsInvalid } from "../config/loadSettings.ts"
+import { nodeNameOf } from "../config/nodeAddresses.ts"
 import type { AnonymousAccess, Settings } from "../config/Settings.ts"
 import { hostPort } from "../platform/Tcp.ts"
 import { onSignals } from "../platform/Signals.ts"
@@ -73,9 +74,9 @@ export const start = <R>(
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
     const manager = yield* systemd(serviceEnvironment())
     yield* Effect.forkScoped(reloadOnHangUp(hangUps, broker, manager, again))
-    yield* manager.ready(`${settings.node.name} listens`)
+    yield* manager.ready(`${nodeNameOf(settings)} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
-      node: settings.node.name,
+      node: nodeNameOf(settings),
       milliseconds: Math.round(performance.now())
     })
     return yield* broker.run.pipe(

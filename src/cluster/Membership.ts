@@ -117,6 +117,17 @@ export class Membership implements BusPart, Members {
     return seen * 2 > all
   }
 
+  /** Where the others reach this node, once it listens. */
+  announce(address: string): void {
+    this.own.address = address
+    this.gossip.add(this.table.entryOf(this.own, this.now))
+  }
+
+  /** There is room for it, or it is a member already. */
+  admits(name: string): boolean {
+    return this.table.get(name) !== undefined || !this.table.isFull
+  }
+
   /** Says good-bye: the others do not count with this node from then on, and do not call it. */
   leave(): void {
     if (this.isLeaving) return

@@ -2,6 +2,7 @@
 // Invariant: no fault hides another: what is wrong is taken out and the rest is decoded again, up to the checks across
 // tables.
 import { Result, Schema, SchemaIssue } from "effect"
+import { clusterFaults } from "./clusterFaults.ts"
 import { namesListeners, withListenerDefaults } from "./listenerDefaults.ts"
 import { type FaultAcross, listenerFaults } from "./listenerFaults.ts"
 import { describeValue } from "./settingCodecs.ts"
@@ -75,7 +76,7 @@ const faultsOf = (error: Schema.SchemaError, tree: Tree): ReadonlyArray<FoundFau
 
 /** What no single value can show. */
 const faultsAcross = (settings: Settings): ReadonlyArray<FaultAcross> => {
-  const found = [...listenerFaults(settings)]
+  const found = [...listenerFaults(settings), ...clusterFaults(settings)]
   for (const zone of ["", ...settings.zones.map(({ name }) => name)]) {
     const { receiveMaximum } = zonedSettings(settings, zone).connection
     const { maxAwaitingPubrel } = zonedSettings(settings, zone).session

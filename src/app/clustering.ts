@@ -1,0 +1,139 @@
+// The cluster as a part of the broker: links, membership and the actor that runs them, made before the router and opened before the
+// first client. Loaded only where there is a cluster. Invariant: a broker without one has nothing of this in memory.
+import { Data, Effect, type Scope } from "effect"
+import { readFileSync } from "node:fs"
+import { Cluster } from "../cluster/Cluster.ts"
+import { Refusal } from "../cluster/handshake.ts"
+import { Links } from "../cluster/Links.ts"
+import { Membership } from "../cluster/Membership.ts"
+import { clusterAdvertises, clusterListensOn } from "../config/nodeAddresses.ts"
+import { nodeAddressOf } from "../config/sections/cluster.ts"
+import type { Settings } from "../config/Settings.ts"
+import type { TreeNode } from "../otp/ChildSpec.ts"
+import type { Supervisor } from "../otp/Supervisor.ts"
+import type { TimerWheel } from "../otp/TimerWheel.ts"
+import { tcp } from "../platform/runtimeTcp.ts"
+import { hostPort } from "../platform/Tcp.ts"
+import type { Services, Timed } from "../session/Services.ts"
+
+/** One line for the operator; 69 for an address, 78 for a setting. */
+export class ClusterFailed extends Data.TaggedError("ClusterFailed")<{
+  readonly message: string
+  readonly exitCode: number
+}> {}
+
+export interface Clustering {
+  readonly cluster: Cluster
+  readonly links: Links
+  readonly membership: Membership
+}
+
+type Needs = Pick<Services, "settings" | "scheduler" | "counters" | "log">
+
+const tickMillis = 100
+
+/** Nothing is listened on and nobody is called yet: parts can be added to its `cluster`. */
+export const makeClustering = Effect.fnUntraced(function* (
+  { counters, log, scheduler, settings }: Needs
+): Effect.fn.Return<Clustering, ClusterFailed> {
+  const secret = yield* readSecret(settings)
+  const links = new Links({
+    settings: settings.cluster,
+    secret,
+    name: settings.node.name,
+    scheduler,
+    counters,
+    log,
+    wake: () => cluster.wake()
+  })
+  const cluster = new Cluster(scheduler, links)
+  const membership = new Membership({
+    ...settings.cluster,
+    bus: links,
+    address: "",
+    now: scheduler.refresh(),
+    random: Math.random,
+    onAddress: (name, text) => {
+      const address = text === undefined ? undefined : nodeAddressOf(text)
+      links.dialer.member(name, address, scheduler.now)
+    },
+    onFull: (name) => log.warning("cluster: node not taken in", { node: name, limit: "cluster.max_members" }),
+    onDouble: () => log.error("cluster: another node has this node's name (node.name)", { node: settings.node.name })
+  })
+  links.isMember = (name) => membership.status(name) !== undefined
+  links.admits = (name) => membership.admits(name) ? undefined : Refusal.Full
+  membership.listen({
+    memberChanged: (node, status) => {
+      if (status === "dead") {
+        log.warning("cluster: member is dead", { node, remembered_for: settings.cluster.forgetAfterMillis })
+      } else log.info(`cluster: member is ${status}`, { node })
+    }
+  })
+  cluster.add(membership)
+  return { cluster, links, membership }
+})
+
+/** Listens and calls from here on; the end of the scope ends both. */
+export const startClustering = Effect.fnUntraced(function* (
+  root: Supervisor,
+  { cluster, links, membership }: Clustering,
+  { log, scheduler, settings, wheel }: Needs & { readonly wheel: TimerWheel<Timed> }
+): Effect.fn.Return<void, ClusterFailed, Scope.Scope> {
+  const { host, port } = clusterListensOn(settings.cluster)
+  const listener = yield* tcp.listen({ address: host, port, backlog: 511, unixMode: 0o600 }, links.handlers).pipe(
+    Effect.mapError(({ message }) => new ClusterFailed({ message: `cluster.listen: ${message}`, exitCode: 69 }))
+  )
+  const advertised = clusterAdvertises(settings.cluster, listener.port)
+  membership.announce(hostPort(advertised.host, advertised.port))
+  const peers = settings.cluster.peers.map(nodeAddressOf).filter((address) => address !== undefined)
+  links.dialer.add(peers, scheduler.now)
+  const ticking: Timed = {
+    onTimer: () => {
+      wheel.schedule(scheduler.now + tickMillis, ticking)
+      cluster.onTimer()
+    }
+  }
+  ticking.onTimer()
+  root.startChild({
+    id: "cluster",
+    kind: "worker",
+    restart: "permanent",
+    start: cluster,
+    inspect: (limit) => linksAsTree(links, limit)
+  })
+  log.info("cluster: listening", {
+    node: settings.node.name,
+    cluster: settings.cluster.name,
+    address: hostPort(host, listener.port),
+    advertised: hostPort(advertised.host, advertised.port)
+  })
+})
+
+const linksAsTree = (links: Links, limit: number): Pick<TreeNode, "children" | "omitted"> => {
+  const children: Array<TreeNode> = []
+  for (const name of links.peers.keys()) {
+    if (children.length >= limit) break
+    children.push({
+      name: `link to ${name}`,
+      kind: "worker",
+      restart: "temporary",
+      status: "running",
+      restarts: 0,
+      children: []
+    })
+  }
+  return links.peers.size > children.length ? { children, omitted: links.peers.size - children.length } : { children }
+}
+
+const readSecret = ({ cluster: { secret, secretFile } }: Settings): Effect.Effect<string, ClusterFailed> => {
+  if (secretFile === "") return Effect.succeed(secret)
+  const failed = (detail: string) =>
+    new ClusterFailed({ message: `cluster.secret_file: ${secretFile}: ${detail}`, exitCode: 78 })
+  return Effect.try({
+    try: () => readFileSync(secretFile, "utf8"),
+    catch: (error) => failed(error instanceof Error ? error.message : String(error))
+  }).pipe(Effect.flatMap((text) => {
+    const line = text.split(/\r?\n/)[0]?.trim() ?? ""
+    return line === "" ? Effect.fail(failed("its first line is empty")) : Effect.succeed(line)
+  }))
+}
