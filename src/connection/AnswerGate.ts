@@ -1,5 +1,6 @@
 // PUBACK, PUBREC and PUBCOMP of one connection that wait until what they say is committed. Plain state of one Incoming.
-// Invariant: answers leave in the order in which they came, none before its group is committed.
+// Invariant: PUBACKs and PUBRECs leave in the order in which they came, and so do PUBCOMPs; none before its group is committed.
+import type { Recorded } from "../mqtt/Message.ts"
 import { PacketType } from "../mqtt/Packet.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 
@@ -9,6 +10,8 @@ interface Held {
   reasonCode: number
   /** 0: it waits for nothing but the answers before it. */
   group: number
+  /** What the store is to have of the message that it answers. */
+  readonly recorded: Recorded | undefined
 }
 
 /** Never pushed to: what a connection that publishes nothing durable stands on. */
@@ -36,9 +39,15 @@ export class AnswerGate {
     return this.held.length >= this.capacity || (this.journal.isFull && this.journal.failing === null)
   }
 
-  hold(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {
+  hold(
+    type: 4 | 5 | 7,
+    packetIdentifier: number,
+    reasonCode: number,
+    group: number,
+    recorded: Recorded | undefined
+  ): void {
     if (this.held === none) this.held = []
-    this.held.push({ type, packetIdentifier, reasonCode, group })
+    this.held.push({ type, packetIdentifier, reasonCode, group, recorded })
     this.journal.wait(this.owner)
     // The failure has been told already: this one is refused in the next turn.
     if (this.journal.failing !== null) this.owner.wake()
@@ -47,22 +56,29 @@ export class AnswerGate {
   release(write: (type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number) => void): void {
     const { held } = this
     const { committed } = this.journal
-    let count = 0
-    for (; count < held.length; count++) {
-      const one = held[count]
-      if (one === undefined || one.group > committed) break
-      write(one.type, one.packetIdentifier, one.reasonCode)
+    let kept = 0
+    let acknowledgementsWait = false
+    let completionsWait = false
+    for (const one of held) {
+      const completes = one.type === PacketType.Pubcomp
+      if (one.group <= committed && !(completes ? completionsWait : acknowledgementsWait)) {
+        write(one.type, one.packetIdentifier, one.reasonCode)
+        continue
+      }
+      if (completes) completionsWait = true
+      else acknowledgementsWait = true
+      held[kept++] = one
     }
-    if (count === held.length) this.held = none
+    if (kept === 0) this.held = none
     else {
-      if (count > 0) held.splice(0, count)
+      held.length = kept
       this.journal.wait(this.owner)
     }
   }
 
   /**
-   * The store takes nothing: PUBACKs and PUBRECs that wait for it become refusals and need not wait. A PUBCOMP has no code for that and
-   * waits on, at its place. Returns the packet identifiers of the PUBRECs.
+   * The store takes nothing: PUBACKs and PUBRECs that wait for it become refusals and need not wait, and their messages are withdrawn. A PUBCOMP
+   * has no code for that and waits on. Returns the packet identifiers of the PUBRECs.
    */
   refuse(reasonCode: number): ReadonlyArray<number> {
     const { committed } = this.journal
@@ -71,6 +87,7 @@ export class AnswerGate {
       if (one.group <= committed || one.type === PacketType.Pubcomp) continue
       one.group = 0
       one.reasonCode = reasonCode
+      if (one.recorded !== undefined) this.journal.withdraw(one.recorded)
       if (one.type === PacketType.Pubrec) pubrecs.push(one.packetIdentifier)
     }
     return pubrecs

@@ -122,7 +122,7 @@ export class Incoming implements RateOwner {
       // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
       const { changes } = this.journal
       const reasonCode = tooFast ? ReasonCode.QuotaExceeded : this.accept(message)
-      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, reasonCode, this.groupSince(changes))
+      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, reasonCode, this.groupSince(changes), message)
     } else {
       services.counters.messages_received_qos2_total++
       this.onPublishQos2(message, decoder.packetIdentifier, tooFast)
@@ -172,7 +172,7 @@ export class Incoming implements RateOwner {
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
     const group = this.groupSince(changes)
     if (group > this.duplicateGroup) this.duplicateGroup = group
-    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group)
+    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group, message)
   }
 
   /** True: it is refused. Throws where that ends the connection. */
@@ -290,7 +290,13 @@ export class Incoming implements RateOwner {
     return true
   }
 
-  private acknowledge(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number, group: number): void {
+  private acknowledge(
+    type: 4 | 5 | 7,
+    packetIdentifier: number,
+    reasonCode: number,
+    group: number,
+    message?: Message
+  ): void {
     if (group === 0 && this.gate === null && reasonCode < 0x80) return this.write(type, packetIdentifier, reasonCode)
     if (reasonCode === ReasonCode.QuotaExceeded && this.version !== 5 && this.journal.failing !== null) {
       this.refused = true
@@ -298,7 +304,7 @@ export class Incoming implements RateOwner {
     }
     if (group <= this.journal.committed && this.gate === null) return this.write(type, packetIdentifier, reasonCode)
     this.gate ??= new AnswerGate(this.journal, this.owner, this.services.settings.store.maxHeldAnswers)
-    this.gate.hold(type, packetIdentifier, reasonCode, group)
+    this.gate.hold(type, packetIdentifier, reasonCode, group, message?.recorded)
     if (!this.heldUp && this.gate.isFull) this.services.counters.connections_held_total++
     this.heldUp = this.gate.isFull
   }

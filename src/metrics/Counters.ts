@@ -75,6 +75,8 @@ export class Counters {
   deliveries_dropped_expired_total = 0
   /** Owed to a session that ended. */
   deliveries_dropped_session_ended_total = 0
+  /** Of messages that were refused with 0x97 after the store had failed on them. */
+  deliveries_withdrawn_total = 0
   deliveries_resent_total = 0
   shared_redispatched_total = 0
   pubrel_timed_out_total = 0

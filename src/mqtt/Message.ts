@@ -33,6 +33,8 @@ export interface Recorded {
   readonly group: number
   readonly number: number
   users: number
+  /** The store did not take it, and its publisher was told so: it is neither stored nor sent any more. */
+  withdrawn: boolean
 }
 
 /**

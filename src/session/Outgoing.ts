@@ -17,6 +17,7 @@ import type { Journal, Waiter } from "../store/Journal.ts"
 import { Backlog, storedMessage } from "./Backlog.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import type { DurableState } from "./DurableState.ts"
+import { Drops } from "./Drops.ts"
 import { HeldExchanges } from "./HeldExchanges.ts"
 import { ExchangeState, type InflightEntry, InflightWindow } from "./InflightWindow.ts"
 import { unmountedMessage } from "./mountpoint.ts"
@@ -46,7 +47,7 @@ export class Outgoing {
   /** Exchanges that count against the window of this connection. */
   private outstanding = 0
   private window = 0
-  private congestionLogged = false
+  private readonly drops: Drops
 
   /** `durable`: null where nothing outlives the process; `owed`: what it has in the store and not in memory. */
   constructor(services: Services, subscriber: Subscriber & Waiter, durable: DurableState | null = null, owed = 0) {
@@ -57,6 +58,7 @@ export class Outgoing {
       this.backlog = new Backlog(services.journal, services.reads, durable, owed, subscriber)
     }
     this.settings = services.settings
+    this.drops = new Drops(services, subscriber.clientId)
     this.subscriber = subscriber
     this.inflight = new InflightWindow(services.settings.session.maxInflight)
     this.queue = new OutgoingQueue(services.settings.queue.capacity, services.settings.queue.whenFull)
@@ -71,7 +73,7 @@ export class Outgoing {
     if (qos === 0) {
       if (link !== null && this.queue.qos0Size === 0) {
         if (!link.outlet.congested) this.sendQos0(link, message, route, route.retainAsPublished && message.retain)
-        else this.dropCongested(message)
+        else this.drops.congested(message)
         return
       }
       if (link === null && !this.settings.queue.storeQoS0) {
@@ -88,7 +90,7 @@ export class Outgoing {
     message.detach()
     if (this.backlog === null || record === null) return this.enqueue(message, route, record)
     if (this.queue.size + this.backlog.size >= this.queue.capacity) {
-      this.countDropped(message)
+      this.drops.queueFull(message)
       if (this.queue.whenFull === "drop_newest") return this.journal.done(record)
       const oldest = this.queue.shift()
       if (oldest === undefined) this.backlog.excess++
@@ -102,13 +104,15 @@ export class Outgoing {
     const dropped = this.queue.push(message, route, record)
     if (dropped === undefined) return
     this.forget(dropped.record)
-    this.countDropped(dropped.message)
+    this.drops.queueFull(dropped.message)
   }
 
-  private countDropped(message: Message): void {
-    this.services.counters.deliveries_dropped_queue_full_total++
-    const fields = { client_id: this.subscriber.clientId, topic: message.topic, limit: "queue.capacity" }
-    this.services.log.warning("queue full: message dropped", fields)
+  /** What was refused to its publisher when the store failed is owed to nobody any more. */
+  private isWithdrawn(record: DurableDelivery | null): boolean {
+    if (record === null || !record.recorded.withdrawn) return false
+    this.journal.done(record)
+    this.services.counters.deliveries_withdrawn_total++
+    return true
   }
 
   private forget(record: DurableDelivery | null): void {
@@ -144,19 +148,6 @@ export class Outgoing {
   /** True until it is known which packet identifiers were in use before a restart. */
   get exchangesUnread(): boolean {
     return this.backlog !== null && this.backlog.exchangesUnread
-  }
-
-  /** One line for each time that the socket fills, a count for each message. */
-  private dropCongested(message: Message): void {
-    this.services.counters.deliveries_dropped_congested_total++
-    if (this.congestionLogged) return
-    this.congestionLogged = true
-    const fields = {
-      client_id: this.subscriber.clientId,
-      topic: message.topic,
-      limit: "connection.write_high_watermark"
-    }
-    this.services.log.warning("slow consumer: its socket is full, QoS 0 messages are dropped", fields)
   }
 
   /** Retained messages for a new subscription; sent as the window and the socket allow, never dropped by the queue's bound. */
@@ -258,14 +249,14 @@ export class Outgoing {
       for (const entry of this.inflight.inOrder()) {
         // [MQTT5-4.8.2-4] [MQTT5-4.8.2-5] a QoS 2 message that was sent stays with its client, or dies with its session
         if (entry.state !== ExchangeState.AwaitingPuback || entry.message === null) continue
-        if (!this.redispatch(entry.message, entry.route)) continue
+        if (entry.record?.recorded.withdrawn === true || !this.redispatch(entry.message, entry.route)) continue
         this.forget(entry.record)
         this.inflight.close(entry)
       }
     }
     if (this.queue.size > 0) {
-      const handed = this.queue.removeWhere(({ message, route }) =>
-        (sessionEnds || message.qos > 0) && this.redispatch(message, route)
+      const handed = this.queue.removeWhere(({ message, record, route }) =>
+        (sessionEnds || message.qos > 0) && record?.recorded.withdrawn !== true && this.redispatch(message, route)
       )
       for (const { record } of handed) this.forget(record)
     }
@@ -284,7 +275,7 @@ export class Outgoing {
   pump(): boolean {
     const link = this.link
     if (link === null) return false
-    if (!link.outlet.congested) this.congestionLogged = false
+    if (!link.outlet.congested) this.drops.relieved()
     if (this.held !== null) this.sendHeld(link, this.held)
     if (this.resend.length > 0 && !this.pumpResend(link)) return false
     while (this.queue.size > 0) {
@@ -341,6 +332,7 @@ export class Outgoing {
   }
 
   private sendAgain(link: ClientLink, entry: InflightEntry): void {
+    if (!entry.written && this.isWithdrawn(entry.record)) return this.finish(entry)
     const again = entry.written
     if (again) this.services.counters.deliveries_resent_total++
     entry.written = true
@@ -407,6 +399,7 @@ export class Outgoing {
     retain: boolean,
     record: DurableDelivery | null
   ): void {
+    if (this.isWithdrawn(record)) return
     message.detach()
     // [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT5-4.3.2-1] [MQTT5-4.3.2-2] [MQTT5-4.3.3-1] [MQTT5-4.3.3-2] [MQTT5-4.3.3-3] a
     // new identifier, DUP 0, unacknowledged until the client says so
@@ -432,7 +425,8 @@ export class Outgoing {
     for (const entry of entries) {
       if (entry.state === ExchangeState.AwaitingPubcomp) {
         this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
-      } else if (entry.message !== null && entry.route !== null) {
+      } else if (this.isWithdrawn(entry.record)) this.finish(entry)
+      else if (entry.message !== null && entry.route !== null) {
         entry.written = true
         entry.sentAt = this.services.scheduler.now
         const { message, packetIdentifier, qos, retain, route } = entry
@@ -465,12 +459,7 @@ export class Outgoing {
     const identifiers = version === 5 ? route.subscriptionIdentifiers : undefined
     const size = publishSize(message, version, qos, identifiers, link.aliases === undefined ? 0 : 1, false)
     if (size > link.maximumPacketSize) {
-      this.services.counters.deliveries_dropped_too_large_total++
-      this.services.log.info("message larger than the client takes: not sent", {
-        client_id: this.subscriber.clientId,
-        topic: message.topic,
-        bytes: size
-      })
+      this.drops.tooLarge(message, size)
       return false
     }
     // [MQTT5-3.3.2-11]

@@ -44,7 +44,7 @@ export class DurableDelivery {
     const delivery = new DurableDelivery(
       row.session,
       row.sequence,
-      { group: 0, number: row.message, users: 1 },
+      { group: 0, number: row.message, users: 1, withdrawn: false },
       row.qos,
       row.retain,
       row.topicFilter,

@@ -26,7 +26,7 @@ export class FormingGroup {
   private messages: Array<{ readonly recorded: Recorded; readonly message: Message }> = []
   private deliveries: Array<DurableDelivery> = []
   private readonly states: Array<DurableDelivery> = []
-  private readonly done: Array<DurableDelivery> = []
+  private readonly done: Array<{ readonly session: number; readonly sequence: number }> = []
   private readonly retained = new Map<string, Message | null>()
   private readonly subscriptions = new Map<string, SubscriptionChange>()
   private readonly pubrels = new Map<
@@ -63,7 +63,7 @@ export class FormingGroup {
   }
 
   /** One that an earlier group has is over. */
-  finish(delivery: DurableDelivery): void {
+  finish(delivery: { readonly session: number; readonly sequence: number }): void {
     this.bytes += rowBytes
     this.done.push(delivery)
   }
@@ -126,13 +126,13 @@ export class FormingGroup {
     }
     const owed: Array<DurableDelivery> = []
     for (const delivery of this.deliveries) {
-      if (delivery.done) continue
+      if (delivery.done || delivery.recorded.withdrawn) continue
       if (ended.size > 0 && ended.has(delivery.session)) delivery.recorded.users--
       else owed.push(delivery)
     }
     const messages: Array<MessageRow> = []
     for (const { message, recorded } of this.messages) {
-      if (recorded.users === 0) continue
+      if (recorded.users === 0 || recorded.withdrawn) continue
       const content = contents.of(message)
       if (content === undefined) recorded.users = 0
       else messages.push({ message: recorded.number, ...content })

@@ -3,7 +3,7 @@
 // themselves under load and nobody waits for a clock. Invariants: groups are committed in the order of their numbers, each whole; what
 // a group says of a thing is the last that was said of it; a delivery that is done before its group went is never written.
 import type { Counters } from "../metrics/Counters.ts"
-import type { Message } from "../mqtt/Message.ts"
+import type { Message, Recorded } from "../mqtt/Message.ts"
 import type { Scheduler, Task } from "../otp/Scheduler.ts"
 import {
   type Changes,
@@ -69,7 +69,9 @@ export class Journal implements Task {
   private lastMessage: number
   private waiters = new Set<Waiter>()
   /** Handed to the writer and not committed. */
-  private handed: { readonly group: number; readonly changes: Changes } | null = null
+  private handed: { readonly group: number; changes: Changes } | null = null
+  /** Messages of it that were refused since. */
+  private withdrawn = new Set<number>()
   private takeGroup: ((changes: Changes) => void) | null = null
   private onIdle: Array<() => void> = []
 
@@ -126,7 +128,7 @@ export class Journal implements Task {
     if (recorded === undefined || recorded.group !== this.group) {
       // It is kept until the commit: it must not keep the chunk that it came in.
       message.detach()
-      recorded = { group: this.group, number: ++this.lastMessage, users: 0 }
+      recorded = { group: this.group, number: ++this.lastMessage, users: 0, withdrawn: false }
       message.recorded = recorded
       this.forming.message(recorded, message)
     }
@@ -169,6 +171,16 @@ export class Journal implements Task {
     }
     this.forming.finish(delivery)
     this.changedLazily()
+  }
+
+  /**
+   * The store fails, and the publisher of this message is told that it was not taken: no session is owed it any more. Who has had it by then,
+   * connected, has had it.
+   */
+  withdraw(recorded: Recorded): void {
+    if (recorded.withdrawn || recorded.group <= this.committed) return
+    recorded.withdrawn = true
+    if (recorded.group === this.handed?.group) this.withdrawn.add(recorded.number)
   }
 
   /** `since`: 0 releases it. */
@@ -243,9 +255,27 @@ export class Journal implements Task {
 
   /** The writer has nothing to do: `take` is called with the next group; with the same one again when its writer has crashed. */
   park(take: (changes: Changes) => void): void {
-    if (this.handed !== null) return take(this.handed.changes)
+    if (this.handed !== null) return take(this.underWay)
     this.takeGroup = take
     if (this.urgent) this.flushSoon()
+  }
+
+  /** What the next attempt is to commit: the group that the writer has, without what was withdrawn since. */
+  get underWay(): Changes {
+    const { handed, withdrawn } = this
+    if (handed === null) return noChanges
+    if (withdrawn.size > 0) {
+      const { deliveries, deliveriesDone, messages } = handed.changes
+      handed.changes = {
+        ...handed.changes,
+        messages: messages.filter(({ message }) => !withdrawn.has(message)),
+        deliveries: deliveries.filter(({ message }) => !withdrawn.has(message)),
+        // The attempt that failed may have succeeded and not been heard of.
+        deliveriesDone: [...deliveriesDone, ...deliveries.filter(({ message }) => withdrawn.has(message))]
+      }
+      this.withdrawn = new Set()
+    }
+    return handed.changes
   }
 
   unpark(): void {
@@ -255,6 +285,13 @@ export class Journal implements Task {
   groupCommitted(): void {
     const handed = this.handed
     if (handed === null) return
+    // Withdrawn while the attempt was under way that succeeded.
+    for (const delivery of this.withdrawn.size === 0 ? [] : handed.changes.deliveries) {
+      if (!this.withdrawn.has(delivery.message)) continue
+      this.forming.finish(delivery)
+      this.changedLazily()
+    }
+    this.withdrawn.clear()
     this.handed = null
     this.advance(handed.group)
     if (this.failing === null) return

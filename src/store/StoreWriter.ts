@@ -27,7 +27,9 @@ export const writing = (journal: Journal, engine: Engine, options: WritingOption
       const lasting = mayPass(failure) ? 0 : failures + 1
       return Effect.andThen(
         failed(failure),
-        Effect.suspend(() => lasting < failuresOfAPart ? commit(changes, lasting) : inParts(partsOf(changes)))
+        Effect.suspend(() =>
+          lasting < failuresOfAPart ? commit(journal.underWay, lasting) : inParts(partsOf(journal.underWay))
+        )
       )
     })
   const inParts = (parts: ReadonlyArray<Part>): Effect.Effect<void> =>

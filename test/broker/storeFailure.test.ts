@@ -50,15 +50,55 @@ describe("while the store is full", () => {
   it("QoS 2 out waits for the store, and goes when there is room", async () => {
     const subscriber = await broker.durable(5, "s")
     await subscriber.subscribe("q", 2)
+    const publisher = await broker.connect(4, { clientId: "p" })
+    full = true
+    // 3.1.1 knows no refusal: it is cut off, and its message stays.
+    publisher.send(publishBytes(4, 0x34, "q", { messageId: 2, payload: "two" }))
+    await publisher.expectClosed()
+    await subscriber.expectNothing()
+    full = false
+    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "two", qos: 2, dup: false }))
+  })
+
+  it("what was refused is withdrawn: who had not got it by then never does, and sent again it comes once", async () => {
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 2)
+    const absent = await broker.durable(5, "a")
+    await absent.subscribe("q", 1)
+    await absent.disconnect()
     const publisher = await broker.connect(5, { clientId: "p" })
+    while (broker.broker.sessions.get("a")?.connected !== false) await publisher.ping()
     full = true
     publisher.send(publishBytes(5, 0x34, "q", { messageId: 2, payload: "two" }))
     await publisher.receive("pubrec", { messageId: 2, reasonCode: 0x97 })
     await subscriber.expectNothing()
     full = false
-    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "two", qos: 2, dup: false }))
+    const { counters, services, sessions } = broker.broker
+    while (services.journal.failing !== null) await publisher.ping()
     // [MQTT5-4.3.3-9] the identifier of the refused one is free.
     await publisher.publish("q", "again", { qos: 2, messageId: 2 })
+    await subscriber.acknowledge(await subscriber.receive("publish", { payload: "again", qos: 2, dup: false }))
+    await subscriber.expectNothing()
+    const back = await broker.durable(5, "a")
+    await back.acknowledge(await back.receive("publish", { payload: "again", qos: 1, dup: false }))
+    await back.expectNothing()
+    expect(counters.deliveries_withdrawn_total).toBe(2)
+    expect([sessions.get("a")?.owed, sessions.get("s")?.owed]).toEqual([0, 0])
+  })
+
+  it("a PUBCOMP that waits for the store holds no refusal up", async () => {
+    const subscriber = await broker.durable(5, "s")
+    await subscriber.subscribe("q", 1)
+    const publisher = await broker.durable(5, "p")
+    publisher.send(publishBytes(5, 0x34, "q", { messageId: 1, payload: "1" }))
+    await publisher.receive("pubrec", { messageId: 1, reasonCode: 0 })
+    full = true
+    publisher.send({ cmd: "pubrel", messageId: 1 })
+    for (const messageId of [2, 3]) publisher.send(publishBytes(5, 0x32, "q", { messageId, payload: "x" }))
+    await publisher.receive("puback", { messageId: 2, reasonCode: 0x97 })
+    await publisher.receive("puback", { messageId: 3, reasonCode: 0x97 })
+    full = false
+    await publisher.receive("pubcomp", { messageId: 1 })
   })
 
   it("3.1.1: no PUBACK, the connection is closed", async () => {
@@ -117,7 +157,6 @@ describe("while the store is full", () => {
     while (journal.failing !== null) await publisher.ping()
     await publisher.publish("q", "after", { qos: 1 })
     const again = await broker.durable(5, "s")
-    await again.acknowledge(await again.receive("publish", { payload: "attempt" }))
     await again.acknowledge(await again.receive("publish", { payload: "after" }))
     expect(broker.broker.counters.store_failures_total).toBeGreaterThan(0)
   })

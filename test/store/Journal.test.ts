@@ -254,6 +254,33 @@ describe("Journal", () => {
     assert.deepStrictEqual(alarms, ["no space", undefined])
   })
 
+  it("what is withdrawn while its group fails is not in the next attempt, and is taken away where the last one had succeeded", async () => {
+    const { deliver, groups, journal, park, settle } = setup()
+    const full: StoreFailure = { _tag: "StoreFailure", kind: "full", message: "no space" }
+    const messages = [messageOn("a/1"), messageOn("a/2"), messageOn("a/3")]
+    park()
+    for (const message of messages) deliver(message)
+    const recorded = messages.map((message) => message.recorded)
+    await settle()
+    const forming = deliver(messageOn("a/4"))
+    journal.groupFailed(full)
+    if (recorded[1] === undefined || recorded[2] === undefined) throw new Error("not recorded")
+    journal.withdraw(recorded[1])
+    journal.withdraw(forming.recorded)
+    assert.deepStrictEqual(journal.underWay.deliveries.map(({ sequence }) => sequence), [1, 3])
+    assert.deepStrictEqual(journal.underWay.messages.map(({ message }) => message), [1, 3])
+    assert.deepStrictEqual(journal.underWay.deliveriesDone.map(({ sequence }) => sequence), [2])
+    // Refused while the attempt is under way that succeeds.
+    journal.withdraw(recorded[2])
+    journal.groupCommitted()
+    park()
+    journal.tick()
+    await settle()
+    assert.deepStrictEqual(groups[1]?.deliveries, [])
+    assert.deepStrictEqual(groups[1]?.messages, [])
+    assert.deepStrictEqual(groups[1]?.deliveriesDone, [{ session: 1, sequence: 3 }])
+  })
+
   it("whenIdle calls back once all that was changed is committed", async () => {
     const { deliver, groups, journal, park, settle } = setup()
     let idle = 0

@@ -1,0 +1,40 @@
+// What one session says and counts of messages that it gives up. Plain state of one Outgoing. Invariant: each one is counted; of a socket that
+// is full there is one line for each time that it fills.
+import type { Message } from "../mqtt/Message.ts"
+import type { Services } from "./Services.ts"
+
+export class Drops {
+  private readonly services: Services
+  private readonly clientId: string
+  private congestionLogged = false
+
+  constructor(services: Services, clientId: string) {
+    this.services = services
+    this.clientId = clientId
+  }
+
+  queueFull(message: Message): void {
+    this.services.counters.deliveries_dropped_queue_full_total++
+    const fields = { client_id: this.clientId, topic: message.topic, limit: "queue.capacity" }
+    this.services.log.warning("queue full: message dropped", fields)
+  }
+
+  congested(message: Message): void {
+    this.services.counters.deliveries_dropped_congested_total++
+    if (this.congestionLogged) return
+    this.congestionLogged = true
+    const fields = { client_id: this.clientId, topic: message.topic, limit: "connection.write_high_watermark" }
+    this.services.log.warning("slow consumer: its socket is full, QoS 0 messages are dropped", fields)
+  }
+
+  /** The socket has room again. */
+  relieved(): void {
+    this.congestionLogged = false
+  }
+
+  tooLarge(message: Message, bytes: number): void {
+    this.services.counters.deliveries_dropped_too_large_total++
+    const fields = { client_id: this.clientId, topic: message.topic, bytes }
+    this.services.log.info("message larger than the client takes: not sent", fields)
+  }
+}
