@@ -87,6 +87,11 @@ export class Takeover implements BusPart, RemoteSessions {
     return this.arrivals.size + this.settling.size + this.departures.size
   }
 
+  /** Before the first link is up: what the store had. */
+  begin(): void {
+    for (const clientId of this.options.sessions.clientIds()) this.directory.keeps(clientId, 0)
+  }
+
   // --- the registry's side -----------------------------------------------------------------------------------------
 
   holds(clientId: string): boolean {

@@ -1,0 +1,252 @@
+// A session that follows its client from node to node, with all it has. Brokers in this process with stores of their own; what they say to each other goes over
+// a network in memory, which can lose a step.
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import type { Members, MemberStatus } from "../../src/cluster/Bus.ts"
+import { Directory } from "../../src/cluster/Directory.ts"
+import { HybridClock } from "../../src/cluster/HybridClock.ts"
+import { Takeover } from "../../src/cluster/Takeover.ts"
+import { defaultSettings } from "../../src/config/Settings.ts"
+import { DurableBroker } from "../support/durableBroker.ts"
+import type { PacketOf, TestClient } from "../support/TestClient.ts"
+import { MemoryNetwork } from "./MemoryBus.ts"
+
+const names = ["a", "b", "c"] as const
+type Name = (typeof names)[number]
+
+class Nodes {
+  readonly network = new MemoryNetwork({ delayMillis: 1, now: performance.timeOrigin + performance.now() })
+  readonly brokers = new Map<Name, DurableBroker>()
+  readonly takeovers = new Map<Name, Takeover>()
+  readonly #tasks: Array<() => void> = []
+  #running = true
+
+  of(name: Name): DurableBroker {
+    const broker = this.brokers.get(name)
+    if (broker === undefined) throw new Error(name)
+    return broker
+  }
+
+  takeover(name: Name): Takeover {
+    const takeover = this.takeovers.get(name)
+    if (takeover === undefined) throw new Error(name)
+    return takeover
+  }
+
+  async start(engine: "sqlite" | "none"): Promise<this> {
+    const members = (self: string): Members => ({
+      self,
+      present: names,
+      status: (): MemberStatus => "alive"
+    })
+    for (const name of names) {
+      const durable = await new DurableBroker((settings) => ({
+        ...settings,
+        store: engine === "sqlite" ? settings.store : { ...defaultSettings.store, durability: "memory" }
+      })).start()
+      this.brokers.set(name, durable)
+      const { services, sessions } = durable.broker
+      const bus = this.network.node(name)
+      const now = () => this.network.now
+      const takeover = new Takeover(
+        {
+          bus,
+          sessions,
+          journal: services.journal,
+          now,
+          moveMillis: 2_000,
+          post: (task) => this.#tasks.push(task) > 0,
+          flushRoutes: () => {},
+          flushMessages: () => {}
+        },
+        (onYield) => {
+          const directory = new Directory({
+            bus,
+            members: members(name),
+            clock: new HybridClock(now),
+            now,
+            claimMillis: 1_000,
+            moveMillis: 4_000,
+            onYield
+          })
+          bus.add(directory)
+          return directory
+        }
+      )
+      bus.add(takeover)
+      sessions.remote = takeover
+      this.takeovers.set(name, takeover)
+    }
+    this.network.connectAll()
+    this.#turn()
+    return this
+  }
+
+  /** The clusters' turns, with the time that has passed. */
+  #turn(): void {
+    if (!this.#running) return
+    for (const task of this.#tasks.splice(0)) task()
+    const now = performance.timeOrigin + performance.now()
+    this.network.advance(Math.max(0, now - this.network.now))
+    setImmediate(() => this.#turn())
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    for (const broker of this.brokers.values()) await broker.stop()
+  }
+}
+
+/** So many messages, each acknowledged as it comes. */
+const receiveAll = async (client: TestClient, count: number): Promise<Array<PacketOf<"publish">>> => {
+  const packets: Array<PacketOf<"publish">> = []
+  let open = 0
+  while (packets.length < count || open > 0) {
+    const packet = await client.next()
+    if (packet.cmd === "publish") {
+      packets.push(packet)
+      const messageId = packet.messageId ?? 0
+      if (packet.qos === 1) client.send({ cmd: "puback", messageId })
+      else client.send({ cmd: "pubrec", messageId })
+      if (packet.qos === 2) open++
+    } else if (packet.cmd === "pubrel") {
+      open--
+      client.send({ cmd: "pubcomp", messageId: packet.messageId ?? 0 })
+    }
+  }
+  return packets
+}
+
+describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine) => {
+  let nodes: Nodes
+  beforeEach(async () => {
+    nodes = await new Nodes().start(engine)
+  })
+  afterEach(() => nodes.stop())
+
+  it("with its subscriptions and what it is owed, in order; nothing of it stays behind", async () => {
+    const first = await nodes.of("a").durable(5, "s")
+    await first.subscribe("q/#", 2, { rap: true, identifier: 9 })
+    await first.subscribe("other", 1)
+    await first.disconnect()
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (let i = 0; i < 300; i++) await publisher.publish("q/1", `${i}`, { qos: i % 2 === 0 ? 1 : 2, retain: i === 7 })
+    const again = await nodes.of("b").durable(5, "s")
+    expect(again.connack.sessionPresent).toBe(true)
+    const packets = await receiveAll(again, 300)
+    packets.forEach((packet, i) => {
+      expect(String(packet.payload)).toBe(`${i}`)
+      expect(packet.qos).toBe(i % 2 === 0 ? 1 : 2)
+      expect(packet.retain).toBe(i === 7)
+      expect(packet.properties?.subscriptionIdentifier).toBe(9)
+    })
+    await nodes.until(() => nodes.of("a").broker.sessions.get("s") === undefined && nodes.takeover("a").moving === 0)
+    expect(nodes.of("a").broker.services.router.subscriptionCount).toBe(0)
+    const near = await nodes.of("b").connect(5, { clientId: "near" })
+    await near.publish("other", "here", { qos: 1 })
+    await again.acknowledge(await again.receive("publish", { topic: "other", payload: "here" }))
+    const back = await nodes.of("a").durable(5, "s")
+    expect(back.connack.sessionPresent).toBe(true)
+    await again.expectRefused(0x8e)
+    await back.expectNothing()
+  })
+
+  it("with its exchanges: what was sent is sent again under its identifier, a QoS 2 message comes once", async () => {
+    const first = await nodes.of("a").durable(5, "s")
+    await first.subscribe("q", 2)
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (const qos of [1, 2, 2] as const) await publisher.publish("q", `qos ${qos}`, { qos })
+    const one = await first.receive("publish", { qos: 1 })
+    const two = await first.receive("publish", { qos: 2 })
+    const three = await first.receive("publish", { qos: 2 })
+    first.send({ cmd: "pubrec", messageId: two.messageId ?? 0 })
+    await first.receive("pubrel", { messageId: two.messageId ?? 0 })
+    // And one in the other direction: published here, released there.
+    first.send({ cmd: "publish", topic: "elsewhere", payload: "x", qos: 2, messageId: 77, dup: false, retain: false })
+    await first.receive("pubrec", { messageId: 77 })
+    const again = await nodes.of("b").durable(5, "s")
+    expect(again.connack.sessionPresent).toBe(true)
+    await again.receive("publish", { messageId: one.messageId, qos: 1, dup: true })
+    await again.receive("pubrel", { messageId: two.messageId })
+    await again.receive("publish", { messageId: three.messageId, qos: 2, dup: true })
+    again.send({ cmd: "publish", topic: "elsewhere", payload: "x", qos: 2, messageId: 77, dup: true, retain: false })
+    await again.receive("pubrec", { messageId: 77, reasonCode: 0 })
+    again.send({ cmd: "pubrel", messageId: 77 })
+    await again.receive("pubcomp", { messageId: 77, reasonCode: 0 })
+    expect(nodes.of("b").broker.counters.messages_duplicate_total).toBe(1)
+  })
+
+  it("a clean start ends it where it is", async () => {
+    const first = await nodes.of("a").durable(5, "s")
+    await first.subscribe("q", 1)
+    const again = await nodes.of("c").connect(5, { clientId: "s", clean: true })
+    expect(again.connack.sessionPresent).toBe(false)
+    await first.expectRefused(0x8e)
+    await nodes.until(() => nodes.of("a").broker.services.router.subscriptionCount === 0)
+    await again.disconnect()
+  })
+
+  it("a lost step leaves it where it was, and its client gets what it is owed later", async () => {
+    const first = await nodes.of("a").durable(5, "s")
+    await first.subscribe("q", 2)
+    await first.disconnect()
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (let i = 0; i < 10; i++) await publisher.publish("q", `${i}`, { qos: i < 5 ? 1 : 2 })
+    nodes.network.disconnect("a", "b")
+    nodes.network.disconnect("a", "c")
+    const again = await nodes.of("b").durable(5, "s")
+    expect(again.connack.sessionPresent).toBe(false)
+    await publisher.publish("q", "10", { qos: 2 })
+    nodes.network.connect("a", "b")
+    nodes.network.connect("a", "c")
+    const packets = await receiveAll(again, 11)
+    expect(packets.map(({ payload }) => String(payload))).toEqual(Array.from({ length: 11 }, (_, i) => `${i}`))
+    await again.expectNothing()
+    await nodes.until(() => nodes.of("a").broker.sessions.get("s") === undefined)
+  })
+
+  it("a will without a delay is published by the take-over, one with a delay is not", async () => {
+    for (const delay of [0, 30]) {
+      const watcher = await nodes.of("a").connect(5, { clientId: `w${delay}` })
+      await watcher.subscribe("will")
+      const will = { topic: "will", payload: `${delay}`, qos: 0 as const, retain: false }
+      await nodes.of("a").connect(5, {
+        clientId: `s${delay}`,
+        clean: false,
+        properties: { sessionExpiryInterval: 100 },
+        will: { ...will, properties: { willDelayInterval: delay } }
+      })
+      const again = await nodes.of("b").durable(5, `s${delay}`)
+      expect(again.connack.sessionPresent).toBe(true)
+      if (delay === 0) await watcher.receive("publish", { payload: "0" })
+      else await watcher.expectNothing()
+      await watcher.disconnect()
+    }
+  })
+
+  it("two hundred connections with one client id on all nodes: one is left, with one session", async () => {
+    const clients = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => nodes.of(names[index % 3] ?? "a").open(5))
+    )
+    clients.forEach((client) =>
+      client.sendConnect({ clientId: "s", clean: false, properties: { sessionExpiryInterval: 100 } })
+    )
+    // Whoever is sent away goes.
+    const gone = async (client: TestClient) => {
+      while (await client.nextOrClosed() !== undefined);
+      client.drop()
+    }
+    clients.forEach((client) => void gone(client))
+    const count = () => names.map((name) => nodes.of(name).broker.sessions.get("s")).filter((one) => one !== undefined)
+    const connected = () => count().filter((one) => one.connected).length
+    const open = () => names.reduce((sum, name) => sum + nodes.of(name).broker.connections, 0)
+    await nodes.until(() => open() === 1)
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    expect(open()).toBe(1)
+    expect(count().length).toBe(1)
+    expect(connected()).toBe(1)
+  })
+})
