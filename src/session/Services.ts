@@ -3,6 +3,7 @@ import type { AuthenticationInForce } from "../access/authentication/Authenticat
 import type { Bans } from "../access/bans/Bans.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import type { Settings } from "../config/Settings.ts"
+import { zonedSettings } from "../config/zonedSettings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import type { Message } from "../mqtt/Message.ts"
@@ -22,6 +23,8 @@ export interface Timed {
 }
 
 export interface Services {
+  /** Whose limits are in the settings; "": the node's. */
+  readonly zone: string
   readonly settings: Settings
   readonly rules: InForce
   readonly authentication: AuthenticationInForce
@@ -45,6 +48,12 @@ export const publishLimitsOf = ({ connection }: Settings): PublishLimits => ({
   maximumTopicLevels: connection.maxTopicLevels,
   maximumTopicLength: connection.maxTopicLength
 })
+
+/** `settings`: of the node. */
+export const zonedServices = (services: Services, settings: Settings, zone: string): Services => {
+  const zoned = zonedSettings(settings, zone)
+  return { ...services, zone, settings: zoned, publishLimits: publishLimitsOf(zoned) }
+}
 
 export const outletFor = (socket: OutletSocket, { arena, counters, scheduler, settings }: Services): Outlet =>
   new Outlet(socket, scheduler, arena, counters, settings.connection.writeHighWatermarkBytes)
