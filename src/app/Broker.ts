@@ -177,10 +177,10 @@ export class Broker {
     const output = new Output()
     const arena = new Arena(output)
     const services: Services = {
-      zone: "",
       settings,
       rules,
       authentication: authenticating.inForce,
+      scram: kept.scram,
       bans,
       scheduler,
       wheel,
@@ -272,6 +272,7 @@ export class Broker {
         this.reloadRules(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
       )
+      this.kept.scram.change(next.auth_scram)
       yield* Effect.catch(
         this.authenticating.reload(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))

@@ -6,6 +6,12 @@ import { adminDefaults, type AdminSettings } from "./sections/admin.ts"
 import { authCertificateDefaults, type AuthCertificateSettings } from "./sections/authCertificate.ts"
 import { authHttpDefaults, type AuthHttpSettings } from "./sections/authHttp.ts"
 import { authJwtDefaults, type AuthJwtSettings } from "./sections/authJwt.ts"
+import {
+  authScramDefaults,
+  type AuthScramSettings,
+  authUsersDefaults,
+  type AuthUsersSettings
+} from "./sections/authUsers.ts"
 import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
@@ -30,6 +36,7 @@ export type { AdminSettings } from "./sections/admin.ts"
 export type { AuthCertificateSettings } from "./sections/authCertificate.ts"
 export type { AuthHttpSettings } from "./sections/authHttp.ts"
 export type { AuthJwtSettings } from "./sections/authJwt.ts"
+export type { AuthScramSettings, AuthUsersSettings } from "./sections/authUsers.ts"
 export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
@@ -63,6 +70,8 @@ export interface Settings {
   readonly auth_jwt: AuthJwtSettings
   readonly auth_http: AuthHttpSettings
   readonly auth_certificate: AuthCertificateSettings
+  readonly auth_users: AuthUsersSettings
+  readonly auth_scram: AuthScramSettings
   readonly authorization: AuthorizationSettings
   readonly limits: LimitsSettings
   readonly bans: BansSettings
@@ -89,6 +98,8 @@ export const defaultSettings: Settings = {
   auth_jwt: authJwtDefaults,
   auth_http: authHttpDefaults,
   auth_certificate: authCertificateDefaults,
+  auth_users: authUsersDefaults,
+  auth_scram: authScramDefaults,
   authorization: authorizationDefaults,
   limits: limitsDefaults,
   bans: bansDefaults,

@@ -6,6 +6,7 @@ import { admin } from "./sections/admin.ts"
 import { authCertificate } from "./sections/authCertificate.ts"
 import { authHttp } from "./sections/authHttp.ts"
 import { authJwt } from "./sections/authJwt.ts"
+import { authScram, authUsers } from "./sections/authUsers.ts"
 import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
@@ -42,6 +43,8 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["auth_jwt", keysOf(authJwt)],
   ["auth_http", keysOf(authHttp)],
   ["auth_certificate", keysOf(authCertificate)],
+  ["auth_users", keysOf(authUsers)],
+  ["auth_scram", keysOf(authScram)],
   ["authorization", keysOf(authorization)],
   ["limits", keysOf(limits)],
   ["bans", keysOf(bans)],
@@ -94,6 +97,8 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   auth_jwt: optionalTable(authJwt, defaultSettings.auth_jwt),
   auth_http: optionalTable(authHttp, defaultSettings.auth_http),
   auth_certificate: optionalTable(authCertificate, defaultSettings.auth_certificate),
+  auth_users: optionalTable(authUsers, defaultSettings.auth_users),
+  auth_scram: optionalTable(authScram, defaultSettings.auth_scram),
   authorization: optionalTable(authorization, defaultSettings.authorization),
   limits: optionalTable(limits, defaultSettings.limits),
   bans: optionalTable(bans, defaultSettings.bans),

@@ -12,6 +12,8 @@ const liveTables = [
   "auth_jwt",
   "auth_http",
   "auth_certificate",
+  "auth_users",
+  "auth_scram",
   "authorization",
   "limits",
   "bans",

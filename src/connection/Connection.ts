@@ -2,10 +2,10 @@
 // chunks and wakes it, its session posts events; everything it does happens in its own turn.
 // Invariants: frames are handled in the order in which they came; nothing is handled before CONNECT is answered.
 import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
-import type { LimitsSettings, ListenerSettings } from "../config/Settings.ts"
+import type { LimitsSettings } from "../config/Settings.ts"
 import { decodeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { decodeControl } from "../mqtt/decodeControl.ts"
-import { type Connack, encodeSuback, encodeUnsuback, pingresp } from "../mqtt/encodeControl.ts"
+import { type Connack, pingresp } from "../mqtt/encodeControl.ts"
 import { FrameReader } from "../mqtt/FrameReader.ts"
 import { type Connect, type ControlPacket, PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
@@ -23,12 +23,14 @@ import type { Verdict } from "../access/authentication/Authentication.ts"
 import { admit, applicantOf } from "./admission.ts"
 import { Arrival } from "./Arrival.ts"
 import { ChunkMailbox } from "./ChunkMailbox.ts"
-import { answerableVersion, fittingConnack, fittingDisconnect, refusalConnack, serverReferenceOf } from "./answers.ts"
+import { answerableVersion, fittingConnack, fittingDisconnect, refusalConnack, requestAnswer } from "./answers.ts"
 import { connectionLog } from "./connectionLog.ts"
-import { acceptance, judgeFirstByte, type Refusal, registryOverloaded } from "./handshake.ts"
+import type { ConnectionOwner } from "./ConnectionOwner.ts"
+import { EnhancedAuth, type EnhancedStep, onlyAuth, withoutMethod } from "./EnhancedAuth.ts"
+import { acceptance, idleMillisOf, judgeFirstByte, type Refusal, registryOverloaded } from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
 import { permitted } from "./permitted.ts"
-import { type Ending, endingOf, Phase, withoutDisconnect } from "./Phase.ts"
+import { type Ending, endingOf, Phase, secondConnect, withoutDisconnect } from "./Phase.ts"
 
 /** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
 const framesPerTurn = 512
@@ -41,15 +43,6 @@ const noSubject = nobodyKnown("")
 const noEvents: Array<LinkEvent> = []
 
 const pingrespBuffer = Buffer.from(pingresp)
-
-/** The listener, as its connections see it. */
-export interface ConnectionOwner {
-  readonly settings: ListenerSettings
-  readonly limits: LimitsSettings
-  /** Its CONNECT is accepted: it waits at the door no longer. */
-  admitted(connection: Connection): void
-  closed(connection: Connection): void
-}
 
 export class Connection extends Actor implements ClientLink, Timed {
   version: ProtocolVersion = 4
@@ -70,11 +63,13 @@ export class Connection extends Actor implements ClientLink, Timed {
   private incoming: Incoming | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
   readonly refusal: Refusal | undefined
-  private readonly owner: ConnectionOwner
+  private readonly owner: ConnectionOwner<Connection>
   private phase: Phase = Phase.AwaitingConnect
   private session: SessionHandle | null = null
   /** Until its CONNACK. */
   private arrival: Arrival | null = null
+  /** Of a client that has named a method in CONNECT. */
+  private enhanced: EnhancedAuth | null = null
   /** ms; then it has to go, whatever it does. */
   private endsAt = Infinity
   /** The session was to end with this connection (section 3.14.2.2.2). */
@@ -96,7 +91,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     services: Services,
     sessions: Sessions,
     refusal: Refusal | undefined,
-    owner: ConnectionOwner
+    owner: ConnectionOwner<Connection>
   ) {
     super("connection", services.scheduler)
     const { connection } = services.settings
@@ -167,7 +162,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     // Who is not read is not silent.
     if (this.isHeld) this.lastReceivedAt = this.scheduler.now
     if (this.incoming?.release() === false) {
-      return this.disconnect(ReasonCode.QuotaExceeded, "the store takes no changes", withoutDisconnect)
+      return this.disconnect(ReasonCode.QuotaExceeded, "the store takes no changes")
     }
     try {
       this.takeChunks()
@@ -182,7 +177,8 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   /** Nothing is read on: an answer is awaited, or the connection is over. */
   private get busy(): boolean {
-    return this.phase !== Phase.Connected && this.phase !== Phase.AwaitingConnect
+    const { phase } = this
+    return phase !== Phase.Connected && phase !== Phase.AwaitingConnect && phase !== Phase.Authenticating
   }
 
   /** It is not read until the store has taken what it waits for, or as it publishes too fast. */
@@ -216,6 +212,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     const type = this.reader.header >> 4
     // [MQTT5-3.1.2-30] [MQTT-7.0.0-2] a CONNECT is all it takes, and nothing else counts before it is accepted
     const session = this.session
+    if (this.phase === Phase.Authenticating) return this.onControl(onlyAuth(decodeControl(this.reader, this.version)))
     if (this.phase === Phase.AwaitingConnect || session === null) {
       return this.onControl(decodeControl(this.reader, this.version))
     }
@@ -257,18 +254,15 @@ export class Connection extends Actor implements ClientLink, Timed {
         this.ending = endingOf(this.services.settings, packet, this.endsWithSession)
         return this.finish()
       case "Auth":
-        // [MQTT5-4.12.0-7] re-authentication needs the method of CONNECT, and there is none yet
-        throw new ProtocolError(ReasonCode.ProtocolError, "MQTT5-4.12.0-7", "AUTH without a method in CONNECT")
+        if (this.enhanced === null) throw withoutMethod()
+        return this.follow(this.enhanced.onAuth(packet))
     }
   }
 
   // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
 
   private onConnect(packet: Connect): void {
-    if (this.phase !== Phase.AwaitingConnect) {
-      // [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error
-      throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
-    }
+    if (this.phase !== Phase.AwaitingConnect) throw secondConnect()
     this.version = packet.protocolVersion
     this.maximumPacketSize = packet.maximumPacketSize
     const applicant = this.refusal ?? applicantOf(this.services, this.owner.settings, packet, this.socket)
@@ -276,8 +270,23 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.clientId = applicant.credentials.clientId
     this.phase = Phase.Opening
     const arrival = this.arrival = new Arrival(applicant)
+    this.enhanced = EnhancedAuth.of(this.services, applicant)
+    if (this.enhanced !== null) return this.follow(this.enhanced.begin())
     const verdict = arrival.ask(this.services.authentication.chain, () => this.wake())
     if (verdict !== undefined) this.onVerdict(arrival, verdict)
+  }
+
+  /** What enhanced authentication says, at CONNECT and while it is connected. */
+  private follow(step: EnhancedStep): void {
+    if (step._tag === "Known") {
+      this.phase = Phase.Opening
+      if (this.arrival !== null) this.onVerdict(this.arrival, step.verdict)
+    } else if (step._tag === "Send") {
+      if (this.session === null) this.phase = Phase.Authenticating
+      this.outlet.appendBytes(step.bytes)
+      this.setTimer(this.dueAt)
+    } else if (this.session === null) this.refuse(step, this.clientId)
+    else this.disconnect(step.reasonCode, step.reason)
   }
 
   private awaitVerdict(arrival: Arrival): void {
@@ -299,13 +308,8 @@ export class Connection extends Actor implements ClientLink, Timed {
     connectionLog.authenticated(this, subject.userName, verdict)
     this.receiveMaximum = connect.receiveMaximum
     this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
-    const opened = this.sessions.request({
-      _tag: "Open",
-      clientId: terms.clientId,
-      link: this,
-      connect,
-      expiryMillis: terms.expiryMillis
-    })
+    const { clientId, expiryMillis } = terms
+    const opened = this.sessions.request({ _tag: "Open", clientId, link: this, connect, expiryMillis })
     if (!opened) this.refuse(registryOverloaded, this.clientId)
   }
 
@@ -323,13 +327,11 @@ export class Connection extends Actor implements ClientLink, Timed {
           this.refuse(event, this.clientId)
           break
         case "Subscribed":
-          this.answer(encodeSuback(event.packetIdentifier, event.reasonCodes, this.version))
-          break
         case "Unsubscribed":
-          this.answer(encodeUnsuback(event.packetIdentifier, event.reasonCodes, this.version))
+          this.answer(requestAnswer(event, this.version))
           break
         case "Close":
-          this.disconnect(event.reasonCode, event.reason, withoutDisconnect)
+          this.disconnect(event.reasonCode, event.reason)
           break
         default:
           event satisfies never
@@ -344,7 +346,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** SUBACK or UNSUBACK: reading goes on. One that is larger than the client takes is not sent [MQTT5-3.1.2-24]. */
   private answer(bytes: Uint8Array): void {
     if (bytes.length > this.maximumPacketSize) {
-      return this.disconnect(ReasonCode.PacketTooLarge, "the answer is larger than the client takes", withoutDisconnect)
+      return this.disconnect(ReasonCode.PacketTooLarge, "the answer is larger than the client takes")
     }
     this.outlet.appendBytes(bytes)
     this.phase = Phase.Connected
@@ -358,7 +360,9 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.session = session
     this.phase = Phase.Connected
     // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
-    if (!this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent))) return this.finish()
+    if (!this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent, this.enhanced))) {
+      return this.finish()
+    }
     this.owner.admitted(this)
     this.accepting = true
     session.wake()
@@ -366,9 +370,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.endsAt = terms.endsAt
     this.arrival = null
     connectionLog.connected(this, sessionPresent)
-    // [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never
-    this.idleMillis = terms.keepAliveSeconds * 1000 * this.services.settings.connection.keepAliveMultiplier
-    if (this.idleMillis === 0) this.idleMillis = Infinity
+    this.idleMillis = idleMillisOf(this.services.settings, terms)
     this.setTimer(this.dueAt)
   }
 
@@ -382,16 +384,15 @@ export class Connection extends Actor implements ClientLink, Timed {
   /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
   private refuse(refusal: Refusal, clientId: string): void {
     connectionLog.refused(this, refusal, clientId, this.arrival?.applicant.connect.username)
-    this.sendConnack(
-      refusalConnack(this.version, refusal, serverReferenceOf(this.services.settings, refusal.reasonCode))
-    )
+    this.sendConnack(refusalConnack(this.version, refusal, this.services.settings))
     this.finish()
   }
 
   private onProtocolError(error: ProtocolError): void {
     const { message: reason, reasonCode } = error
     connectionLog.protocolError(this, error)
-    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason, withoutDisconnect)
+    if (this.phase === Phase.Authenticating) return this.refuse({ reasonCode, reason }, this.clientId)
+    if (this.phase !== Phase.AwaitingConnect) return this.disconnect(reasonCode, reason)
     // [MQTT-3.1.2-2] [MQTT-3.2.2-6] [MQTT5-3.1.2-2] [MQTT5-4.13.1-1] a CONNECT that says enough is told why; anything else is closed
     const version = answerableVersion(this.reader, error)
     if (version !== undefined) {
@@ -402,14 +403,12 @@ export class Connection extends Actor implements ClientLink, Timed {
   }
 
   /** MQTT 5 clients are told why, once CONNACK was sent [MQTT5-3.14.0-1], and without an expiry [MQTT5-3.14.2-2]. */
-  private disconnect(reasonCode: number, reason: string, ending: Ending): void {
-    this.ending = ending
+  private disconnect(reasonCode: number, reason: string): void {
+    this.ending = withoutDisconnect
     if (this.version === 5 && this.session !== null) {
-      const reasonString = reason === "" ? undefined : reason
-      const serverReference = serverReferenceOf(this.services.settings, reasonCode)
-      const bytes = fittingDisconnect(reasonCode, { reasonString, serverReference }, this.maximumPacketSize)
+      const bytes = fittingDisconnect(this.services.settings, { reasonCode, reason }, this.maximumPacketSize)
       if (bytes !== undefined) this.outlet.appendBytes(bytes)
-    } else if (this.phase === Phase.Opening) {
+    } else if (this.phase === Phase.Opening || this.phase === Phase.Authenticating) {
       // Superseded or too late before its session was there: none of these reasons is one of CONNACK's.
       this.sendConnack(refusalConnack(this.version, { reasonCode: ReasonCode.ServerUnavailable, reason }))
     }
@@ -461,21 +460,22 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private onDeadline(): void {
     if (this.isHeld || this.phase === Phase.Waiting) this.lastReceivedAt = this.scheduler.now
-    const comingIn = this.phase === Phase.AwaitingConnect || this.phase === Phase.Opening
+    const comingIn = this.phase !== Phase.Connected && this.phase !== Phase.Waiting
     if (this.scheduler.now < this.dueAt && !comingIn) return this.setTimer(this.dueAt)
     if (this.scheduler.now >= this.endsAt) {
       connectionLog.expired(this)
-      return this.disconnect(ReasonCode.MaximumConnectTime, "the authentication has expired", withoutDisconnect)
+      return this.disconnect(ReasonCode.MaximumConnectTime, "the authentication has expired")
     }
+    if (this.enhanced !== null && this.scheduler.now >= this.enhanced.dueAt) return this.follow(this.enhanced.late())
     connectionLog.timedOut(this, this.phase, this.idleMillis)
     const heldPlace = this.phase === Phase.AwaitingConnect
-    this.disconnect(ReasonCode.KeepAliveTimeout, "", withoutDisconnect)
+    this.disconnect(ReasonCode.KeepAliveTimeout, "")
     // It was told nothing that it would have to read first: its place is free with the next tick.
     if (heldPlace && this.timer !== undefined) this.setTimer(this.scheduler.now)
   }
 
   private get dueAt(): number {
-    return Math.min(this.lastReceivedAt + this.idleMillis, this.endsAt)
+    return Math.min(this.lastReceivedAt + this.idleMillis, this.endsAt, this.enhanced?.dueAt ?? Infinity)
   }
 
   private setTimer(deadline: number | undefined): void {

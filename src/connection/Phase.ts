@@ -5,9 +5,13 @@ import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { expiryOfInterval } from "./handshake.ts"
 
-/** Frames are read in AwaitingConnect and Connected; in Opening and Waiting the answer of the session is awaited. */
-export const Phase = { AwaitingConnect: 0, Opening: 1, Connected: 2, Waiting: 3, Closed: 4 } as const
+/** Frames are read in AwaitingConnect, Authenticating and Connected; in Opening and Waiting somebody's answer is awaited. */
+export const Phase = { AwaitingConnect: 0, Opening: 1, Connected: 2, Waiting: 3, Closed: 4, Authenticating: 5 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** [MQTT-3.1.0-2] [MQTT5-3.1.0-2] a second CONNECT is a protocol error */
+export const secondConnect = (): ProtocolError =>
+  new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT")
 
 /** How a connection ended, for its log line and its session. */
 export interface Ending {

@@ -1,25 +1,36 @@
-// The last words to a client, cut to what it takes: CONNACK and DISCONNECT within its Maximum Packet Size. Plain functions.
+// The answers to a client; the last words cut to what it takes: CONNACK and DISCONNECT within its Maximum Packet Size. Plain functions.
 import type { Settings } from "../config/Settings.ts"
 import { connectVersion } from "../mqtt/decodeConnect.ts"
-import { type Connack, type DisconnectProperties, encodeConnack, encodeDisconnect } from "../mqtt/encodeControl.ts"
+import { type Connack, encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback } from "../mqtt/encodeControl.ts"
 import type { FrameReader } from "../mqtt/FrameReader.ts"
 import { PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import type { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { LinkEvent } from "../session/ClientLink.ts"
 import type { Refusal } from "./handshake.ts"
 
 export const refusalConnack = (
   version: ProtocolVersion,
   { reason, reasonCode }: Refusal,
-  serverReference?: string
+  /** For a server to go to instead. */
+  settings?: Settings
 ): Connack => ({
   version,
   sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
   // [MQTT5-3.2.2-8] one of section 3.2.2.2
   reasonCode,
   reasonString: reason,
-  serverReference
+  serverReference: settings === undefined ? undefined : serverReferenceOf(settings, reasonCode)
 })
+
+/** SUBACK or UNSUBACK. */
+export const requestAnswer = (
+  { _tag, packetIdentifier, reasonCodes }: Extract<LinkEvent, { _tag: "Subscribed" | "Unsubscribed" }>,
+  version: ProtocolVersion
+): Uint8Array =>
+  _tag === "Subscribed"
+    ? encodeSuback(packetIdentifier, reasonCodes, version)
+    : encodeUnsuback(packetIdentifier, reasonCodes, version)
 
 /** Without its texts where they make it too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20]; undefined: even so [MQTT5-3.1.2-24]. */
 export const fittingConnack = (connack: Connack, maximumPacketSize: number): Uint8Array | undefined => {
@@ -31,11 +42,14 @@ export const fittingConnack = (connack: Connack, maximumPacketSize: number): Uin
 
 /** Without its texts where they make it too large [MQTT5-3.14.2-3] [MQTT5-3.14.2-4]; undefined: even so. */
 export const fittingDisconnect = (
-  reasonCode: number,
-  properties: DisconnectProperties,
+  settings: Settings,
+  { reason, reasonCode }: Refusal,
   maximumPacketSize: number
 ): Uint8Array | undefined => {
-  const full = encodeDisconnect(reasonCode, properties)
+  const full = encodeDisconnect(reasonCode, {
+    reasonString: reason === "" ? undefined : reason,
+    serverReference: serverReferenceOf(settings, reasonCode)
+  })
   if (full.length <= maximumPacketSize) return full
   const bare = encodeDisconnect(reasonCode)
   return bare.length <= maximumPacketSize ? bare : undefined

@@ -18,6 +18,12 @@ export interface Terms {
   readonly endsAt: number
 }
 
+/** How the client has proved who it is. */
+interface Enhanced {
+  readonly method: string
+  readonly lastData: Uint8Array | undefined
+}
+
 export interface Refusal {
   readonly reasonCode: number
   readonly reason: string
@@ -39,13 +45,6 @@ export const judgeFirstByte = (chunk: Buffer): void => {
 /** What can be said before anybody is asked who it is; undefined: nothing against it. */
 export const judgeConnect = ({ connection }: Settings, connect: Connect): Refusal | undefined => {
   const { clientId, will } = connect
-  if (connect.authenticationMethod !== undefined) {
-    // [MQTT5-4.12.0-1] no enhanced authentication yet
-    return refuse(
-      ReasonCode.BadAuthenticationMethod,
-      `authentication method ${connect.authenticationMethod} is not supported`
-    )
-  }
   // [MQTT-3.1.3-5] [MQTT5-3.1.3-5] 23 bytes at least, of any characters; [MQTT-3.1.3-9] [MQTT5-3.1.3-8] longer is
   // refused
   if (Buffer.byteLength(clientId) > connection.maxClientIdLength) {
@@ -97,10 +96,16 @@ export const expiryOfInterval = (settings: Settings, seconds: number): number =>
   Math.min(seconds === neverExpires ? Infinity : seconds * 1000, settings.session.maxExpiryMillis)
 
 /**
- * The CONNACK of an accepted connection, without an authentication method [MQTT5-4.12.0-6]; says what differs from
+ * The CONNACK of an accepted connection, with the authentication method of CONNECT, if any [MQTT5-4.12.0-5] [MQTT5-4.12.0-6]; says what differs from
  * what the client asked or would assume.
  */
-export const acceptance = (settings: Settings, connect: Connect, terms: Terms, sessionPresent: boolean): Connack => {
+export const acceptance = (
+  settings: Settings,
+  connect: Connect,
+  terms: Terms,
+  sessionPresent: boolean,
+  enhanced: Enhanced | null
+): Connack => {
   const { connection } = settings
   const asked = expiryAsked(connect)
   return {
@@ -122,9 +127,15 @@ export const acceptance = (settings: Settings, connect: Connect, terms: Terms, s
     // [MQTT5-3.1.2-28] only for those who ask
     responseInformation: connect.requestResponseInformation && connection.responseInformation !== ""
       ? connection.responseInformation
-      : undefined
+      : undefined,
+    authenticationMethod: enhanced?.method,
+    authenticationData: enhanced?.lastData
   }
 }
+
+/** [MQTT-3.1.2-24] [MQTT5-3.1.2-22] one and a half times the Keep Alive, 0 is never */
+export const idleMillisOf = ({ connection }: Settings, { keepAliveSeconds }: Terms): number =>
+  keepAliveSeconds * 1000 * connection.keepAliveMultiplier || Infinity
 
 const expiryAsked = (connect: Connect): number => {
   if (connect.protocolVersion !== 5 || connect.sessionExpiryInterval === undefined) return 0

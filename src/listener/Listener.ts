@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import type { LimitsSettings, ListenerSettings } from "../config/Settings.ts"
 import { isWithin, type Networks, networksOf } from "../config/network.ts"
 import { TokenBucket } from "../connection/TokenBucket.ts"
-import { Connection, type ConnectionOwner } from "../connection/Connection.ts"
+import { Connection } from "../connection/Connection.ts"
+import type { ConnectionOwner } from "../connection/ConnectionOwner.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
@@ -32,7 +33,7 @@ export interface ListenerOptions {
   readonly closedBecause: () => Refusal | undefined
 }
 
-export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner {
+export class Listener implements TcpHandlers<Connection | null>, ConnectionOwner<Connection> {
   settings: ListenerSettings
   readonly connections = new Set<Connection>()
   private onEmpty: ReadonlyArray<() => void> = []

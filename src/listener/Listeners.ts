@@ -3,12 +3,13 @@
 // another; what fails to change stays as it was.
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import { defaultWebSocketListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
+import { zonedSettings } from "../config/zonedSettings.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { CrashReport } from "../otp/ChildSpec.ts"
 import { Supervisor } from "../otp/Supervisor.ts"
 import type { Preface, TcpListener } from "../platform/Tcp.ts"
-import { type Services, zonedServices } from "../session/Services.ts"
+import { publishLimitsOf, type Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { Listener } from "./Listener.ts"
 import type { Overload } from "./Overload.ts"
@@ -226,7 +227,8 @@ export class Listeners {
   }
 
   private servicesFor(settings: ListenerSettings): Services {
-    return zonedServices(this.options.services, this.settings, settings.zone)
+    const zoned = zonedSettings(this.settings, settings.zone)
+    return { ...this.options.services, settings: zoned, publishLimits: publishLimitsOf(zoned) }
   }
 
   private readonly begin = Effect.fnUntraced({ self: this }, function* (this: Listeners, settings: ListenerSettings) {

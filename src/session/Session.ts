@@ -199,8 +199,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   /** What outlives the process: a node that starts finds this session as it is now. */
   protected save(): void {
     const { clientId, connected, durable, expiresAt, expiryMillis } = this
-    const { zone } = this.services
-    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null, zone })
+    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null })
   }
 
   /** Before the broker listens: as it was when the last group was committed. `begin` follows once all are read. */

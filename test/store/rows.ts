@@ -5,8 +5,7 @@ import {
   type MessageRow,
   noChanges,
   type SessionRow,
-  type SubscriptionRow,
-  type WillRow
+  type SubscriptionRow
 } from "../../src/store/Engine.ts"
 
 export const session = (number: number, other: Partial<SessionRow> = {}): SessionRow => ({
@@ -18,13 +17,6 @@ export const session = (number: number, other: Partial<SessionRow> = {}): Sessio
   will: null,
   ...other
 })
-
-export const lastWill: WillRow = {
-  packet: Uint8Array.of(0, 255, 128, 10),
-  delaySeconds: 4_294_967_295,
-  dueAt: Infinity,
-  by: "größe"
-}
 
 export const subscription = (
   number: number,

@@ -27,8 +27,7 @@ const everything = changes({
       clientId: "\u{1F600}\u2028",
       expiresAt: 1_700_000_000_000,
       connected: false,
-      will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity, by: "[1]" },
-      zone: "z"
+      will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity }
     }),
     session(9)
   ],

@@ -2,10 +2,10 @@
 // Invariant: the many rounds of the hash run beside the event loop; what runs on it is a handful of them.
 import { Effect } from "effect"
 import { createHash, createHmac, pbkdf2, randomBytes } from "node:crypto"
+import type { ScramMechanism } from "../../config/sections/scramMechanisms.ts"
 import { prepared } from "./saslprep.ts"
 
-export const scramMechanisms = ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const
-export type ScramMechanism = (typeof scramMechanisms)[number]
+export { type ScramMechanism, scramMechanisms } from "../../config/sections/scramMechanisms.ts"
 
 interface HashOf {
   /** As node:crypto calls it. */

@@ -22,8 +22,8 @@ export class UserDatabase {
   }
 
   /** From the store: nothing is written. */
-  load(users: Iterable<User>): void {
-    for (const user of users) this.users.set(user.name, user)
+  load(user: User): void {
+    this.users.set(user.name, user)
     this.names = undefined
   }
 

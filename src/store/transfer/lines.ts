@@ -30,13 +30,7 @@ const Line = Schema.Union([
       expiry_millis: EndlessNumber,
       expires_at: EndlessNumber,
       connected: Schema.Boolean,
-      will: Schema.NullOr(Schema.Struct({
-        packet: Bytes,
-        delay_seconds: Number0,
-        due_at: EndlessNumber,
-        by: Schema.optionalKey(Schema.String)
-      })),
-      zone: Schema.optionalKey(Schema.String)
+      will: Schema.NullOr(Schema.Struct({ packet: Bytes, delay_seconds: Number0, due_at: EndlessNumber }))
     })
   }),
   Schema.Struct({
@@ -86,22 +80,16 @@ const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"))
 
-export const sessionLine = (
-  { clientId, connected, expiresAt, expiryMillis, session, will, zone }: SessionRow
-): Line => ({
+export const sessionLine = ({ clientId, connected, expiresAt, expiryMillis, session, will }: SessionRow): Line => ({
   session: {
     session,
     client_id: clientId,
     expiry_millis: endless(expiryMillis),
     expires_at: endless(expiresAt),
     connected,
-    will: will === null ? null : {
-      packet: base64(will.packet),
-      delay_seconds: will.delaySeconds,
-      due_at: endless(will.dueAt),
-      ...(will.by === undefined ? {} : { by: will.by })
-    },
-    ...(zone === undefined ? {} : { zone })
+    will: will === null
+      ? null
+      : { packet: base64(will.packet), delay_seconds: will.delaySeconds, due_at: endless(will.dueAt) }
   }
 })
 
@@ -111,13 +99,9 @@ export const sessionOf = ({ session: row }: Extract<Line, { session: unknown }>)
   expiryMillis: finite(row.expiry_millis),
   expiresAt: finite(row.expires_at),
   connected: row.connected,
-  will: row.will === null ? null : {
-    packet: bytesOf(row.will.packet),
-    delaySeconds: row.will.delay_seconds,
-    dueAt: finite(row.will.due_at),
-    ...(row.will.by === undefined ? {} : { by: row.will.by })
-  },
-  ...(row.zone === undefined ? {} : { zone: row.zone })
+  will: row.will === null
+    ? null
+    : { packet: bytesOf(row.will.packet), delaySeconds: row.will.delay_seconds, dueAt: finite(row.will.due_at) }
 })
 
 export const subscriptionLine = (row: SubscriptionRow): Line => ({

@@ -1,16 +1,15 @@
 // The examples of RFC 5802 and RFC 7677 byte by byte, and what an attacker would try.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { createHash, createHmac, pbkdf2Sync } from "node:crypto"
 import { type FindKeys, ScramExchange, type ScramStep } from "../../../src/access/scram/ScramExchange.ts"
 import {
-  hashOf,
   keysOfNobody,
   makeScramKeys,
   type ScramKeys,
   type ScramMechanism,
   scramMechanisms
 } from "../../../src/access/scram/ScramKeys.ts"
+import { clientFinal } from "../../support/scramClient.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (data: Uint8Array) => new TextDecoder().decode(data)
@@ -50,26 +49,6 @@ const examples: ReadonlyArray<Example> = [
     verifier: "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
   }
 ]
-
-/** The client's end, written apart from the server's. */
-const clientFinal = (
-  mechanism: ScramMechanism,
-  password: string,
-  bare: string,
-  serverFirst: string,
-  gs2Header = "n,,"
-): string => {
-  const [, nonce = "", salt = "", iterations = "1"] = /^r=(.*),s=(.*),i=(.*)$/.exec(serverFirst) ?? []
-  const { name, size } = hashOf[mechanism]
-  const salted = pbkdf2Sync(password, base64(salt), Number(iterations), size, name)
-  const hmac = (key: Uint8Array, message: string) => createHmac(name, key).update(message).digest()
-  const withoutProof = `c=${Buffer.from(gs2Header).toString("base64")},r=${nonce}`
-  const clientKey = hmac(salted, "Client Key")
-  const storedKey = createHash(name).update(clientKey).digest()
-  const signature = hmac(storedKey, `${bare},${serverFirst},${withoutProof}`)
-  const proof = clientKey.map((byte, index) => byte ^ (signature[index] ?? 0))
-  return `${withoutProof},p=${Buffer.from(proof).toString("base64")}`
-}
 
 const bare = "n=user,r=clientnonce"
 const serverNonce = "servernonce"
