@@ -1,0 +1,87 @@
+// One session with an LDAP server: bind and search. Loaded only where one is asked. Invariant: wrong credentials are an answer; a session on
+// which a user was bound is bound anew before it searches.
+import { Effect, type Scope } from "effect"
+import { Client, InvalidCredentialsError, NoSuchObjectError, ResultCodeError } from "ldapts"
+import * as net from "node:net"
+import { type BackendFailure, backendFailure } from "./Backend.ts"
+import type { Session } from "./SessionPool.ts"
+import { reasonOf, tlsOptions, type TlsSettings } from "./transport.ts"
+
+export interface LdapSettings extends TlsSettings {
+  /** ldap://host:389, ldaps://host:636, ldapi://%2Frun%2Fslapd%2Fldapi */
+  readonly url: string
+  /** TLS on a session that began without. */
+  readonly startTls: boolean
+  readonly timeoutMillis: number
+}
+
+export interface LdapEntry {
+  readonly dn: string
+  readonly [attribute: string]: unknown
+}
+
+export interface LdapSession extends Session {
+  /** False: the name or the password is wrong. An empty password is nobody's. */
+  readonly bind: (dn: string, password: string) => Effect.Effect<boolean, BackendFailure>
+  /** At most two entries: whoever looks for one has to know that there are more. */
+  readonly search: (
+    base: string,
+    filter: string,
+    attributes: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<LdapEntry>, BackendFailure>
+}
+
+export const openLdap = (
+  name: string,
+  settings: LdapSettings
+): Effect.Effect<LdapSession, BackendFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { startTls, timeoutMillis } = settings
+    const { hostname, protocol, host } = new URL(settings.url)
+    const socketPath = protocol === "ldapi:" ? decodeURIComponent(host) : undefined
+    const secure = protocol === "ldaps:"
+    const tls = secure || startTls
+      ? yield* tlsOptions(name, settings, socketPath === undefined ? hostname.replace(/^\[(.*)\]$/, "$1") : undefined)
+      : undefined
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        new Client({
+          url: socketPath === undefined ? settings.url : "ldap://localhost",
+          connectTimeout: timeoutMillis,
+          timeout: timeoutMillis,
+          ...(secure && tls !== undefined ? { tlsOptions: { ...tls } } : {}),
+          ...(socketPath === undefined ? {} : { createConnection: () => net.connect(socketPath) })
+        })
+      ),
+      (made) => Effect.ignore(Effect.tryPromise(() => made.unbind()))
+    )
+    const away = (error: unknown) => backendFailure("away", `${name}: ${reasonOf(error)}`)
+    const failed = (error: unknown) =>
+      error instanceof ResultCodeError ? backendFailure("refused", `${name}: ${nameOf(error)}`) : away(error)
+    if (startTls && !secure && tls !== undefined) {
+      yield* Effect.tryPromise({ try: () => client.startTLS({ ...tls }), catch: away })
+    }
+    return {
+      // It connects with its first request; later ones need the connection that it has.
+      isOpen: () => client.isConnected,
+      bind: (dn, password) =>
+        // [RFC 4513, 5.1.2] a name without a password is let in by some servers, as nobody.
+        password === ""
+          ? Effect.succeed(false)
+          : Effect.tryPromise({ try: () => client.bind(dn, password), catch: (error) => error }).pipe(
+            Effect.as(true),
+            Effect.catch((error) =>
+              error instanceof InvalidCredentialsError || error instanceof NoSuchObjectError
+                ? Effect.succeed(false)
+                : Effect.fail(failed(error))
+            )
+          ),
+      search: (base, filter, attributes) =>
+        Effect.tryPromise({
+          try: () => client.search(base, { scope: "sub", filter, attributes: [...attributes], sizeLimit: 2 }),
+          catch: failed
+        }).pipe(Effect.map(({ searchEntries }) => searchEntries))
+    }
+  })
+
+const nameOf = (error: ResultCodeError): string => `${error.name.replace(/Error$/, "")}: ${reasonOf(error)}`

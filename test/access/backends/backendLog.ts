@@ -1,0 +1,59 @@
+// What the tests of back ends have in common: a host whose log they read, and settings as an operator would leave them.
+import { EventLog } from "../../../src/metrics/EventLog.ts"
+import type { BackendHost } from "../../../src/access/backends/makeBackend.ts"
+
+export interface Host extends BackendHost {
+  readonly lines: Array<string>
+}
+
+/** `now`: for the breaker. */
+export const host = (now: () => number = () => 0): Host => {
+  const lines: Array<string> = []
+  const log = new EventLog(
+    (level, message, fields) => lines.push(`${level} ${message} ${String(fields["failure"] ?? fields["back_end"])}`),
+    now,
+    60_000
+  )
+  return { now, log, lines }
+}
+
+export const pooled = {
+  poolSize: 2,
+  maxWaiting: 100,
+  timeoutMillis: 20_000,
+  breakerFailures: 3,
+  breakerPauseMillis: 10_000,
+  maxRules: 100
+}
+
+export const withoutTls = { tls: false, tlsVerify: true, caFile: "", certFile: "", keyFile: "" }
+
+export const names = {
+  clientId: "c1",
+  userName: "bob",
+  address: "10.0.0.7",
+  certificateName: undefined,
+  certificateSubject: undefined,
+  password: undefined
+}
+
+/** Names that try to be more than a name. */
+export const attacks: ReadonlyArray<string> = [
+  "' or '1'='1",
+  "' OR 1=1 -- ",
+  "bob' -- ",
+  "\\' or 1=1 #",
+  "bob\\",
+  '" or ""="',
+  "'; drop table mqtt_user; --",
+  "bob'/*",
+  "%",
+  "_ob",
+  "bob password\r\nFLUSHALL\r\n",
+  "*",
+  "bob:x",
+  "$1",
+  "?",
+  "%u",
+  "\u00bf' or 1=1 -- "
+]
