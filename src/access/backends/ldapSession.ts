@@ -66,16 +66,13 @@ export const openLdap = (
       isOpen: () => client.isConnected,
       bind: (dn, password) =>
         // [RFC 4513, 5.1.2] a name without a password is let in by some servers, as nobody.
-        password === ""
-          ? Effect.succeed(false)
-          : Effect.tryPromise({ try: () => client.bind(dn, password), catch: (error) => error }).pipe(
-            Effect.as(true),
-            Effect.catch((error) =>
-              error instanceof InvalidCredentialsError || error instanceof NoSuchObjectError
-                ? Effect.succeed(false)
-                : Effect.fail(failed(error))
-            )
-          ),
+        password === "" ? Effect.succeed(false) : Effect.tryPromise({
+          try: () => client.bind(dn, password),
+          catch: (error) => isNobody(error) ? nobody : failed(error)
+        }).pipe(
+          Effect.as(true),
+          Effect.catch((failure) => failure === nobody ? Effect.succeed(false) : Effect.fail(failure))
+        ),
       search: (base, filter, attributes) =>
         Effect.tryPromise({
           try: () => client.search(base, { scope: "sub", filter, attributes: [...attributes], sizeLimit: 2 }),
@@ -83,5 +80,10 @@ export const openLdap = (
         }).pipe(Effect.map(({ searchEntries }) => searchEntries))
     }
   })
+
+/** What bind fails with where it is the client's fault. */
+const nobody = "nobody"
+const isNobody = (error: unknown): boolean =>
+  error instanceof InvalidCredentialsError || error instanceof NoSuchObjectError
 
 const nameOf = (error: ResultCodeError): string => `${error.name.replace(/Error$/, "")}: ${reasonOf(error)}`
