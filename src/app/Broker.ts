@@ -208,6 +208,8 @@ export class Broker {
 
     if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine), storeFailed)
     if (clustering !== undefined) {
+      const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
+      clusterSessions(clustering, services, sessions, { flushRoutes: () => {}, flushMessages: () => {} })
       yield* Effect.mapError(clustered?.startClustering(root, clustering, services) ?? Effect.void, asStartFailed)
     }
     let broker: Broker | undefined

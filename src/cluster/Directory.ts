@@ -157,9 +157,12 @@ export class Directory implements BusPart, DirectoryOrders {
   linkUp(peer: Peer): void {
     this.uninformed.add(peer.name)
     this.startAnnouncing()
+    // The first ten thousand at once: a client may be here sooner than the next tick.
+    this.announceSome()
   }
 
   linkDown(peer: Peer): void {
+    this.table.linkDown(peer.name, this.options.now())
     for (const [request, { member }] of this.claims) if (member === peer.name) this.answerHere(request)
   }
 

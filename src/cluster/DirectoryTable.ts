@@ -118,6 +118,11 @@ export class DirectoryTable {
   /** The node does not answer any more. What it had comes back with it, and is announced then. */
   nodeGone(node: string, now: number): void {
     for (const [clientId, entry] of this.entries) if (entry.node === node) this.entries.delete(clientId)
+    this.linkDown(node, now)
+  }
+
+  /** It will not say that a move to it has ended, nor hear of its claims. */
+  linkDown(node: string, now: number): void {
     for (const [clientId, move] of this.moves) {
       move.waiting = move.waiting.filter(({ claimant }) => claimant !== node)
       if (move.to === node) this.finish(clientId, move, now)
@@ -149,7 +154,8 @@ export class DirectoryTable {
       return this.orders.answer(claim, token, "")
     }
     this.moves.set(clientId, { to: claimant, token, deadline: now + this.moveMillis, waiting: [] })
-    this.orders.yieldTo(entry.node, clientId, token, claimant, wanted)
+    // The answer first: what comes of the order must not meet a claimant who does not expect it.
     this.orders.answer(claim, token, entry.node)
+    this.orders.yieldTo(entry.node, clientId, token, claimant, wanted)
   }
 }

@@ -44,6 +44,10 @@ export interface ClusterSettings {
   readonly maxBackoffMillis: number
   /** 256 KiB to 512 MiB. A longer frame ends its link. */
   readonly maxFrameBytes: number
+  /** 100 ms to 1 min. A CONNECT that no member answers for is served without asking the others. */
+  readonly claimTimeoutMillis: number
+  /** 1 s to 10 min. A step of a session's move to another node that takes longer is given up; the session stays where it was. */
+  readonly takeoverTimeoutMillis: number
   /** 1 MiB to 4 GiB. What waits for one peer; beyond it the senders' own policies hold. */
   readonly maxSendQueueBytes: number
 }
@@ -74,6 +78,8 @@ export const clusterDefaults: ClusterSettings = {
   heartbeatIntervalMillis: 2 * SECOND,
   connectTimeoutMillis: 5 * SECOND,
   maxBackoffMillis: 10 * SECOND,
+  claimTimeoutMillis: 5 * SECOND,
+  takeoverTimeoutMillis: 10 * SECOND,
   maxFrameBytes: 8 * MEBIBYTE,
   maxSendQueueBytes: 64 * MEBIBYTE
 }
@@ -123,6 +129,8 @@ export const cluster: Fields<ClusterSettings> = {
   heartbeatIntervalMillis: ["heartbeat_interval", duration({ minimum: "500ms", maximum: "1m" })],
   connectTimeoutMillis: ["connect_timeout", duration({ minimum: "500ms", maximum: "1m" })],
   maxBackoffMillis: ["max_backoff", duration({ minimum: "100ms", maximum: "1h" })],
+  claimTimeoutMillis: ["claim_timeout", duration({ minimum: "100ms", maximum: "1m" })],
+  takeoverTimeoutMillis: ["takeover_timeout", duration({ minimum: "1s", maximum: "10m" })],
   maxFrameBytes: ["max_frame", size(256 * 1024, 512 * MEBIBYTE)],
   maxSendQueueBytes: ["max_send_queue", size(MEBIBYTE, 4096 * MEBIBYTE)]
 }
