@@ -177,6 +177,7 @@ export class Broker {
     const output = new Output()
     const arena = new Arena(output)
     const services: Services = {
+      zone: "",
       settings,
       rules,
       authentication: authenticating.inForce,

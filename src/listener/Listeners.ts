@@ -3,13 +3,12 @@
 // another; what fails to change stays as it was.
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import { defaultWebSocketListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
-import { zonedSettings } from "../config/zonedSettings.ts"
 import type { Refusal } from "../connection/handshake.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { CrashReport } from "../otp/ChildSpec.ts"
 import { Supervisor } from "../otp/Supervisor.ts"
 import type { Preface, TcpListener } from "../platform/Tcp.ts"
-import { publishLimitsOf, type Services } from "../session/Services.ts"
+import { type Services, zonedServices } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { Listener } from "./Listener.ts"
 import type { Overload } from "./Overload.ts"
@@ -227,8 +226,7 @@ export class Listeners {
   }
 
   private servicesFor(settings: ListenerSettings): Services {
-    const zoned = zonedSettings(this.settings, settings.zone)
-    return { ...this.options.services, settings: zoned, publishLimits: publishLimitsOf(zoned) }
+    return zonedServices(this.options.services, this.settings, settings.zone)
   }
 
   private readonly begin = Effect.fnUntraced({ self: this }, function* (this: Listeners, settings: ListenerSettings) {

@@ -10,6 +10,7 @@ import type { SessionRow } from "../store/Engine.ts"
 import { contentOf, readableMessage } from "../store/storedMessage.ts"
 import { unmountedTopic } from "./mountpoint.ts"
 import { publish, type Services } from "./Services.ts"
+import { storedSubject, subjectText } from "./storedSubject.ts"
 
 /** Of the packets that `Message.make` makes, without an expiry: what a will says of it counts from when it is published. */
 const willShape = (packet: Uint8Array): number => Shape.Version5 | ((packet[0] ?? 0) & (Shape.QoS | Shape.Retain))
@@ -44,10 +45,11 @@ export class LastWill {
     )
     if (message === undefined) return null
     const { payload, properties, qos, retain, topic } = message
+    const { mountpoint, subject } = storedSubject(row.by ?? "", clientId)
     const will = new LastWill(
       { topic, payload, qos, retain, properties, delayIntervalSeconds: row.delaySeconds },
-      undefined,
-      ""
+      subject,
+      mountpoint
     )
     will.packet = row.packet
     will.dueAt = row.dueAt
@@ -61,7 +63,9 @@ export class LastWill {
     const { payload, properties, qos, retain, topic } = will
     this.packet ??=
       contentOf(Message.make({ topic, payload, qos, retain, properties, publisher: clientId, now: 0 })).packet
-    return { packet: this.packet, delaySeconds: will.delayIntervalSeconds, dueAt }
+    const by = subjectText(this.subject, this.mountpoint)
+    const row = { packet: this.packet, delaySeconds: will.delayIntervalSeconds, dueAt }
+    return by === "" ? row : { ...row, by }
   }
 
   /** Its connection ended at `at`, and nobody was there to publish it. */

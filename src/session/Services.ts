@@ -4,6 +4,7 @@ import type { Bans } from "../access/bans/Bans.ts"
 import type { Scram } from "../access/scram/Scram.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import type { Settings } from "../config/Settings.ts"
+import { zonedSettings } from "../config/zonedSettings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import type { Message } from "../mqtt/Message.ts"
@@ -23,6 +24,8 @@ export interface Timed {
 }
 
 export interface Services {
+  /** Whose limits are in the settings; "": the node's. */
+  readonly zone: string
   readonly settings: Settings
   readonly rules: InForce
   readonly authentication: AuthenticationInForce
@@ -47,6 +50,12 @@ export const publishLimitsOf = ({ connection }: Settings): PublishLimits => ({
   maximumTopicLevels: connection.maxTopicLevels,
   maximumTopicLength: connection.maxTopicLength
 })
+
+/** `settings`: of the node. */
+export const zonedServices = (services: Services, settings: Settings, zone: string): Services => {
+  const zoned = zonedSettings(settings, zone)
+  return { ...services, zone, settings: zoned, publishLimits: publishLimitsOf(zoned) }
+}
 
 export const outletFor = (socket: OutletSocket, { arena, counters, scheduler, settings }: Services): Outlet =>
   new Outlet(socket, scheduler, arena, counters, settings.connection.writeHighWatermarkBytes)

@@ -199,7 +199,8 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   /** What outlives the process: a node that starts finds this session as it is now. */
   protected save(): void {
     const { clientId, connected, durable, expiresAt, expiryMillis } = this
-    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null })
+    const { zone } = this.services
+    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null, zone })
   }
 
   /** Before the broker listens: as it was when the last group was committed. `begin` follows once all are read. */

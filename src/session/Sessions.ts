@@ -8,7 +8,7 @@ import type { Subscriber, Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import type { ClientLink, LinkEvent, SessionCommand } from "./ClientLink.ts"
 import type { Claimed, RemoteSessions, SessionDeparture, SessionState } from "./RemoteSessions.ts"
-import type { Services } from "./Services.ts"
+import { type Services, zonedServices } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
 
 export type SessionsMessage =
@@ -49,6 +49,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   /** Whose CONNECT is being looked at; after a crash it is refused instead of left waiting. */
   private opening: ClientLink | null = null
   private readonly byClientId = new Map<string, Session>()
+  /** Of restored sessions, one for all of a zone. */
+  private readonly zones = new Map<string, Services>()
   /** Null: there are no other nodes. Set before the broker listens. */
   remote: RemoteSessions | null = null
   /** CONNECTs whose client id has been claimed and not granted yet: the one it was claimed for, and the last that came. */
@@ -299,9 +301,19 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   /** Before the broker listens: a session that the store has. Its deadlines run from `begin` on. */
   restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): Session {
-    const session = this.create(stored.row.clientId, this.services)
+    const session = this.create(stored.row.clientId, this.servicesOf(stored.row.zone ?? ""))
     session.restore(stored, subscriptions, committedAt)
     return session
+  }
+
+  /** A zone that is gone from the settings: the node's own limits. */
+  private servicesOf(zone: string): Services {
+    if (zone === "") return this.services
+    const known = this.zones.get(zone)
+    if (known !== undefined) return known
+    const services = zonedServices(this.services, this.services.settings, zone)
+    this.zones.set(zone, services)
+    return services
   }
 
   private create(clientId: string, services: Services): Session {

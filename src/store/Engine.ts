@@ -4,6 +4,15 @@
 // a change that is committed survives what the durability says it survives.
 import type { Effect, Scope } from "effect"
 
+/** The will as a PUBLISH packet of MQTT 5, its delay, and when it is due (Infinity: not armed). */
+export interface WillRow {
+  readonly packet: Uint8Array
+  readonly delaySeconds: number
+  readonly dueAt: number
+  /** Who it is to the access rules, and the mount point in its topic: text that only `session/` reads; "" or missing: the client id alone. */
+  readonly by?: string
+}
+
 /** Times are ms since 1970, so that they go on while the broker is down. Infinity (never) is stored as such by each engine. */
 export interface SessionRow {
   /** Chosen by the broker, never given again: a session that was replaced has another one than its successor. */
@@ -15,8 +24,10 @@ export interface SessionRow {
   readonly expiresAt: number
   /** True from CONNACK to the end of the connection: found true at a start, the broker has crashed and the will is due. */
   readonly connected: boolean
-  /** The will as a PUBLISH packet of MQTT 5, its delay, and when it is due (Infinity: not armed); null: none. */
-  readonly will: { readonly packet: Uint8Array; readonly delaySeconds: number; readonly dueAt: number } | null
+  /** Null: none. */
+  readonly will: WillRow | null
+  /** Whose limits it has; "" or missing: the node's. */
+  readonly zone?: string
 }
 
 export interface SubscriptionRow {

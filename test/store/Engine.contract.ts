@@ -10,7 +10,7 @@ import {
   type StoredSession,
   type StoreFailure
 } from "../../src/store/Engine.ts"
-import { bytes, changes, delivery, message, session, subscription } from "./rows.ts"
+import { bytes, changes, delivery, lastWill, message, session, subscription } from "./rows.ts"
 
 export interface EngineHarness {
   /** Opens the same store each time it is run. */
@@ -102,7 +102,8 @@ export const engineContract = (
       expiryMillis: Infinity,
       expiresAt: 1_700_000_000_001,
       connected: false,
-      will: { packet: Uint8Array.of(0, 255, 128, 10), delaySeconds: 4_294_967_295, dueAt: Infinity }
+      zone: "Zone é",
+      will: lastWill
     })
     const plain = session(9, { clientId: "", expiryMillis: 0, expiresAt: Infinity })
     const subscriptions = [

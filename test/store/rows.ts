@@ -5,7 +5,8 @@ import {
   type MessageRow,
   noChanges,
   type SessionRow,
-  type SubscriptionRow
+  type SubscriptionRow,
+  type WillRow
 } from "../../src/store/Engine.ts"
 
 export const session = (number: number, other: Partial<SessionRow> = {}): SessionRow => ({
@@ -17,6 +18,13 @@ export const session = (number: number, other: Partial<SessionRow> = {}): Sessio
   will: null,
   ...other
 })
+
+export const lastWill: WillRow = {
+  packet: Uint8Array.of(0, 255, 128, 10),
+  delaySeconds: 4_294_967_295,
+  dueAt: Infinity,
+  by: "größe"
+}
 
 export const subscription = (
   number: number,

@@ -27,7 +27,8 @@ const everything = changes({
       clientId: "\u{1F600}\u2028",
       expiresAt: 1_700_000_000_000,
       connected: false,
-      will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity }
+      will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity, by: "[1]" },
+      zone: "z"
     }),
     session(9)
   ],

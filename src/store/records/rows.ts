@@ -6,15 +6,21 @@ import type { RecordWriter } from "./RecordWriter.ts"
 
 export type RetainedMessage = Omit<MessageRow, "message">
 
-export const writeSession = (to: RecordWriter, { clientId, connected, expiresAt, expiryMillis, will }: SessionRow) => {
-  to.uint8((connected ? 1 : 0) | (will === null ? 0 : 2))
+/** What came later stands at the end, behind a flag of its own: a row without it is as it always was. */
+export const writeSession = (to: RecordWriter, row: SessionRow) => {
+  const { clientId, connected, expiresAt, expiryMillis, will, zone = "" } = row
+  const by = will?.by ?? ""
+  to.uint8((connected ? 1 : 0) | (will === null ? 0 : 2) | (zone === "" ? 0 : 4) | (by === "" ? 0 : 8))
   to.float64(expiryMillis)
   to.float64(expiresAt)
   to.text(clientId)
-  if (will === null) return
-  to.float64(will.delaySeconds)
-  to.float64(will.dueAt)
-  to.data(will.packet)
+  if (will !== null) {
+    to.float64(will.delaySeconds)
+    to.float64(will.dueAt)
+    to.data(will.packet)
+  }
+  if (zone !== "") to.text(zone)
+  if (by !== "") to.text(by)
 }
 
 export const readSession = (from: RecordReader, session: number): SessionRow => {
@@ -23,7 +29,17 @@ export const readSession = (from: RecordReader, session: number): SessionRow => 
   const expiresAt = from.float64()
   const clientId = from.text()
   const will = (flags & 2) === 0 ? null : { delaySeconds: from.float64(), dueAt: from.float64(), packet: from.data() }
-  return { session, clientId, expiryMillis, expiresAt, connected: (flags & 1) !== 0, will }
+  const zone = (flags & 4) === 0 ? undefined : from.text()
+  const by = (flags & 8) === 0 ? undefined : from.text()
+  return {
+    session,
+    clientId,
+    expiryMillis,
+    expiresAt,
+    connected: (flags & 1) !== 0,
+    will: will === null || by === undefined ? will : { ...will, by },
+    ...(zone === undefined ? {} : { zone })
+  }
 }
 
 export const writeSubscription = (to: RecordWriter, row: SubscriptionRow): void => {

@@ -30,7 +30,13 @@ const Line = Schema.Union([
       expiry_millis: EndlessNumber,
       expires_at: EndlessNumber,
       connected: Schema.Boolean,
-      will: Schema.NullOr(Schema.Struct({ packet: Bytes, delay_seconds: Number0, due_at: EndlessNumber }))
+      will: Schema.NullOr(Schema.Struct({
+        packet: Bytes,
+        delay_seconds: Number0,
+        due_at: EndlessNumber,
+        by: Schema.optionalKey(Schema.String)
+      })),
+      zone: Schema.optionalKey(Schema.String)
     })
   }),
   Schema.Struct({
@@ -80,16 +86,22 @@ const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"))
 
-export const sessionLine = ({ clientId, connected, expiresAt, expiryMillis, session, will }: SessionRow): Line => ({
+export const sessionLine = (
+  { clientId, connected, expiresAt, expiryMillis, session, will, zone }: SessionRow
+): Line => ({
   session: {
     session,
     client_id: clientId,
     expiry_millis: endless(expiryMillis),
     expires_at: endless(expiresAt),
     connected,
-    will: will === null
-      ? null
-      : { packet: base64(will.packet), delay_seconds: will.delaySeconds, due_at: endless(will.dueAt) }
+    will: will === null ? null : {
+      packet: base64(will.packet),
+      delay_seconds: will.delaySeconds,
+      due_at: endless(will.dueAt),
+      ...(will.by === undefined ? {} : { by: will.by })
+    },
+    ...(zone === undefined ? {} : { zone })
   }
 })
 
@@ -99,9 +111,13 @@ export const sessionOf = ({ session: row }: Extract<Line, { session: unknown }>)
   expiryMillis: finite(row.expiry_millis),
   expiresAt: finite(row.expires_at),
   connected: row.connected,
-  will: row.will === null
-    ? null
-    : { packet: bytesOf(row.will.packet), delaySeconds: row.will.delay_seconds, dueAt: finite(row.will.due_at) }
+  will: row.will === null ? null : {
+    packet: bytesOf(row.will.packet),
+    delaySeconds: row.will.delay_seconds,
+    dueAt: finite(row.will.due_at),
+    ...(row.will.by === undefined ? {} : { by: row.will.by })
+  },
+  ...(row.zone === undefined ? {} : { zone: row.zone })
 })
 
 export const subscriptionLine = (row: SubscriptionRow): Line => ({
