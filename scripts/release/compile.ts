@@ -17,7 +17,7 @@ const flags = [
 ]
 
 /** Modules that run in a thread of their own are further entry points (src/platform/threadUrl.ts). */
-const threads = ["src/store/sqlite/writer.ts"]
+const threads = ["src/store/sqlite/writer.ts", "src/access/authentication/passwords/bcryptThread.ts"]
 
 export interface CompileOptions {
   readonly outfile: string

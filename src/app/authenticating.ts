@@ -4,6 +4,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Effect, Exit, Scope } from "effect"
 import { Authentication, type AuthenticationInForce } from "../access/authentication/Authentication.ts"
 import { type LinkParts, type LinksInvalid, makeLinks, nobodyKnows } from "../access/authentication/makeLinks.ts"
+import { PasswordChecks } from "../access/authentication/passwords/PasswordChecks.ts"
 import type { Settings } from "../config/Settings.ts"
 
 export interface Authenticating {
@@ -19,13 +20,15 @@ interface Made {
 
 export const startAuthentication = Effect.fn("startAuthentication")(function* (
   settings: Settings,
-  parts: LinkParts
+  given: Omit<LinkParts, "passwords">
 ): Effect.fn.Return<Authenticating, LinksInvalid, Scope.Scope> {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const fork = (effect: Effect.Effect<void>): () => void => {
     const fiber = run(effect)
     return () => fiber.interruptUnsafe()
   }
+  const passwords = new PasswordChecks(settings.authentication, given.counters)
+  const parts: LinkParts = { ...given, passwords }
   const make = Effect.fnUntraced(function* (from: Settings): Effect.fn.Return<Made, LinksInvalid> {
     const scope = yield* Scope.make()
     const close = Scope.close(scope, Exit.void)
@@ -44,11 +47,12 @@ export const startAuthentication = Effect.fn("startAuthentication")(function* (
   return {
     inForce,
     reload: (next) =>
-      Effect.map(make(next), (fresh) => {
+      Effect.flatMap(make(next), (fresh) => {
         const former = made
         made = fresh
         inForce.chain = fresh.chain
         former.chain.retire(() => void fork(former.close))
+        return passwords.change(next.authentication)
       })
   }
 })

@@ -11,6 +11,7 @@ import { logFormats, logLevels } from "../config/Settings.ts"
 import type { Assignment } from "../config/SettingsSource.ts"
 import { ctlCommand } from "./ctl/command.ts"
 import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
+import { passwdCommand } from "./passwd/command.ts"
 import { storeCommand } from "./store/command.ts"
 
 const setting = (name: string, metavar: string, description: string) =>
@@ -199,7 +200,7 @@ export const emqttd = base.pipe(
     { command: "emqttd config dump", description: "Print all settings" },
     { command: "emqttd ctl status", description: "Ask the node that runs here how it is" }
   ]),
-  Command.withSubcommands([check, config, acl, ctl, store])
+  Command.withSubcommands([check, config, acl, ctl, store, passwdCommand])
 )
 
 /** The library's help, but for two slips: a subcommand is not needed everywhere, and a blank line is missing. */

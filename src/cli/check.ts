@@ -1,5 +1,6 @@
 // `emqttd check`: says whether the settings and the files they name are good, without starting anything.
 import { Console, Effect } from "effect"
+import { checkLinkFiles } from "../access/authentication/makeLinks.ts"
 import { loadRules } from "../access/rules/loadRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
@@ -7,10 +8,13 @@ import { readCertificates } from "../listener/certificateFiles.ts"
 import { tlsContexts } from "../platform/TlsContext.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 
-/** Faults of the settings have been told by the time this is reached; those of the rules and of the certificates come here. */
+/** Faults of the settings have been told by the time this is reached; those of the rules, of the links' files and of the certificates come here. */
 export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSettings) {
   yield* loadRules(settings.authorization).pipe(
     Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
+  )
+  yield* checkLinkFiles(settings).pipe(
+    Effect.catchTag("LinksInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
   )
   const faults = (yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
   if (faults.length > 0) return yield* exitWith(ExitCode.Configuration, faults)

@@ -61,7 +61,15 @@ export const start = <R>(
     )
     yield* Effect.logInfo(`settings: ${file ?? "defaults, no file"}`)
     yield* Effect.logInfo(`data: ${directory}`)
-    yield* Effect.logInfo(`anonymous clients: ${anonymousClients[settings.access.anonymous]} (access.anonymous)`)
+    const { links } = settings.authentication
+    if (links.join() !== "anonymous") {
+      yield* Effect.logInfo(`authentication: ${links.join(", ")} (authentication.links)`)
+    }
+    yield* Effect.logInfo(
+      links.includes("anonymous")
+        ? `anonymous clients: ${anonymousClients[settings.access.anonymous]} (access.anonymous)`
+        : "anonymous clients: refused (authentication.links)"
+    )
     for (const { address, name, port, type } of broker.addresses) {
       const isWebSocket = type === "ws" || type === "wss"
       const path = isWebSocket ? settings.listeners.find((listener) => listener.name === name)?.path ?? "" : ""

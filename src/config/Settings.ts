@@ -12,6 +12,12 @@ import {
   authUsersDefaults,
   type AuthUsersSettings
 } from "./sections/authUsers.ts"
+import {
+  authClientIdFileDefaults,
+  type AuthClientIdFileSettings,
+  authPasswordFileDefaults,
+  type AuthPasswordFileSettings
+} from "./sections/authFiles.ts"
 import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
@@ -37,6 +43,7 @@ export type { AuthCertificateSettings } from "./sections/authCertificate.ts"
 export type { AuthHttpSettings } from "./sections/authHttp.ts"
 export type { AuthJwtSettings } from "./sections/authJwt.ts"
 export type { AuthScramSettings, AuthUsersSettings } from "./sections/authUsers.ts"
+export type { AuthClientIdFileSettings, AuthPasswordFileSettings } from "./sections/authFiles.ts"
 export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
@@ -72,6 +79,8 @@ export interface Settings {
   readonly auth_certificate: AuthCertificateSettings
   readonly auth_users: AuthUsersSettings
   readonly auth_scram: AuthScramSettings
+  readonly auth_client_id_file: AuthClientIdFileSettings
+  readonly auth_password_file: AuthPasswordFileSettings
   readonly authorization: AuthorizationSettings
   readonly limits: LimitsSettings
   readonly bans: BansSettings
@@ -100,6 +109,8 @@ export const defaultSettings: Settings = {
   auth_certificate: authCertificateDefaults,
   auth_users: authUsersDefaults,
   auth_scram: authScramDefaults,
+  auth_client_id_file: authClientIdFileDefaults,
+  auth_password_file: authPasswordFileDefaults,
   authorization: authorizationDefaults,
   limits: limitsDefaults,
   bans: bansDefaults,

@@ -7,6 +7,7 @@ import { authCertificate } from "./sections/authCertificate.ts"
 import { authHttp } from "./sections/authHttp.ts"
 import { authJwt } from "./sections/authJwt.ts"
 import { authScram, authUsers } from "./sections/authUsers.ts"
+import { authClientIdFile, authPasswordFile } from "./sections/authFiles.ts"
 import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
@@ -45,6 +46,8 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["auth_certificate", keysOf(authCertificate)],
   ["auth_users", keysOf(authUsers)],
   ["auth_scram", keysOf(authScram)],
+  ["auth_client_id_file", keysOf(authClientIdFile)],
+  ["auth_password_file", keysOf(authPasswordFile)],
   ["authorization", keysOf(authorization)],
   ["limits", keysOf(limits)],
   ["bans", keysOf(bans)],
@@ -99,6 +102,8 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   auth_certificate: optionalTable(authCertificate, defaultSettings.auth_certificate),
   auth_users: optionalTable(authUsers, defaultSettings.auth_users),
   auth_scram: optionalTable(authScram, defaultSettings.auth_scram),
+  auth_client_id_file: optionalTable(authClientIdFile, defaultSettings.auth_client_id_file),
+  auth_password_file: optionalTable(authPasswordFile, defaultSettings.auth_password_file),
   authorization: optionalTable(authorization, defaultSettings.authorization),
   limits: optionalTable(limits, defaultSettings.limits),
   bans: optionalTable(bans, defaultSettings.bans),

@@ -9,11 +9,6 @@ const liveTables = [
   "zones",
   "access",
   "authentication",
-  "auth_jwt",
-  "auth_http",
-  "auth_certificate",
-  "auth_users",
-  "auth_scram",
   "authorization",
   "limits",
   "bans",
@@ -31,18 +26,23 @@ const leaves = (tree: Tree, path = ""): ReadonlyArray<readonly [key: string, val
     return isTree(value) ? leaves(value, here) : [[here, JSON.stringify(value)] as const]
   })
 
+/** The tables of the links of the authentication chain are live, all of them: it is made anew. */
+const isLive = (key: string): boolean =>
+  key.startsWith("auth_") || liveTables.some((table) => key.startsWith(`${table}.`))
+const linkTables = (next: Settings) => Object.entries(next).filter(([table]) => table.startsWith("auth_"))
+
 /** Keys of the file, as in "router.topic_cache", that are changed and whose new value is not taken before a restart. */
 export const changedForRestart = (inForce: Settings, next: Settings): ReadonlyArray<string> => {
   const before = new Map(leaves(settingsTree(inForce)))
   return leaves(settingsTree(next))
     .filter(([key, value]) => before.get(key) !== value)
     .map(([key]) => key)
-    .filter((key) => fixedKeys.has(key) || !liveTables.some((table) => key.startsWith(`${table}.`)))
+    .filter((key) => fixedKeys.has(key) || !isLive(key))
 }
 
 /** The settings in force with the tables of `next` that can be taken while it runs. */
 export const withLiveTables = (inForce: Settings, next: Settings): Settings => ({
   ...inForce,
-  ...Object.fromEntries(liveTables.map((table) => [table, next[table]])),
+  ...Object.fromEntries([...liveTables.map((table) => [table, next[table]] as const), ...linkTables(next)]),
   session: { ...next.session, maxSessions: inForce.session.maxSessions }
 })

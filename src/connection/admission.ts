@@ -7,7 +7,7 @@ import type { Credentials } from "../access/authentication/AuthLink.ts"
 import type { Subject } from "../access/rules/Rule.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
 import type { Connect } from "../mqtt/Packet.ts"
-import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { ReasonCode, reasonName } from "../mqtt/ReasonCode.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import { mountedConnect, mountpointFor } from "../session/mountpoint.ts"
 import type { Services } from "../session/Services.ts"
@@ -77,7 +77,8 @@ export const admit = (
   verdict: Verdict
 ): Admission | Refusal => {
   // [MQTT-3.1.4-2] [MQTT5-3.1.4-2]
-  if (verdict._tag === "Deny") return verdict
+  // A stranger learns nothing of names, links and settings.
+  if (verdict._tag === "Deny") return { ...verdict, told: reasonName(verdict.reasonCode) }
   const clientId = verdict.clientId ?? credentials.clientId
   const userName = verdict.userName ?? credentials.userName
   if (clientId === "" || Buffer.byteLength(clientId) > settings.connection.maxClientIdLength) {

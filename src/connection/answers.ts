@@ -11,7 +11,7 @@ import type { Refusal } from "./handshake.ts"
 
 export const refusalConnack = (
   version: ProtocolVersion,
-  { reason, reasonCode }: Refusal,
+  { reason, reasonCode, told }: Refusal,
   /** For a server to go to instead. */
   settings?: Settings
 ): Connack => ({
@@ -19,7 +19,7 @@ export const refusalConnack = (
   sessionPresent: false, // [MQTT-3.2.2-4] [MQTT5-3.2.2-6]
   // [MQTT5-3.2.2-8] one of section 3.2.2.2
   reasonCode,
-  reasonString: reason,
+  reasonString: told ?? reason,
   serverReference: settings === undefined ? undefined : serverReferenceOf(settings, reasonCode)
 })
 

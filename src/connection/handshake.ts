@@ -26,7 +26,9 @@ interface Enhanced {
 
 export interface Refusal {
   readonly reasonCode: number
+  /** For the log; and for an MQTT 5 client, where nothing else is to be said. */
   readonly reason: string
+  readonly told?: string
 }
 
 export const registryOverloaded: Refusal = {

@@ -38,6 +38,9 @@ export class Counters {
   http_backend_failures_total = 0
   /** Not made: too many waited already, or the service was given up for a while. */
   http_backend_refused_total = 0
+  password_checks_total = 0
+  /** Above authentication.hashes_waiting. */
+  password_checks_refused_total = 0
   /** Requests to a WebSocket listener that were answered with an HTTP status. */
   websocket_refused_total = 0
   /** WebSockets closed for frames against the rules, a text frame among them. */

@@ -16,6 +16,8 @@ export interface SpawnOptions {
   readonly program?: string
   /** Root's right to read and write whatever it likes is taken away. */
   readonly unprivileged?: boolean
+  /** Standard input; without it there is none. */
+  readonly input?: string
 }
 
 const withoutCapabilities = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
@@ -30,7 +32,7 @@ export class EmqttdProcess {
 
   constructor(
     args: ReadonlyArray<string>,
-    { cwd, environment = {}, program, unprivileged = false }: SpawnOptions = {}
+    { cwd, environment = {}, input, program, unprivileged = false }: SpawnOptions = {}
   ) {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("EMQTTD_") && name !== "NO_COLOR")
     const run = program === undefined ? brokerProgram : sourceProgram(program)
@@ -39,8 +41,9 @@ export class EmqttdProcess {
     this.#child = spawn(command, all, {
       cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"]
     })
+    this.#child.stdin?.end(input)
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text
       this.#watch()

@@ -28,7 +28,7 @@ const startServer = (): Promise<TestServer> =>
 
 const chain = (settings: Partial<Settings>, ...links: Settings["authentication"]["links"]): Partial<Settings> => ({
   ...settings,
-  authentication: { links, onFailure: "deny", timeoutMillis: 5_000, maxWaiting: 100 }
+  authentication: { ...defaultSettings.authentication, links }
 })
 
 const jwt = { algorithm: "HS256", privateKey: secret }

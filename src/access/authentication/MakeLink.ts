@@ -5,6 +5,7 @@ import type { Settings } from "../../config/Settings.ts"
 import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
 import type { AuthLink } from "./AuthLink.ts"
+import type { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
 /** What a link may use of the node. */
 export interface LinkParts {
@@ -12,6 +13,8 @@ export interface LinkParts {
   readonly counters: Counters
   /** ms since 1970, by the node's clock. */
   readonly now: () => number
+  /** Where whatever burns CPU has to go through. */
+  readonly passwords: PasswordChecks
 }
 
 /** One line a fault: `auth_jwt.key_file: no such file`, `etc/passwd:7: no ":"`. */

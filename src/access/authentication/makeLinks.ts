@@ -2,16 +2,23 @@
 // and every fault is told; what they hold open is closed with the scope.
 import { Effect } from "effect"
 import type { LinkType, Settings } from "../../config/Settings.ts"
+import { Counters } from "../../metrics/Counters.ts"
+import { EventLog } from "../../metrics/EventLog.ts"
 import { anonymousLink, keptOutBy } from "./anonymousLink.ts"
 import type { AuthLink, Credentials } from "./AuthLink.ts"
+import { makeClientIdFileLink } from "./clientIdFileLink.ts"
 import { makeCertificateLink } from "./certificateLink.ts"
 import { makeJwtLink } from "./jwt/makeJwtLink.ts"
 import { makeHttpLink } from "./makeHttpLink.ts"
 import { type LinkParts, LinksInvalid, type MakeLink } from "./MakeLink.ts"
+import { makePasswordFileLink } from "./passwordFileLink.ts"
+import { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
 export { type LinkParts, LinksInvalid } from "./MakeLink.ts"
 
 const makers: { readonly [Type in LinkType]?: MakeLink } = {
+  client_id_file: ({ auth_client_id_file }) => makeClientIdFileLink(auth_client_id_file),
+  password_file: ({ auth_password_file: { path } }, { log, passwords }) => makePasswordFileLink(path, passwords, log),
   anonymous: ({ access, authentication }) =>
     Effect.succeed(anonymousLink(access.anonymous, authentication.links.length === 1)),
   certificate: makeCertificateLink,
@@ -35,6 +42,15 @@ export const makeLinks = Effect.fn("makeLinks")(function* (settings: Settings, p
   if (faults.length > 0) return yield* new LinksInvalid({ faults })
   return links
 })
+
+/** For `emqttd check`: the links that stand on files alone. */
+export const checkLinkFiles = (settings: Settings) => {
+  const counters = new Counters()
+  const passwords = new PasswordChecks(settings.authentication, counters)
+  const links = settings.authentication.links.filter((type) => type === "client_id_file" || type === "password_file")
+  const parts = { counters, passwords, log: new EventLog(() => {}, () => 0, 1), now: () => 0 }
+  return Effect.scoped(makeLinks({ ...settings, authentication: { ...settings.authentication, links } }, parts))
+}
 
 /** For the operator, when no link knew a client. */
 export const nobodyKnows = ({ access, authentication: { links } }: Settings) => {

@@ -27,13 +27,19 @@ export interface AuthenticationSettings {
   readonly timeoutMillis: number
   /** 1 to 1,000,000: clients that wait for an answer at a time. The next one: CONNACK 0x89 Server busy. */
   readonly maxWaiting: number
+  /** 1 to 64: passwords that are checked at a time, each on a thread of its own. */
+  readonly hashesAtATime: number
+  /** 0 to 100,000: those that wait for it. The next one: CONNACK 0x89 Server busy. */
+  readonly hashesWaiting: number
 }
 
 export const authenticationDefaults: AuthenticationSettings = {
   links: ["anonymous"],
   onFailure: "deny",
   timeoutMillis: 5_000,
-  maxWaiting: 10_000
+  maxWaiting: 10_000,
+  hashesAtATime: 2,
+  hashesWaiting: 256
 }
 
 const isLinks = (value: unknown): value is ReadonlyArray<LinkType> => Array.isArray(value)
@@ -56,5 +62,7 @@ export const authentication: Fields<AuthenticationSettings> = {
   links: ["links", links],
   onFailure: ["on_failure", choice(["deny", "ignore"])],
   timeoutMillis: ["timeout", duration({ minimum: "100ms", maximum: "5m" })],
-  maxWaiting: ["max_waiting", integer(1, 1_000_000)]
+  maxWaiting: ["max_waiting", integer(1, 1_000_000)],
+  hashesAtATime: ["hashes_at_a_time", integer(1, 64)],
+  hashesWaiting: ["hashes_waiting", integer(0, 100_000)]
 }

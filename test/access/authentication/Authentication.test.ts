@@ -15,6 +15,7 @@ import { makeLinks, nobodyKnows } from "../../../src/access/authentication/makeL
 import { defaultSettings, type LinkType, type Settings } from "../../../src/config/Settings.ts"
 import { Counters } from "../../../src/metrics/Counters.ts"
 import { EventLog } from "../../../src/metrics/EventLog.ts"
+import { linkParts } from "../../support/linkParts.ts"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 
 export const credentials = (change: Partial<Credentials> = {}): Credentials => ({
@@ -225,8 +226,7 @@ describe("makeLinks", () => {
 
   it.effect("makes them in the order of the settings", () =>
     Effect.gen(function* () {
-      const log = new EventLog(() => {}, () => 0, 1)
-      const links = yield* makeLinks(settings(["anonymous"]), { log, counters: new Counters(), now: () => 0 })
+      const links = yield* makeLinks(settings(["anonymous"]), linkParts())
       assert.deepStrictEqual(links.map(({ name }) => name), ["anonymous"])
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))
 })

@@ -4,9 +4,8 @@ import { Effect } from "effect"
 import type { Answer, Credentials } from "../../../src/access/authentication/AuthLink.ts"
 import { makeLinks } from "../../../src/access/authentication/makeLinks.ts"
 import { type AuthCertificateSettings, defaultSettings } from "../../../src/config/Settings.ts"
-import { Counters } from "../../../src/metrics/Counters.ts"
-import { EventLog } from "../../../src/metrics/EventLog.ts"
 import { credentials } from "./tokens.ts"
+import { linkParts } from "../../support/linkParts.ts"
 
 const linkOf = (change: Partial<AuthCertificateSettings>) =>
   Effect.provide(
@@ -14,7 +13,7 @@ const linkOf = (change: Partial<AuthCertificateSettings>) =>
       ...defaultSettings,
       authentication: { ...defaultSettings.authentication, links: ["certificate"] },
       auth_certificate: { ...defaultSettings.auth_certificate, ...change }
-    }, { log: new EventLog(() => {}, () => 0, 1), counters: new Counters(), now: () => 0 }),
+    }, linkParts()),
     NodeFileSystem.layer
   )
 

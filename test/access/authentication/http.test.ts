@@ -10,6 +10,7 @@ import { EventLog } from "../../../src/metrics/EventLog.ts"
 import { certificates, opensslMissing } from "../../support/certificates.ts"
 import { TestServer } from "../http/TestServer.ts"
 import { credentials, told } from "./tokens.ts"
+import { linkParts } from "../../support/linkParts.ts"
 
 /** The link of these settings, made as the broker makes it. */
 const httpLink = (change: Partial<AuthHttpSettings>) =>
@@ -26,7 +27,7 @@ const httpLink = (change: Partial<AuthHttpSettings>) =>
       1
     )
     const counters = new Counters()
-    const [link] = yield* Effect.provide(makeLinks(settings, { log, counters, now: () => 0 }), NodeFileSystem.layer)
+    const [link] = yield* Effect.provide(makeLinks(settings, linkParts({ log, counters })), NodeFileSystem.layer)
     const asking = (given: Partial<Credentials> = {}) =>
       Effect.suspend(() => {
         const answer = link?.check(credentials("pw", { userName: "bob", ...given })) ?? { _tag: "Ignore" }

@@ -118,7 +118,7 @@ export class BrokerProcess {
   }
 
   /** Not child.kill(): after that, Deno says of a child that exited by itself that the signal ended it. */
-  kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void {
+  kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL" | "SIGHUP"): void {
     const child = this.child
     if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
       process.kill(child.pid, signal)
