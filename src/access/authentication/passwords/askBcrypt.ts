@@ -27,7 +27,7 @@ class BcryptThread {
       this.asked.set(id, resume)
       const question: BcryptQuestion = { id, hash, password: Uint8Array.from(password) }
       this.thread ??= this.start()
-      this.thread.postMessage(question)
+      this.thread.postMessage(question, [])
     })
   }
 

@@ -16,5 +16,5 @@ const isRight = ({ hash, password }: BcryptQuestion): boolean => {
 
 parentPort?.on("message", (question: BcryptQuestion) => {
   const answer: BcryptAnswer = { id: question.id, right: isRight(question) }
-  parentPort?.postMessage(answer)
+  parentPort?.postMessage(answer, [])
 })
