@@ -22,6 +22,7 @@ interface Leaving {
   deadline: number
   readonly fenced: Set<string>
   unfenced: Set<string>
+  readonly ended: (moved: boolean) => void
   /** The link took no more: the next page waits for it. */
   waiting: boolean
   reading: boolean
@@ -55,7 +56,12 @@ export class Departures {
   }
 
   /** `departure` null: there is nothing that could move. */
-  begin(order: Yield, departure: SessionDeparture | null, formerToken: number): void {
+  begin(
+    order: Yield,
+    departure: SessionDeparture | null,
+    formerToken: number,
+    ended: (moved: boolean) => void = () => {}
+  ): void {
     const { clientId, to, token } = order
     if (departure === null) {
       const part = { clientId, token, formerToken, none: true, late: false, last: true, head: null, deliveries: [] }
@@ -70,6 +76,7 @@ export class Departures {
       deadline: this.options.now() + this.options.moveMillis,
       fenced: new Set(),
       unfenced: new Set(),
+      ended,
       waiting: false,
       reading: false
     }
@@ -167,6 +174,7 @@ export class Departures {
     if (!finished) return this.readOn(leaving)
     this.leaving.delete(leaving.order.clientId)
     this.send(leaving, null, [], true)
+    leaving.ended(true)
   }
 
   private send(
@@ -183,10 +191,11 @@ export class Departures {
 
   private abort(leaving: Leaving | undefined): void {
     if (leaving === undefined) return
-    const { departure, formerToken, order } = leaving
+    const { departure, ended, formerToken, order } = leaving
     this.leaving.delete(order.clientId)
     this.stayed++
     departure.abort()
     this.options.onStayed(order.clientId, formerToken)
+    ended(false)
   }
 }

@@ -129,6 +129,11 @@ export class Directory implements BusPart, DirectoryOrders {
     else this.options.bus.send(member, FrameKind.Release, writeHoldings([{ clientId, token }]))
   }
 
+  /** For a session that is given away without a claim. */
+  nextToken(): number {
+    return this.options.clock.next()
+  }
+
   /** It was given to another node. */
   gaveUp(clientId: string): void {
     this.held.delete(clientId)

@@ -13,6 +13,7 @@ import { Departures } from "./Departures.ts"
 import type { Directory } from "./Directory.ts"
 import type { Yield } from "./directoryFrames.ts"
 import { Wanted } from "./DirectoryTable.ts"
+import { HandOver, type HandOverOptions } from "./HandOver.ts"
 import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
 
 export interface TakeoverOptions {
@@ -233,6 +234,24 @@ export class Takeover implements BusPart, RemoteSessions {
     const came = this.came.get(clientId)
     if (came === undefined || came.from !== from || came.formerToken !== formerToken) return rows
     return rows.filter(({ sequence }) => sequence > came.sequence)
+  }
+
+  /** This node leaves: all its sessions go to members that stay. `done` in a turn of the cluster. */
+  handOver(takers: () => ReadonlyArray<string>, done: HandOverOptions["done"]): void {
+    const { post, sessions } = this.options
+    const handOver = new HandOver({
+      clientIds: sessions.clientIds(),
+      takers,
+      depart: (clientId, reply) => sessions.yieldTo(clientId, false, (departure) => void post(() => reply(departure))),
+      send: (clientId, to, departure, ended) => {
+        const formerToken = this.directory.tokenOf(clientId)
+        this.directory.gaveUp(clientId)
+        const order = { clientId, to, token: this.directory.nextToken(), wanted: Wanted.Merge }
+        this.departures.begin(order, departure, formerToken, ended)
+      },
+      done
+    })
+    handOver.begin()
   }
 
   // --- a session goes ----------------------------------------------------------------------------------------------

@@ -227,6 +227,29 @@ describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine
     }
   })
 
+  it("a node that leaves gives all its sessions away: each is on one other node, with what it is owed", async () => {
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (let i = 0; i < 150; i++) {
+      const client = await nodes.of("a").durable(5, `s${i}`)
+      await client.subscribe(`q/${i}`, 1)
+      await client.disconnect()
+      await publisher.publish(`q/${i}`, `${i}`, { qos: 1 })
+    }
+    await publisher.disconnect()
+    const result = await new Promise((resolve) => nodes.takeover("a").handOver(() => ["b", "c"], resolve))
+    expect(result).toEqual({ moved: 150, stayed: 0 })
+    expect(nodes.of("a").broker.sessions.size).toBe(0)
+    const [b, c] = [nodes.of("b").broker.sessions.size, nodes.of("c").broker.sessions.size]
+    expect(b + c).toBe(150)
+    expect(Math.min(b, c)).toBeGreaterThan(40)
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    for (const i of [0, 77, 149]) {
+      const client = await nodes.of(i % 2 === 0 ? "b" : "c").durable(5, `s${i}`)
+      expect(client.connack.sessionPresent).toBe(true)
+      await client.acknowledge(await client.receive("publish", { payload: `${i}` }))
+    }
+  })
+
   it("two hundred connections with one client id on all nodes: one is left, with one session", async () => {
     const clients = await Promise.all(
       Array.from({ length: 200 }, (_, index) => nodes.of(names[index % 3] ?? "a").open(5))
