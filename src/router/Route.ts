@@ -80,7 +80,7 @@ export class Route {
     )
   }
 
-  /** As a delivery was recorded before a restart; it stays with its session, also where it was a shared one. */
+  /** As a delivery was recorded before a restart; `group`: the shared one that it came from, where that is there. */
   static stored(
     subscriber: Subscriber,
     row: {
@@ -88,11 +88,12 @@ export class Route {
       readonly retain: boolean
       readonly topicFilter: string
       readonly subscriptionIdentifiers: ReadonlyArray<number>
-    }
+    },
+    group?: Share
   ): Route {
     const { qos, retain, subscriptionIdentifiers, topicFilter } = row
     const identifiers = subscriptionIdentifiers.length === 0 ? undefined : subscriptionIdentifiers
-    return new Route(subscriber, qos, retain, identifiers, undefined, topicFilter, "self")
+    return new Route(subscriber, qos, retain, identifiers, group, topicFilter, "self")
   }
 
   /** The one route of a subscriber whose filters overlap. */

@@ -115,6 +115,14 @@ export class RouteTable {
     for (const topicFilter of topicFilters) this.remove(subscriber, topicFilter)
   }
 
+  /** The group of this shared filter, as a client writes it. */
+  share(topicFilter: string): SharedGroup | undefined {
+    const parsed = parseSharedFilter(topicFilter)
+    if (parsed?.group === undefined) return undefined
+    const leaf = (parsed.local ? this.localTrie : this.trie).get(parsed.filter)
+    return leaf instanceof FilterRoutes ? leaf.group(parsed.group) : undefined
+  }
+
   /** Another table takes over: no answer of this one is valid any more. */
   retire(): void {
     this.forgetAll()

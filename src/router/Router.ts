@@ -9,7 +9,7 @@ import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Matches } from "./Matches.ts"
 import { noRemoteRoutes, type RemoteRoutes } from "./RemoteRoutes.ts"
-import type { Subscriber } from "./Route.ts"
+import type { Share, Subscriber } from "./Route.ts"
 import { RouteTable, type RouteTableOptions } from "./RouteTable.ts"
 import type { Random } from "./SharedGroup.ts"
 import type { Subscription } from "./Subscription.ts"
@@ -138,6 +138,11 @@ export class Router extends MailboxActor<Request> {
       receivers++
     }
     return receivers + this.remote.publish(message)
+  }
+
+  /** The group of this shared filter, "$share/name/filter", as things are now. */
+  share(topicFilter: string): Share | undefined {
+    return this.table.share(topicFilter)
   }
 
   /** Record the subscriptions first. False: the mailbox is full, nothing was done and no reply comes. */

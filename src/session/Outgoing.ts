@@ -24,6 +24,7 @@ import { unmountedMessage } from "./mountpoint.ts"
 import { OutgoingQueue } from "./OutgoingQueue.ts"
 import { Replays } from "./Replays.ts"
 import type { Services } from "./Services.ts"
+import { isShared } from "./StoredHandOver.ts"
 
 const { Puback, Pubcomp, Pubrec, Pubrel } = PacketType
 
@@ -134,7 +135,12 @@ export class Outgoing {
       if (row.state === DeliveryState.Queued) backlog.exchangesUnread = false
       const message = storedMessage(row, this.subscriber.clientId, this.services)
       if (message === undefined) continue
-      const route = Route.stored(this.subscriber, row)
+      const { topicFilter } = row
+      const route = Route.stored(
+        this.subscriber,
+        row,
+        isShared(topicFilter) ? this.services.router.share(topicFilter) : undefined
+      )
       const entry = row.state === DeliveryState.Queued ? undefined : this.inflight.restore(message, route, record)
       if (entry === undefined) this.enqueue(message, route, record)
       else if (this.link !== null) this.resend = [...this.resend, entry]
@@ -143,6 +149,11 @@ export class Outgoing {
     if (rest === null) return backlog.readOn(this.queue.size, this.link !== null)
     this.backlog = null
     for (const { message, record, route } of rest) this.enqueue(message, route, record)
+  }
+
+  /** Some of what it is owed is in the store and not in memory. */
+  get hasBacklog(): boolean {
+    return this.backlog !== null
   }
 
   /** True until it is known which packet identifiers were in use before a restart. */

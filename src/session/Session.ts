@@ -14,6 +14,7 @@ import { DurableState } from "./DurableState.ts"
 import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
+import { isShared, StoredHandOver } from "./StoredHandOver.ts"
 import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
 import { MovingSession } from "./MovingSession.ts"
 import { judgeSubscribe, routerIsFull } from "./subscribe.ts"
@@ -220,6 +221,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   /** Its deadlines run; what has passed meanwhile is dealt with at the next tick. */
   begin(crashed: boolean): void {
+    if (this.finished) return
     if (this.expiresAt <= this.scheduler.now) {
       return this.command({ _tag: "End", reasonCode: ReasonCode.Success, reason: "" })
     }
@@ -229,7 +231,14 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   /** Another session takes its place: at once, so that the other one's CONNACK knows the group. */
   forget(): number {
-    return this.durable?.end() ?? 0
+    // What it has to hand over is read first; a start in between knows of two sessions of one client which is the later one.
+    return this.leavesShared ? 0 : this.durable?.end() ?? 0
+  }
+
+  /** Deliveries of shared subscriptions may be in the store and not in memory. */
+  private get leavesShared(): boolean {
+    if (this.durable === null || (this.stored === 0 && this.sending?.hasBacklog !== true)) return false
+    return this.subscriptions !== null && this.subscriptions.topicFilters().some(isShared)
   }
 
   /** Goes when what it says is committed. */
@@ -277,8 +286,11 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   protected conclude(): void {
     // First what must not be left undone, should anything after it throw.
+    const handOver = this.leavesShared && this.durable !== null
+      ? new StoredHandOver(this.services, this, this.durable)
+      : undefined
     this.finished = true
-    this.durable?.end()
+    if (handOver === undefined) this.durable?.end()
     this.owner.sessionEnded(this)
     for (const late of this.commands ?? []) this.refuse(late)
     this.commands = null
@@ -286,7 +298,8 @@ export class Session extends MovingSession implements SessionHandle, Timed {
       this.services.router.removeSubscriber(this, this.subscriptions.topicFilters())
       this.subscriptions = null
     }
-    this.sending?.end()
+    if (handOver === undefined) this.sending?.end()
+    handOver?.begin()
     this.lastWill?.publish(this.services, this.clientId)
     if (this.timer !== undefined) this.services.wheel.cancel(this.timer)
     this.timer = undefined

@@ -301,6 +301,12 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   /** Before the broker listens: a session that the store has. Its deadlines run from `begin` on. */
   restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): Session {
+    // The later one has taken its place, when the broker was killed.
+    this.byClientId.get(stored.row.clientId)?.command({
+      _tag: "End",
+      reasonCode: ReasonCode.SessionTakenOver,
+      reason: ""
+    })
     const session = this.create(stored.row.clientId, this.servicesOf(stored.row.zone ?? ""))
     session.restore(stored, subscriptions, committedAt)
     return session

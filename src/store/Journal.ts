@@ -233,6 +233,11 @@ export class Journal implements Task {
     return this.forming.bytes
   }
 
+  /** The group with which all that was said so far is committed. It goes soon, whether there is anything in it or not. */
+  barrier(): number {
+    return this.changed()
+  }
+
   /** Woken once, at the next commit or failure. */
   wait(waiter: Waiter): void {
     this.waiters.add(waiter)

@@ -10,7 +10,7 @@ import {
   type StoredSession,
   type StoreFailure
 } from "../../src/store/Engine.ts"
-import { bytes, changes, delivery, lastWill, message, session, subscription } from "./rows.ts"
+import { bytes, changes, delivery, message, session, subscription, whole } from "./rows.ts"
 
 export interface EngineHarness {
   /** Opens the same store each time it is run. */
@@ -97,14 +97,6 @@ export const engineContract = (
         assert.isEmpty(yield* engine.readRetained("", 10))
       }))
 
-    const whole = session(7, {
-      clientId: "größe/\u{1F600}",
-      expiryMillis: Infinity,
-      expiresAt: 1_700_000_000_001,
-      connected: false,
-      zone: "Zone é",
-      will: lastWill
-    })
     const plain = session(9, { clientId: "", expiryMillis: 0, expiresAt: Infinity })
     const subscriptions = [
       subscription(7, "a/+/ü", {

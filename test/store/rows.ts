@@ -19,12 +19,22 @@ export const session = (number: number, other: Partial<SessionRow> = {}): Sessio
   ...other
 })
 
-export const lastWill: WillRow = {
+const lastWill: WillRow = {
   packet: Uint8Array.of(0, 255, 128, 10),
   delaySeconds: 4_294_967_295,
   dueAt: Infinity,
   by: "größe"
 }
+
+/** With all that a session can have. */
+export const whole = session(7, {
+  clientId: "größe/\u{1F600}",
+  expiryMillis: Infinity,
+  expiresAt: 1_700_000_000_001,
+  connected: false,
+  zone: "Zone é",
+  will: lastWill
+})
 
 export const subscription = (
   number: number,
