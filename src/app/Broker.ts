@@ -207,7 +207,7 @@ export class Broker {
     root.startChild({ id: "registry", kind: "worker", restart: "permanent", start: sessions })
     root.startChild(supervisorChild(sessionSupervisor))
 
-    if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine), storeFailed)
+    if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine, store.aliveAt), storeFailed)
     if (clustering !== undefined) {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
       clusterSessions(clustering, services, sessions, { flushRoutes: () => {}, flushMessages: () => {} })

@@ -8,6 +8,7 @@ import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Services } from "../session/Services.ts"
 import type { Engine, OpenEngine, StoreFailure } from "../store/Engine.ts"
+import { aliveAt, markingAlive } from "../store/aliveMark.ts"
 import { describePart, type Part } from "../store/groupParts.ts"
 import { Journal } from "../store/Journal.ts"
 import { openEngine } from "../store/openEngine.ts"
@@ -19,6 +20,8 @@ export interface DurableStore {
   readonly engine: Engine | undefined
   readonly journal: Journal
   readonly reads: StoreReads
+  /** When the broker lived at the latest although its store took nothing, ms; 0: nothing is known. */
+  readonly aliveAt: number
 }
 
 /** How long the last groups may take at a shutdown. */
@@ -39,7 +42,7 @@ export const openStore = (
     const { durability, engine: kind } = settings.store
     const reads = new StoreReads()
     if (given === undefined && (durability === "memory" || kind === "memory")) {
-      return { engine: undefined, journal: new Journal({ scheduler, counters, enabled: false }), reads }
+      return { engine: undefined, journal: new Journal({ scheduler, counters, enabled: false }), reads, aliveAt: 0 }
     }
     const engine = yield* given ?? openEngine(settings.store, settings.node.dataDir, sink)
     const { message, session } = engine.highest
@@ -66,7 +69,7 @@ export const openStore = (
       onAlarm,
       onUnstorable
     })
-    return { engine, journal, reads }
+    return { engine, journal, reads, aliveAt: yield* aliveAt(settings.node.dataDir) }
   })
 
 /** The first children of the tree, so the last to end. */
@@ -103,7 +106,7 @@ export const startStore = (
   const children = {
     "store": writing(journal, engine, { retryMillis: retryIntervalMillis, onSetAside: onPartSetAside }),
     "store reader": reading(reads, engine, { retryMillis: retryIntervalMillis, onFailure, onSetAside }),
-    "store clock": ticking,
+    "store clock": Effect.raceFirst(ticking, markingAlive(settings.node.dataDir, journal)),
     "store upkeep": upkeep(engine, onFailure)
   }
   for (const [id, start] of Object.entries(children)) {

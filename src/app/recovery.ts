@@ -18,7 +18,8 @@ const progressMillis = 1_000
 export const recover = Effect.fn("recover")(function* (
   services: Services,
   sessions: Sessions,
-  engine: Engine
+  engine: Engine,
+  aliveAt: number
 ): Effect.fn.Return<void, StoreFailure> {
   const started = yield* Clock.currentTimeMillis
   let sessionCount = 0
@@ -34,7 +35,8 @@ export const recover = Effect.fn("recover")(function* (
   })
 
   // It may have lived on until the next group was due: a client that was there must not count as away for longer than it was.
-  const committedAt = Math.min(engine.highest.committedAt + beatMillis, services.scheduler.refresh())
+  const livedUntil = Math.max(engine.highest.committedAt, aliveAt) + beatMillis
+  const committedAt = Math.min(livedUntil, services.scheduler.refresh())
   const found: Array<{ readonly session: Session; readonly crashed: boolean }> = []
   let owed = 0
   for (let after = 0;;) {
