@@ -2,9 +2,20 @@
 // waits on an actor, and never makes one wait.
 import type { Effect } from "effect"
 import type { ListenerFailed } from "../listener/transport.ts"
-import type { KeptRule, NewRule, RuleAdded } from "./accessApi.ts"
+import type { KeptRule, NewRule, NewUser, RuleAdded, UsersPage } from "./accessApi.ts"
 import type { Ban, BansPage, ClientsPage, Counts, ListenerStatus, NewBan, Status, TreePart } from "./Api.ts"
 import type { Refused } from "./faults.ts"
+
+/** Of the users that the node keeps itself. A change is answered when it is on disk. */
+export interface AdminUsers {
+  /** By name, above `after`. */
+  readonly list: (after: string, limit: number) => UsersPage
+  readonly add: (user: NewUser) => Effect.Effect<void, Refused>
+  /** False: there is no such user. */
+  readonly setPassword: (name: string, password: string) => Effect.Effect<boolean, Refused>
+  /** False: there is no such user. */
+  readonly remove: (name: string) => Effect.Effect<boolean, Refused>
+}
 
 /** Of the rules that the node keeps itself. A change is answered when it is on disk. */
 export interface AdminRules {
@@ -31,5 +42,6 @@ export interface AdminNode {
   readonly unban: (kind: Ban["kind"], value: string) => boolean
   /** Sends the client away; false: no such client is connected. */
   readonly kick: (clientId: string) => boolean
+  readonly users: AdminUsers
   readonly rules: AdminRules
 }

@@ -3,7 +3,7 @@
 // Invariant: no answer grows with the number of clients beyond a limit that the asker gives.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { RulesApi } from "./accessApi.ts"
+import { RulesApi, UsersApi } from "./accessApi.ts"
 import { NotFound, Refused } from "./faults.ts"
 
 export { NotFound, Refused }
@@ -149,4 +149,6 @@ class BansApi extends HttpApiGroup.make("bans").add(
 ).prefix("/api/v1/bans") {}
 
 export class Api
-  extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(BansApi).add(RulesApi) {}
+  extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(BansApi).add(UsersApi).add(
+    RulesApi
+  ) {}

@@ -5,7 +5,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { WebHandler } from "../platform/HttpSocket.ts"
-import { rulesHandlers } from "./accessHandlers.ts"
+import { rulesHandlers, usersHandlers } from "./accessHandlers.ts"
 import type { AdminNode } from "./AdminNode.ts"
 import { Api, NotFound, Refused } from "./Api.ts"
 
@@ -65,7 +65,14 @@ export const webHandler = (node: AdminNode): WebHandler => {
         )
     })))
   const routes = HttpApiBuilder.layer(Api).pipe(
-    Layer.provide([nodeGroup, listeners, clients, bans, rulesHandlers(node)]),
+    Layer.provide([
+      nodeGroup,
+      listeners,
+      clients,
+      bans,
+      usersHandlers(node, (asked) => within(asked, defaultLimit)),
+      rulesHandlers(node)
+    ]),
     Layer.provide(HttpServer.layerServices)
   )
   return HttpRouter.toWebHandler(routes, { disableLogger: true }).handler

@@ -118,7 +118,6 @@ export class Broker {
     const log = new EventLog(sink, now, settings.log.repeatIntervalMillis, settings.log.level)
     const counters = new Counters()
     const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
-    const authenticating = yield* Effect.mapError(startAuthentication(settings, { log, counters, now }), rulesInvalid)
     const scheduler = new Scheduler({
       clock: now,
       onDefect: (defect) => log.error("defect", { defect: String(defect) })
@@ -130,6 +129,8 @@ export class Broker {
     const store = yield* Effect.mapError(openStore(settings, scheduler, counters, log, sink, openEngine), storeFailed)
     const { engine, journal, reads } = store
     const kept = yield* Effect.mapError(keptAccess(settings, store, rules, log), storeFailed)
+    const parts = { log, counters, now, users: kept.users }
+    const authenticating = yield* Effect.mapError(startAuthentication(settings, parts), rulesInvalid)
     const bans = new Bans(settings.bans, { journal, counters, log, now })
     if (engine !== undefined) yield* Effect.mapError(loadBans(engine, bans), storeFailed)
     const root = yield* Supervisor.make({ name: "emqttd", strategy: "one-for-one", intensity: critical, onCrash })
@@ -275,7 +276,7 @@ export class Broker {
         this.reloadRules(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
       )
-      this.kept.scram.change(next.auth_scram)
+      this.kept.scram.settings = next.auth_scram
       yield* Effect.catch(
         this.authenticating.reload(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))

@@ -1,9 +1,14 @@
-// What the management API may do with the rules that the node keeps itself. Invariant: it has answered when the change is on disk.
-import { Effect } from "effect"
-import type { AdminRules } from "../admin/AdminNode.ts"
+// What the management API may do with the users and the rules that the node keeps itself. Invariant: it has answered when the change is on disk.
+import { Effect, Semaphore } from "effect"
+import type { AdminRules, AdminUsers } from "../admin/AdminNode.ts"
 import { Refused } from "../admin/faults.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { builtIn, type RuleDatabase } from "../access/rules/RuleDatabase.ts"
+import type { LinkFailure } from "../access/authentication/AuthLink.ts"
+import type { ScramSettings } from "../access/scram/Scram.ts"
+import { makeUser, userFault } from "../access/users/makeUser.ts"
+import type { UserDatabase } from "../access/users/UserDatabase.ts"
+import type { EventLog } from "../metrics/EventLog.ts"
 import { awaitGroup } from "../store/awaitGroup.ts"
 import type { Journal } from "../store/Journal.ts"
 
@@ -13,6 +18,63 @@ const onDisk = (journal: Journal, group: number): Effect.Effect<void, Refused> =
     awaitGroup(journal, group),
     ({ message }) => new Refused({ message: `it holds, but is not on disk yet: ${message}` })
   )
+
+const failed = ({ message }: LinkFailure) => new Refused({ message })
+
+/** `scram`: of the settings of now. */
+export const adminUsers = (
+  users: UserDatabase,
+  scram: () => ScramSettings,
+  journal: Journal,
+  log: EventLog
+): AdminUsers => {
+  // What an administrator asks for takes its turn, as it takes CPU.
+  const turn = Semaphore.makeUnsafe(1)
+  const made = (name: string, password: string, superuser: boolean) =>
+    turn.withPermits(1)(Effect.mapError(makeUser(name, password, superuser, scram()), failed))
+  return {
+    list: (after, limit) => ({
+      total: users.size,
+      users: users.page(after, limit).map(({ name, scram, superuser }) => ({
+        name,
+        superuser,
+        scram: [...scram.keys()]
+      }))
+    }),
+    add: ({ name, password, superuser = false }) =>
+      Effect.gen(function* () {
+        const fault = userFault(name, password)
+        if (fault !== undefined) return yield* new Refused({ message: fault })
+        const user = yield* made(name, password, superuser)
+        if (users.find(name) !== undefined) return yield* new Refused({ message: `there is a user ${name} already` })
+        if (users.isFull) return yield* new Refused({ message: "there are auth_users.max_users users already" })
+        const { group } = users.put(user)
+        log.info("user added", { user_name: name, superuser })
+        yield* onDisk(journal, group)
+      }),
+    setPassword: (name, password) =>
+      Effect.gen(function* () {
+        const fault = userFault(name, password)
+        if (fault !== undefined) return yield* new Refused({ message: fault })
+        if (users.find(name) === undefined) return false
+        const fresh = yield* made(name, password, false)
+        const before = users.find(name)
+        if (before === undefined) return false
+        const { group } = users.put({ ...fresh, superuser: before.superuser })
+        log.info("user has a new password", { user_name: name })
+        yield* onDisk(journal, group)
+        return true
+      }),
+    remove: (name) =>
+      Effect.gen(function* () {
+        const removed = users.remove(name)
+        if (removed === undefined) return false
+        log.info("user removed", { user_name: name })
+        yield* onDisk(journal, removed.group)
+        return true
+      })
+  }
+}
 
 export const adminRules = (rules: RuleDatabase, inForce: InForce, journal: Journal): AdminRules => ({
   list: () => rules.list.map(({ number, table }) => ({ number, rule: table })),

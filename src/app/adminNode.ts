@@ -14,7 +14,7 @@ import { runtimeName } from "../platform/runtimeName.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 
-import { adminRules } from "./adminAccess.ts"
+import { adminRules, adminUsers } from "./adminAccess.ts"
 import type { KeptAccess } from "./keptAccess.ts"
 
 /** The broker, as far as an administrator sees it. */
@@ -68,6 +68,12 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
         listeners: listeners()
       }
     },
+    users: adminUsers(
+      broker.kept.users,
+      () => broker.kept.scram.settings,
+      broker.services.journal,
+      broker.services.log
+    ),
     rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal),
     tree: (limit) => broker.tree(limit),
     counters: () => ({ ...counters.snapshot() }),

@@ -1,9 +1,8 @@
 // The built-in rules over the management API of a real broker: they hold at once, for clients that are there, and after a restart.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as path from "node:path"
 import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
-import { requestHttpSocket } from "../../src/platform/HttpSocket.ts"
+import { adminCall } from "../support/adminCall.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
 
@@ -24,18 +23,6 @@ const publishes = async (client: TestClient, reasonCode: number) => {
   await client.receive("puback", { messageId, reasonCode })
 }
 
-const call = async ({ broker }: InnerBroker, method: string, url: string, body?: unknown) => {
-  const socket = path.join(broker.services.settings.node.dataDir, "emqttd.sock")
-  const sent = body === undefined
-    ? { headers: {} }
-    : { headers: { "content-type": "application/json" }, body: new TextEncoder().encode(JSON.stringify(body)) }
-  const response = await Effect.runPromise(
-    requestHttpSocket(socket, new URL(url, "http://localhost"), { method, ...sent })
-  )
-  const text = await response.text()
-  return { status: response.status, body: text === "" ? undefined : JSON.parse(text) }
-}
-
 describe("built-in rules", () => {
   it("hold from the next packet on, the first that matches decides, and they are there after a restart", async () => {
     const first = await startInnerBroker(withBuiltIn())
@@ -43,23 +30,23 @@ describe("built-in rules", () => {
     try {
       const client = await first.connect(5, { clientId: "c1", username: "bob" })
       await publishes(client, 0x10)
-      const denied = await call(first, "POST", "/api/v1/rules/", { rule: { effect: "deny", topics: ["a"] } })
+      const denied = await adminCall(first, "POST", "/api/v1/rules/", { rule: { effect: "deny", topics: ["a"] } })
       assert.deepStrictEqual(denied, { status: 200, body: { number: 1, asked: true } })
       await publishes(client, 0x87)
       assert.match(first.lines.find((line) => /denied/.test(line)) ?? "", /"by":"built_in:1"/)
       const rule = { effect: "allow", action: "publish", user: "bob", topics: ["a"] }
-      assert.strictEqual((await call(first, "POST", "/api/v1/rules/", { rule, before: 1 })).status, 200)
+      assert.strictEqual((await adminCall(first, "POST", "/api/v1/rules/", { rule, before: 1 })).status, 200)
       await publishes(client, 0x10)
-      const { body } = await call(first, "GET", "/api/v1/rules/")
+      const { body } = await adminCall(first, "GET", "/api/v1/rules/")
       assert.deepStrictEqual(body, [{ number: 2, rule }, { number: 1, rule: { effect: "deny", topics: ["a"] } }])
       // A reload of the files keeps them.
       await Effect.runPromise(first.broker.reload(first.broker.services.settings))
       await publishes(client, 0x10)
       const second = await restarted(first, dataDir)
-      assert.deepStrictEqual((await call(second, "GET", "/api/v1/rules/")).body, body)
+      assert.deepStrictEqual((await adminCall(second, "GET", "/api/v1/rules/")).body, body)
       const again = await second.connect(5, { clientId: "c2", username: "eve" })
       await publishes(again, 0x87)
-      assert.strictEqual((await call(second, "DELETE", "/api/v1/rules/1")).status, 204)
+      assert.strictEqual((await adminCall(second, "DELETE", "/api/v1/rules/1")).status, 204)
       await publishes(again, 0x10)
       await second.stop()
     } finally {
@@ -70,7 +57,7 @@ describe("built-in rules", () => {
   it("what is no rule is refused with what is wrong; so is one too many, and one that is not there is not found", async () => {
     const inner = await startInnerBroker(withBuiltIn())
     try {
-      const add = (rule: unknown, before?: number) => call(inner, "POST", "/api/v1/rules/", { rule, before })
+      const add = (rule: unknown, before?: number) => adminCall(inner, "POST", "/api/v1/rules/", { rule, before })
       const bad = await add({ effect: "allow", topics: ["a/#/b"] })
       assert.strictEqual(bad.status, 409)
       assert.match(bad.body.message, /^topics: expected a topic filter/)
@@ -78,7 +65,7 @@ describe("built-in rules", () => {
       assert.strictEqual((await add({ effect: "allow" }, 9)).body.message, "there is no rule 9")
       for (let count = 0; count < 3; count++) assert.strictEqual((await add({ effect: "allow" })).status, 200)
       assert.match((await add({ effect: "allow" })).body.message, /max_built_in_rules/)
-      assert.strictEqual((await call(inner, "DELETE", "/api/v1/rules/77")).status, 404)
+      assert.strictEqual((await adminCall(inner, "DELETE", "/api/v1/rules/77")).status, 404)
     } finally {
       await inner.stop()
     }

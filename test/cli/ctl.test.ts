@@ -59,6 +59,33 @@ describe("emqttd ctl", () => {
     await client.expectClosed()
   })
 
+  it("users: added, listed, changed and deleted; the password comes from standard input", async () => {
+    const asked = (input: string, ...args: ReadonlyArray<string>) =>
+      run(["ctl", "users", ...args, "--data", "node"], { cwd: directory, input })
+    const users = (...args: ReadonlyArray<string>) => ctl("users", ...args, "--data", "node")
+    assert.deepStrictEqual(await asked("pencil\n", "add", "bob"), { code: 0, stdout: "added: bob\n", stderr: "" })
+    assert.strictEqual((await asked("x", "add", "\u001b[31mroot", "--superuser")).stdout, "added: \\u001b[31mroot\n")
+    assert.deepStrictEqual((await users("list")).stdout.split("\n"), [
+      "USER            SUPERUSER  SCRAM",
+      "\\u001b[31mroot  yes        -",
+      "bob             no         -",
+      ""
+    ])
+    assert.deepStrictEqual(await asked("", "password", "bob"), {
+      code: 2,
+      stdout: "",
+      stderr: "emqttd: no password given\n"
+    })
+    assert.strictEqual((await asked("brush\r\n", "password", "bob")).stdout, "new password: bob\n")
+    assert.strictEqual((await asked("x\n", "add", "bob")).stderr, "emqttd: there is a user bob already\n")
+    assert.strictEqual((await users("delete", "bob")).stdout, "deleted: bob\n")
+    assert.deepStrictEqual(await users("delete", "bob"), {
+      code: 1,
+      stdout: "",
+      stderr: "emqttd: there is no user bob\n"
+    })
+  })
+
   it("acl: rules are added, listed in their order and removed", async () => {
     const notAsked = 'not asked: authorization.sources has no { type = "built_in" }'
     const first = await ctl("acl", "add", "deny", "pubsub", "--data", "node")

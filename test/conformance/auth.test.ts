@@ -1,6 +1,7 @@
 // Enhanced authentication: AUTH at CONNECT and while connected, in exact packets.
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { templateFor } from "../../src/access/authentication/passwords/PasswordHash.ts"
 import { makeScramKeys } from "../../src/access/scram/ScramKeys.ts"
 import type { User } from "../../src/access/users/User.ts"
 import { frame, text } from "../support/bytes.ts"
@@ -16,7 +17,7 @@ const newId = () => `auth${++serial}`
 
 const userOf = async (name: string, password: string, superuser = false): Promise<User> => ({
   name,
-  passwordHash: "$pbkdf2-sha256$i=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+  passwordHash: templateFor("pbkdf2-sha256", 1_000),
   superuser,
   scram: new Map([
     [method, await Effect.runPromise(makeScramKeys(method, password, 4_096))],

@@ -11,6 +11,7 @@ export const linkParts = (change: Partial<LinkParts> = {}): LinkParts => {
     counters,
     log: new EventLog(() => {}, () => 0, 1),
     now: () => 0,
+    users: { find: () => undefined },
     passwords: new PasswordChecks(defaultSettings.authentication, counters),
     ...change
   }

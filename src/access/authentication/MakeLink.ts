@@ -4,6 +4,7 @@ import { Data, type Effect, type FileSystem, type Scope } from "effect"
 import type { Settings } from "../../config/Settings.ts"
 import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
+import type { UserDatabase } from "../users/UserDatabase.ts"
 import type { AuthLink } from "./AuthLink.ts"
 import type { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
@@ -13,6 +14,8 @@ export interface LinkParts {
   readonly counters: Counters
   /** ms since 1970, by the node's clock. */
   readonly now: () => number
+  /** Those that the node keeps itself. */
+  readonly users: Pick<UserDatabase, "find">
   /** Where whatever burns CPU has to go through. */
   readonly passwords: PasswordChecks
 }

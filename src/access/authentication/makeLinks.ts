@@ -12,6 +12,7 @@ import { makeJwtLink } from "./jwt/makeJwtLink.ts"
 import { makeHttpLink } from "./makeHttpLink.ts"
 import { type LinkParts, LinksInvalid, type MakeLink } from "./MakeLink.ts"
 import { makePasswordFileLink } from "./passwordFileLink.ts"
+import { usersLink } from "./usersLink.ts"
 import { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
 export { type LinkParts, LinksInvalid } from "./MakeLink.ts"
@@ -23,7 +24,8 @@ const makers: { readonly [Type in LinkType]?: MakeLink } = {
     Effect.succeed(anonymousLink(access.anonymous, authentication.links.length === 1)),
   certificate: makeCertificateLink,
   http: makeHttpLink,
-  jwt: makeJwtLink
+  jwt: makeJwtLink,
+  users: ({ auth_users }, { passwords, users }) => Effect.succeed(usersLink(auth_users, users, passwords))
 }
 
 export const makeLinks = Effect.fn("makeLinks")(function* (settings: Settings, parts: LinkParts) {
@@ -48,7 +50,13 @@ export const checkLinkFiles = (settings: Settings) => {
   const counters = new Counters()
   const passwords = new PasswordChecks(settings.authentication, counters)
   const links = settings.authentication.links.filter((type) => type === "client_id_file" || type === "password_file")
-  const parts = { counters, passwords, log: new EventLog(() => {}, () => 0, 1), now: () => 0 }
+  const parts = {
+    counters,
+    passwords,
+    users: { find: () => undefined },
+    log: new EventLog(() => {}, () => 0, 1),
+    now: () => 0
+  }
   return Effect.scoped(makeLinks({ ...settings, authentication: { ...settings.authentication, links } }, parts))
 }
 

@@ -13,17 +13,14 @@ export interface ScramSettings {
 export class Scram {
   private readonly find: (name: string) => User | undefined
   private readonly secret: Uint8Array
-  private settings: ScramSettings
+  /** Of now. */
+  settings: ScramSettings
 
   /** `secret`: see keysOfNobody. */
   constructor(settings: ScramSettings, find: (name: string) => User | undefined, secret: Uint8Array) {
     this.settings = settings
     this.find = find
     this.secret = secret
-  }
-
-  change(settings: ScramSettings): void {
-    this.settings = settings
   }
 
   /** `method`: as CONNECT names it. Undefined: it is not offered. */

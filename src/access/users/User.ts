@@ -1,13 +1,13 @@
 // A user of the built-in database, and how one stands in the store: as JSON, so that `emqttd store export` shows what there is.
 // Invariant: a password itself is never in here.
 import { Result, Schema } from "effect"
+import { formatPasswordHash, parsePasswordHash, type PasswordHash } from "../authentication/passwords/PasswordHash.ts"
 import { type ScramKeys, type ScramMechanism, scramMechanisms } from "../scram/ScramKeys.ts"
 
 export interface User {
   /** The user name, or the client id where `auth_users.key` says so. */
   readonly name: string
-  /** In the form of our password files. */
-  readonly passwordHash: string
+  readonly passwordHash: PasswordHash
   readonly superuser: boolean
   /** By mechanism; those that were in `auth_scram.mechanisms` when the password was set. */
   readonly scram: ReadonlyMap<ScramMechanism, ScramKeys>
@@ -36,7 +36,7 @@ const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "
 
 export const storedUser = ({ passwordHash, scram, superuser }: User): Uint8Array =>
   new TextEncoder().encode(JSON.stringify({
-    password: passwordHash,
+    password: formatPasswordHash(passwordHash),
     superuser,
     scram: Object.fromEntries(
       [...scram].map(([mechanism, { iterations, salt, serverKey, storedKey }]) => [mechanism, {
@@ -53,6 +53,8 @@ export const userOf = (name: string, value: Uint8Array): User | undefined => {
   const found = decode(new TextDecoder().decode(value))
   if (Result.isFailure(found)) return undefined
   const { password, scram, superuser } = found.success
+  const passwordHash = parsePasswordHash(password)
+  if (passwordHash === undefined) return undefined
   const keys = new Map<ScramMechanism, ScramKeys>()
   for (const mechanism of scramMechanisms) {
     const one = scram[mechanism]
@@ -64,5 +66,5 @@ export const userOf = (name: string, value: Uint8Array): User | undefined => {
       serverKey: bytesOf(one.server_key)
     })
   }
-  return { name, passwordHash: password, superuser, scram: keys }
+  return { name, passwordHash, superuser, scram: keys }
 }

@@ -1,4 +1,4 @@
-// `emqttd ctl acl`: the rules that the node keeps itself, as commands with their help.
+// `emqttd ctl users` and `emqttd ctl acl`: the users and the rules that the node keeps itself, as commands with their help.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { ExitWith } from "../Exit.ts"
@@ -8,6 +8,63 @@ const condition = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
 
 const number = (name: string, description: string) => Argument.Int(name).pipe(Argument.withDescription(description))
+
+const userName = Argument.String("name").pipe(
+  Argument.withDescription("The user name (the client id with auth_users.key)")
+)
+
+export const usersCommand = <R>(target: Effect.Effect<Target, ExitWith, R>) => {
+  const questions = Effect.promise(() => import("./accessQuestions.ts"))
+  const whence = "The password is asked for, or is the first line of standard input"
+
+  const list = Command.make("list", {
+    limit: Flag.Int("limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.withDescription("Show at most so many (1,000; 10,000 is the most)"),
+      Flag.optional
+    ),
+    after: Flag.String("after").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Go on behind this one"),
+      Flag.optional
+    )
+  }, ({ after, limit }) =>
+    Effect.gen(function* () {
+      yield* (yield* questions).usersList(yield* target, Option.getOrUndefined(after), Option.getOrUndefined(limit))
+    })).pipe(Command.withDescription("The users that the node keeps, by name"))
+
+  const add = Command.make("add", {
+    name: userName,
+    superuser: Flag.Boolean("superuser").pipe(
+      Flag.withDescription("No access rule holds for this user"),
+      Flag.withDefault(false)
+    )
+  }, ({ name, superuser }) =>
+    Effect.gen(function* () {
+      yield* (yield* questions).userAdd(yield* target, name, superuser)
+    })).pipe(
+      Command.withDescription(`Add a user. ${whence}`),
+      Command.withExamples([
+        { command: "emqttd ctl users add bob" },
+        { command: "emqttd ctl users add meter-17 < password.txt", description: "From a file" }
+      ])
+    )
+
+  const password = Command.make("password", { name: userName }, ({ name }) =>
+    Effect.gen(function* () {
+      yield* (yield* questions).userPassword(yield* target, name)
+    })).pipe(Command.withDescription(`Give a user another password. ${whence}`))
+
+  const remove = Command.make("delete", { name: userName }, ({ name }) =>
+    Effect.gen(function* () {
+      yield* (yield* questions).userDelete(yield* target, name)
+    })).pipe(Command.withDescription("Take a user away; who is connected stays until it goes or is kicked"))
+
+  return Command.make("users").pipe(
+    Command.withDescription(`Users that the node keeps: what "users" of authentication.links asks`),
+    Command.withSubcommands([list, add, password, remove])
+  )
+}
 
 /** `target`: which node. What asks it is loaded only then. */
 export const aclCommand = <R>(target: Effect.Effect<Target, ExitWith, R>) => {

@@ -1,6 +1,8 @@
-// What `emqttd ctl acl` asks a node, and how its answers are told.
-import type { KeptRule } from "../../admin/accessApi.ts"
+// What `emqttd ctl users` and `emqttd ctl acl` ask a node, and how its answers are told.
+import type { KeptRule, UsersPage } from "../../admin/accessApi.ts"
 import { Effect } from "effect"
+import { ExitCode, exitWith } from "../Exit.ts"
+import { askPassword } from "../passwd/askPassword.ts"
 import { print, type Told } from "./questions.ts"
 import { aligned, plain } from "./render.ts"
 import { ask, type Target } from "./session.ts"
@@ -57,4 +59,41 @@ export const ruleRemove = (target: Target, number: number): Told =>
   Effect.gen(function* () {
     yield* ask(target, (node) => node.rules.remove({ params: { number } }))
     yield* print(target, { removed: number }, () => [`removed: rule ${number}`])
+  })
+
+const userLines = ({ total, users }: UsersPage): ReadonlyArray<string> => [
+  ...(users.length === 0 ? ["no users"] : aligned([
+    ["USER", "SUPERUSER", "SCRAM"],
+    ...users.map(({ name, scram, superuser }) => [plain(name), superuser ? "yes" : "no", scram.join(" ") || "-"])
+  ])),
+  ...(total > users.length ? [`${users.length} of ${total} users`] : [])
+]
+
+const passwordFor = (name: string) =>
+  Effect.catch(askPassword(plain(name)), ({ message }) => exitWith(ExitCode.Usage, [`emqttd: ${message}`]))
+
+export const usersList = (target: Target, after: string | undefined, limit: number | undefined): Told =>
+  Effect.gen(function* () {
+    const answer = yield* ask(target, (node) => node.users.list({ query: { after, limit } }))
+    yield* print(target, answer, userLines)
+  })
+
+export const userAdd = (target: Target, name: string, superuser: boolean): Told =>
+  Effect.gen(function* () {
+    const password = yield* passwordFor(name)
+    yield* ask(target, (node) => node.users.add({ payload: { name, password, superuser } }))
+    yield* print(target, { added: name }, () => [`added: ${plain(name)}`])
+  })
+
+export const userPassword = (target: Target, name: string): Told =>
+  Effect.gen(function* () {
+    const password = yield* passwordFor(name)
+    yield* ask(target, (node) => node.users.password({ params: { name }, payload: { password } }))
+    yield* print(target, { changed: name }, () => [`new password: ${plain(name)}`])
+  })
+
+export const userDelete = (target: Target, name: string): Told =>
+  Effect.gen(function* () {
+    yield* ask(target, (node) => node.users.remove({ params: { name } }))
+    yield* print(target, { deleted: name }, () => [`deleted: ${plain(name)}`])
   })

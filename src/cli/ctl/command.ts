@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { LoadedSettings } from "../../config/loadSettings.ts"
 import type { ExitWith } from "../Exit.ts"
-import { aclCommand } from "./accessCommands.ts"
+import { aclCommand, usersCommand } from "./accessCommands.ts"
 import { bansCommand } from "./bansCommand.ts"
 
 const shared = Command.make("ctl").pipe(
@@ -127,6 +127,15 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
       { command: "emqttd ctl clients kick meter-17", description: "End one client's connection" },
       { command: "emqttd ctl listeners stop ws", description: "Close a door until it is opened again" }
     ]),
-    Command.withSubcommands([status, tree, listeners, clients, bans, aclCommand(target), counters])
+    Command.withSubcommands([
+      status,
+      tree,
+      listeners,
+      clients,
+      bans,
+      usersCommand(target),
+      aclCommand(target),
+      counters
+    ])
   )
 }
