@@ -1,11 +1,10 @@
 // The whole supervision tree on one screen: what is started in which order, what is restarted when it crashes, and how all
 // of it is stopped. Invariant: a crash of one part disturbs no connected client of the others.
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Clock, Data, Deferred, Effect, Exit, type Scope } from "effect"
 import { adminSocketPath, type AdminSocketUnusable, claimAdminSocket, serveAdmin } from "../admin/AdminSocket.ts"
 import { Bans } from "../access/bans/Bans.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
-import { loadRules, type RulesInvalid } from "../access/rules/loadRules.ts"
+import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import type { LinksInvalid } from "../access/authentication/makeLinks.ts"
 import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
 import { nodeNameOf } from "../config/nodeAddresses.ts"
@@ -32,6 +31,7 @@ import { publishLimitsOf, type Services, type Timed } from "../session/Services.
 import { Sessions } from "../session/Sessions.ts"
 import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { dropBanned, loadBans } from "./banning.ts"
+import { type ReadRules, rulesReader } from "./accessRules.ts"
 import { adminNode } from "./adminNode.ts"
 import { type Authenticating, startAuthentication } from "./authenticating.ts"
 import { type KeptAccess, keptAccess } from "./keptAccess.ts"
@@ -77,6 +77,7 @@ export class Broker {
   readonly run: Effect.Effect<never, IntensityExceeded>
   private readonly root: Supervisor
   private readonly authenticating: Authenticating
+  private readonly readRules: ReadRules
   private closing = false
 
   private constructor(
@@ -87,7 +88,8 @@ export class Broker {
     doors: Listeners,
     overload: Overload,
     authenticating: Authenticating,
-    kept: KeptAccess
+    kept: KeptAccess,
+    readRules: ReadRules
   ) {
     this.run = run
     this.services = services
@@ -99,6 +101,7 @@ export class Broker {
     this.overload = overload
     this.authenticating = authenticating
     this.kept = kept
+    this.readRules = readRules
   }
 
   /** Listens when it returns; the end of the scope stops all of it, last first. `openEngine`: for tests, instead of `[store]`. */
@@ -111,12 +114,13 @@ export class Broker {
     if (adminSocket !== undefined) {
       yield* Effect.mapError(claimAdminSocket(adminSocket, settings.node.dataDir), adminFailed)
     }
-    const rules: InForce = { authorization: yield* Effect.mapError(readRules(settings), rulesInvalid) }
     const clock = yield* Clock.Clock
     const now = () => clock.currentTimeMillisUnsafe()
     const sink: LogSink = yield* logSink
     const log = new EventLog(sink, now, settings.log.repeatIntervalMillis, settings.log.level)
     const counters = new Counters()
+    const readRules = yield* rulesReader({ log, counters, now })
+    const rules: InForce = { authorization: yield* Effect.mapError(readRules(settings), rulesInvalid) }
     const onCrash = (report: CrashReport) => log.error("crashed", crashFields(report))
     const scheduler = new Scheduler({
       clock: now,
@@ -232,7 +236,17 @@ export class Broker {
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(services, sessions, root, Deferred.await(failed), listeners, overload, authenticating, kept)
+    broker = new Broker(
+      services,
+      sessions,
+      root,
+      Deferred.await(failed),
+      listeners,
+      overload,
+      authenticating,
+      kept,
+      readRules
+    )
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
     return broker
   })
@@ -256,7 +270,7 @@ export class Broker {
 
   /** Reads the files of rules anew: they hold from the next packet on. With a fault in them the rules from before stay. */
   reloadRules(settings: Settings = this.settings): Effect.Effect<void, RulesInvalid> {
-    return Effect.map(readRules(settings), (authorization) => {
+    return Effect.map(this.readRules(settings), (authorization) => {
       this.services.rules.authorization = authorization.replacing(this.kept.rules.file)
     })
   }
@@ -356,8 +370,6 @@ const startFailed = ({ exitCode, message }: ListenerFailed): BrokerStartFailed =
   new BrokerStartFailed({ message, exitCode })
 
 const storeFailed = ({ message }: StoreFailure): BrokerStartFailed => new BrokerStartFailed({ message, exitCode: 74 })
-
-const readRules = (settings: Settings) => loadRules(settings.authorization).pipe(Effect.provide(NodeFileSystem.layer))
 
 const rulesInvalid = ({ exitCode, message }: RulesInvalid | LinksInvalid): BrokerStartFailed =>
   new BrokerStartFailed({ message, exitCode })

@@ -1,9 +1,10 @@
 // `emqttd acl test`: asks the rules of a configuration what the broker would ask them, and says which one decides.
 import { Console, Data, Effect } from "effect"
 import { AddressRange } from "../access/rules/AddressRange.ts"
-import { loadRules } from "../access/rules/loadRules.ts"
+import { awaited } from "../access/rules/AskedRules.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
 import type { Action } from "../access/rules/Rule.ts"
+import { rulesReaderAlone } from "../app/accessRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import { parseSharedFilter, validateTopicFilter, validateTopicName } from "../mqtt/Topic.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
@@ -33,7 +34,8 @@ const faultOf = ({ action, address, topic }: Question): string | undefined => {
 export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings, question: Question) {
   const fault = faultOf(question)
   if (fault !== undefined) return yield* new QuestionInvalid({ fault })
-  const authorization = yield* loadRules(settings.authorization).pipe(
+  const readRules = yield* rulesReaderAlone
+  const authorization = yield* readRules(settings).pipe(
     Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
   )
   const permissions = new Permissions({ authorization }, {
@@ -44,9 +46,16 @@ export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings
     certificateName: question.certificateName,
     superuser: false
   }, 0)
-  const { allowed, by } = question.action === "publish"
-    ? permissions.publish(question.topic, question.qos, question.retain)
-    : permissions.subscribe(question.topic, question.qos)
+  const ask = () =>
+    question.action === "publish"
+      ? permissions.publish(question.topic, question.qos, question.retain)
+      : permissions.subscribe(question.topic, question.qos)
+  let decision = ask()
+  while (decision === awaited) {
+    yield* Effect.callback<void>((resume) => Effect.sync(permissions.fetch(() => resume(Effect.void))))
+    decision = ask()
+  }
+  const { allowed, by } = decision
   yield* Console.log(`${allowed ? "allow" : "deny"}: ${by}`)
   if (!allowed) return yield* exitWith(ExitCode.Denied, [])
 })

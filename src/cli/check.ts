@@ -1,7 +1,7 @@
 // `emqttd check`: says whether the settings and the files they name are good, without starting anything.
 import { Console, Effect } from "effect"
 import { checkLinkFiles } from "../access/authentication/makeLinks.ts"
-import { loadRules } from "../access/rules/loadRules.ts"
+import { rulesReaderAlone } from "../app/accessRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
 import { readCertificates } from "../listener/certificateFiles.ts"
@@ -10,7 +10,8 @@ import { ExitCode, exitWith } from "./Exit.ts"
 
 /** Faults of the settings have been told by the time this is reached; those of the rules, of the links' files and of the certificates come here. */
 export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSettings) {
-  yield* loadRules(settings.authorization).pipe(
+  const readRules = yield* rulesReaderAlone
+  yield* readRules(settings).pipe(
     Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
   )
   yield* checkLinkFiles(settings).pipe(

@@ -10,13 +10,11 @@ import { FrameReader } from "../mqtt/FrameReader.ts"
 import { type Connect, type ControlPacket, PacketType, type ProtocolVersion } from "../mqtt/Packet.ts"
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
-import { Actor } from "../otp/Actor.ts"
-import type { Timer } from "../otp/TimerWheel.ts"
 import type { TcpSocket } from "../platform/Tcp.ts"
 import type { ClientLink, LinkEvent, SessionHandle } from "../session/ClientLink.ts"
 import type { Outlet } from "../session/Outlet.ts"
 import { OutgoingAliases } from "../session/OutgoingAliases.ts"
-import { outletFor, type Services, type Timed } from "../session/Services.ts"
+import { outletFor, type Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { mountUnsubscribe } from "../session/mountpoint.ts"
 import type { Verdict } from "../access/authentication/Authentication.ts"
@@ -31,6 +29,8 @@ import { acceptance, idleMillisOf, judgeFirstByte, type Refusal, registryOverloa
 import { Incoming } from "./Incoming.ts"
 import { permitted } from "./permitted.ts"
 import { type Ending, endingOf, Phase, secondConnect, withoutDisconnect } from "./Phase.ts"
+import { RuleAsking } from "./RuleAsking.ts"
+import { TimedConnection } from "./TimedConnection.ts"
 
 /** Packets handled in one turn of one connection, so that a busy client leaves others their turn. */
 const framesPerTurn = 512
@@ -44,7 +44,7 @@ const noEvents: Array<LinkEvent> = []
 
 const pingrespBuffer = Buffer.from(pingresp)
 
-export class Connection extends Actor implements ClientLink, Timed {
+export class Connection extends TimedConnection implements ClientLink {
   version: ProtocolVersion = 4
   readonly outlet: Outlet
   accepting = false
@@ -55,12 +55,13 @@ export class Connection extends Actor implements ClientLink, Timed {
   mountpoint = ""
   subject: Subject = noSubject
   private readonly socket: TcpSocket
-  readonly services: Services
   private readonly sessions: Sessions
   private readonly reader: FrameReader
   private readonly chunks: ChunkMailbox
   /** Made by the first PUBLISH: most connections of a large broker only listen. */
   private incoming: Incoming | null = null
+  /** Made by its first PUBLISH, or where it has to wait for its access rules. */
+  private ruleAsking: RuleAsking | null = null
   /** Set when the door is closed to this one: answered at its CONNECT. */
   readonly refusal: Refusal | undefined
   private readonly owner: ConnectionOwner<Connection>
@@ -70,8 +71,6 @@ export class Connection extends Actor implements ClientLink, Timed {
   private arrival: Arrival | null = null
   /** Of a client that has named a method in CONNECT. */
   private enhanced: EnhancedAuth | null = null
-  /** ms; then it has to go, whatever it does. */
-  private endsAt = Infinity
   /** The session was to end with this connection (section 3.14.2.2.2). */
   private endsWithSession = false
   private ending: Ending = withoutDisconnect
@@ -80,10 +79,6 @@ export class Connection extends Actor implements ClientLink, Timed {
   private pings = 0
   /** The turn's budget ended before the frames did. */
   private moreFrames = false
-  private lastReceivedAt: number
-  private idleMillis: number
-  private timer: Timer<Timed> | undefined
-
   private events: Array<LinkEvent> = noEvents
 
   constructor(
@@ -93,19 +88,15 @@ export class Connection extends Actor implements ClientLink, Timed {
     refusal: Refusal | undefined,
     owner: ConnectionOwner<Connection>
   ) {
-    super("connection", services.scheduler)
     const { connection } = services.settings
+    super(services, owner.settings.connectTimeoutMillis || connection.connectTimeoutMillis)
     this.socket = socket
-    this.services = services
     this.sessions = sessions
     this.refusal = refusal
     this.owner = owner
     this.reader = new FrameReader(connection.maxPacketSize)
     this.chunks = new ChunkMailbox(socket, connection.mailboxBytes)
     this.outlet = outletFor(socket, services)
-    this.lastReceivedAt = services.scheduler.refresh()
-    this.idleMillis = owner.settings.connectTimeoutMillis || connection.connectTimeoutMillis
-    this.timer = services.wheel.schedule(this.lastReceivedAt + this.idleMillis, this)
   }
 
   // --- the mailbox -------------------------------------------------------------------------------------------------
@@ -165,6 +156,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       return this.disconnect(ReasonCode.QuotaExceeded, "the store takes no changes")
     }
     try {
+      this.ruleAsking?.goOn()
       this.takeChunks()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -239,9 +231,12 @@ export class Connection extends Actor implements ClientLink, Timed {
     switch (packet._tag) {
       case "Connect":
         return this.onConnect(packet)
-      case "Subscribe":
+      case "Subscribe": {
+        const allowed = permitted(packet, this, this.incoming)
+        if (allowed === undefined) return this.awaitAnswers()
         this.phase = Phase.Waiting
-        return this.session?.command({ _tag: "Subscribe", link: this, packet: permitted(packet, this, this.incoming) })
+        return this.session?.command({ _tag: "Subscribe", link: this, packet: allowed })
+      }
       case "Unsubscribe":
         this.phase = Phase.Waiting
         packet = mountUnsubscribe(this.services.settings, this.mountpoint, packet)
@@ -257,6 +252,19 @@ export class Connection extends Actor implements ClientLink, Timed {
         if (this.enhanced === null) throw withoutMethod()
         return this.follow(this.enhanced.onAuth(packet))
     }
+  }
+
+  get asking(): RuleAsking {
+    return this.ruleAsking ??= new RuleAsking(this)
+  }
+
+  /** The frame that was read last is handled again when the access rules have answered; nothing is read on meanwhile. */
+  awaitAnswers(): void {
+    this.phase = Phase.Waiting
+    this.asking.wait(() => {
+      this.phase = Phase.Connected
+      this.onFrame()
+    })
   }
 
   // --- CONNECT and DISCONNECT --------------------------------------------------------------------------------------
@@ -298,7 +306,6 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   /** Who it is, or that it has to go. */
   private onVerdict(arrival: Arrival, verdict: Verdict): void {
-    const { settings } = this.services
     const admission = admit(this.services, this.owner.settings, arrival.applicant, verdict)
     if ("reasonCode" in admission) return this.refuse(admission, this.clientId)
     const { connect, mountpoint, subject, terms } = arrival.admission = admission
@@ -307,7 +314,7 @@ export class Connection extends Actor implements ClientLink, Timed {
     this.subject = subject
     connectionLog.authenticated(this, subject.userName, verdict)
     this.receiveMaximum = connect.receiveMaximum
-    this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, settings.connection.outgoingTopicAliasMaximum)
+    this.aliases = OutgoingAliases.within(connect.topicAliasMaximum, this.services.settings.connection)
     const { clientId, expiryMillis } = terms
     const opened = this.sessions.request({ _tag: "Open", clientId, link: this, connect, expiryMillis })
     if (!opened) this.refuse(registryOverloaded, this.clientId)
@@ -316,9 +323,7 @@ export class Connection extends Actor implements ClientLink, Timed {
   private takeEvents(): void {
     const events = this.events
     this.events = noEvents
-    let taken = 0
-    for (const event of events) {
-      taken++
+    for (const [index, event] of events.entries()) {
       switch (event._tag) {
         case "Attached":
           this.onAttached(event.session, event.sessionPresent)
@@ -333,13 +338,9 @@ export class Connection extends Actor implements ClientLink, Timed {
         case "Close":
           this.disconnect(event.reasonCode, event.reason)
           break
-        default:
-          event satisfies never
       }
-      if (this.phase !== Phase.Closed) continue
       // It is over; who still wanted to attach must hear of it.
-      for (const late of events.slice(taken)) this.decline(late)
-      return
+      if (this.phase === Phase.Closed) return events.slice(index + 1).forEach((late) => this.decline(late))
     }
   }
 
@@ -443,6 +444,7 @@ export class Connection extends Actor implements ClientLink, Timed {
       this.socket.destroy()
     }
     this.arrival?.cancel()
+    this.ruleAsking?.close()
     connectionLog.closed(this, this.session !== null)
     this.session?.command({ _tag: "Detach", link: this, ...this.ending })
     this.session = null
@@ -476,12 +478,6 @@ export class Connection extends Actor implements ClientLink, Timed {
 
   private get dueAt(): number {
     return Math.min(this.lastReceivedAt + this.idleMillis, this.endsAt, this.enhanced?.dueAt ?? Infinity)
-  }
-
-  private setTimer(deadline: number | undefined): void {
-    const { wheel } = this.services
-    if (this.timer !== undefined) wheel.cancel(this.timer)
-    this.timer = deadline === undefined || deadline === Infinity ? undefined : wheel.schedule(deadline, this)
   }
 
   /** What the socket could not take yet. */

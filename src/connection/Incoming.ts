@@ -1,6 +1,7 @@
 // The receiving half of a connection: decodes each PUBLISH, judges it, hands it on and acknowledges it; keeps QoS 2 to once.
 // Plain code, owned by one Connection and called inside its turn. Invariant: acknowledgements leave in the order of the packets
 // that they answer [MQTT-4.6.0-2] [MQTT-4.6.0-3], and a refused message is neither delivered nor retained.
+import { awaited } from "../access/rules/AskedRules.ts"
 import type { Permissions } from "../access/rules/Permissions.ts"
 import type { Decision, Subject } from "../access/rules/Rule.ts"
 import type { LimitsSettings } from "../config/Settings.ts"
@@ -18,7 +19,6 @@ import { mountedMessage, unmountedTopic } from "../session/mountpoint.ts"
 import { publish, type Services } from "../session/Services.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import { AnswerGate } from "./AnswerGate.ts"
-import { permissionsOf } from "./permitted.ts"
 import { PublishRate, type RateOwner, sameRates } from "./PublishRate.ts"
 
 /** Whoever publishes: its connection. */
@@ -28,13 +28,16 @@ export interface Publisher {
   readonly clientId: string
   readonly subject: Subject
   readonly mountpoint: string
+  readonly asking: { readonly permissions: Permissions }
+  /** The packet is handled again once the access rules have answered. */
+  awaitAnswers(): void
 }
 
 export class Incoming implements RateOwner {
   readonly permissions: Permissions
   /** There while answers wait. */
   private gate: AnswerGate | null = null
-  private readonly owner: Waiter
+  private readonly owner: Publisher & Waiter
   private readonly journal: Journal
   /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
   private refused = false
@@ -58,7 +61,7 @@ export class Incoming implements RateOwner {
   constructor(services: Services, session: SessionHandle, link: Publisher & Waiter, limits: LimitsSettings) {
     this.owner = link
     this.journal = services.journal
-    this.permissions = permissionsOf({ services, subject: link.subject })
+    this.permissions = link.asking.permissions
     this.services = services
     this.session = session
     this.outlet = link.outlet
@@ -108,6 +111,9 @@ export class Incoming implements RateOwner {
     }
     if (message.retain && !services.settings.connection.retainAvailable) {
       throw new ProtocolError(ReasonCode.RetainNotSupported, "MQTT5-3.2.2-14", "retained messages are not available")
+    }
+    if (services.rules.authorization.awaits && this.isAwaited(message, decoder.packetIdentifier)) {
+      return this.owner.awaitAnswers()
     }
     const tooFast = this.rate !== null && this.isTooFast(this.rate, message, reader.end - reader.start)
     // [MQTT-3.3.4-1] [MQTT5-3.3.4-1] nothing, PUBACK or PUBREC
@@ -204,6 +210,13 @@ export class Incoming implements RateOwner {
     const refused = this.version === 5 ? this.refusal(message) : 0
     if (refused !== 0) return refused
     return publish(this.services, message) === 0 ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success
+  }
+
+  /** Nothing has been done for it yet: it may be handled again from the start. */
+  private isAwaited({ qos, retain, topic }: Message, packetIdentifier: number): boolean {
+    // Nobody is asked about a duplicate.
+    if (qos === 2 && this.session.awaitingPubrel.has(packetIdentifier)) return false
+    return this.permissions.publish(unmountedTopic(this.mountpoint, topic), qos, retain) === awaited
   }
 
   private allows(message: Message): boolean {

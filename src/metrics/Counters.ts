@@ -36,6 +36,8 @@ export class Counters {
   /** Requests to HTTP services that are asked about clients, keys of JWT among them. */
   http_backend_requests_total = 0
   http_backend_failures_total = 0
+  /** Times that a packet waited for an answer of a rule source that is asked. */
+  rule_answers_awaited_total = 0
   /** Not made: too many waited already, or the service was given up for a while. */
   http_backend_refused_total = 0
   password_checks_total = 0

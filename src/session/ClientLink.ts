@@ -1,5 +1,6 @@
 // What a connection and its session say to each other, and what each sees of the other. Declared on the session's floor, so that
 // the connection above can implement it; beside these messages a session only appends bytes to the connection's outlet.
+import type { Permissions } from "../access/rules/Permissions.ts"
 import type { Subject } from "../access/rules/Rule.ts"
 import type { Connect, ProtocolVersion, Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
 import type { Subscription } from "../router/Subscriber.ts"
@@ -22,6 +23,8 @@ export interface ClientLink {
   readonly services: Services
   /** Who it is to the access rules. */
   readonly subject: Subject
+  /** What it may do, where answers of the access rules have to be waited for. */
+  readonly asking: { readonly permissions: Permissions }
   readonly version: ProtocolVersion
   /** What is taken away from the topics that the client is sent; "" is nothing. */
   readonly mountpoint: string
@@ -47,6 +50,8 @@ export type SessionCommand =
     readonly connect: Connect
     readonly expiryMillis: number
     readonly sessionPresent: boolean
+    /** It has sent away the client that was there, and waited for answers about the subscriptions since. */
+    readonly takenOver?: boolean
     /** Of the store: what has to be committed before CONNACK; 0: nothing. */
     readonly group: number
   }

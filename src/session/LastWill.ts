@@ -1,6 +1,7 @@
 // The Will Message of one session: kept while the client is connected, published when the connection ends without a
 // DISCONNECT 0x00, after the Will Delay Interval or when the session ends, whichever is first. Plain state of one Session.
 // Invariant: a will is published at most once, and never after it was cancelled.
+import { awaited } from "../access/rules/AskedRules.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
 import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import { Message } from "../mqtt/Message.ts"
@@ -88,8 +89,19 @@ export class LastWill {
     this.will = undefined
     this.dueAt = Infinity
     // The rules of now, not those of its CONNECT.
-    const permissions = new Permissions(services.rules, this.subject ?? nobodyKnown(clientId), 0)
-    const { allowed, by } = permissions.publish(unmountedTopic(this.mountpoint, will.topic), will.qos, will.retain)
+    this.judge(services, clientId, will, new Permissions(services.rules, this.subject ?? nobodyKnown(clientId), 0))
+  }
+
+  /** The session may be over by the time that the answer is there. */
+  private judge(services: Services, clientId: string, will: Will, permissions: Permissions): void {
+    const decision = permissions.publish(unmountedTopic(this.mountpoint, will.topic), will.qos, will.retain)
+    if (decision === awaited) {
+      const again = { run: () => this.judge(services, clientId, will, permissions) }
+      services.counters.rule_answers_awaited_total++
+      permissions.fetch(() => services.scheduler.enqueue(again))
+      return
+    }
+    const { allowed, by } = decision
     if (!allowed) {
       services.counters.wills_denied_total++
       services.log.warning("will denied", { client_id: clientId, topic: will.topic, by })

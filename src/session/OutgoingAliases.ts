@@ -1,5 +1,8 @@
 // The topic aliases that we set towards one MQTT 5 client: first come, first kept, for the life of one connection.
 // Invariant: never more than the client's Topic Alias Maximum [MQTT5-3.1.2-26] [MQTT5-3.1.2-27].
+import type { ConnectionSettings } from "../config/Settings.ts"
+
+type Limits = Pick<ConnectionSettings, "outgoingTopicAliasMaximum">
 
 export class OutgoingAliases {
   private readonly maximum: number
@@ -10,9 +13,9 @@ export class OutgoingAliases {
     this.maximum = maximum
   }
 
-  /** Undefined: one of the two limits is 0. */
-  static within(one: number, other: number): OutgoingAliases | undefined {
-    return one === 0 || other === 0 ? undefined : new OutgoingAliases(Math.min(one, other))
+  /** `theirs`: the client's Topic Alias Maximum. Undefined: one of the two limits is 0. */
+  static within(theirs: number, { outgoingTopicAliasMaximum: ours }: Limits): OutgoingAliases | undefined {
+    return theirs === 0 || ours === 0 ? undefined : new OutgoingAliases(Math.min(theirs, ours))
   }
 
   /** A known topic's alias; negative: a new alias, to be sent together with the topic; 0: none left. */

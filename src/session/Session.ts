@@ -8,7 +8,7 @@ import { Route } from "../router/Route.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
-import type { ClientLink, SessionCommand, SessionHandle } from "./ClientLink.ts"
+import type { ClientLink, LinkEvent, SessionCommand, SessionHandle } from "./ClientLink.ts"
 import { deniedNow } from "./deniedNow.ts"
 import { DurableState } from "./DurableState.ts"
 import { LastWill } from "./LastWill.ts"
@@ -31,12 +31,20 @@ export interface SessionOwner {
 
 const crashesAllowed = 3
 
+const sentAway: LinkEvent = {
+  _tag: "Close",
+  reasonCode: ReasonCode.SessionTakenOver,
+  reason: "taken over by a new connection"
+}
+
 export class Session extends MovingSession implements SessionHandle, Timed {
   private readonly owner: SessionOwner
   private timer: Timer<Timed> | undefined
   private crashes = 0
   private answering = false
   private answers: HeldAnswers | null = null
+  /** It waits for answers of the access rules about the subscriptions that are here. */
+  private judged: ClientLink | null = null
 
   constructor(clientId: string, services: Services, owner: SessionOwner) {
     super(clientId, services)
@@ -151,18 +159,22 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   private attach(command: Extract<SessionCommand, { readonly _tag: "Attach" }>): void {
     const { expiryMillis, link, sessionPresent } = command
     const { will } = command.connect
-    const takenOver = this.link !== null
+    const takenOver = this.link !== null || command.takenOver === true
+    // Of two that wait for answers the later one is served.
+    if (this.judged !== null && this.judged !== link) this.judged.post(sentAway)
+    this.judged = link
     if (this.link !== null) {
       // [MQTT-3.1.4-2] [MQTT5-3.1.4-3] the client that is there has to go
       this.services.counters.sessions_taken_over_total++
-      this.link.post({
-        _tag: "Close",
-        reasonCode: ReasonCode.SessionTakenOver,
-        reason: "taken over by a new connection"
-      })
+      this.link.post(sentAway)
       this.loseLink()
     }
-    if (this.subscriptions !== null) this.remove(deniedNow(link, this.subscriptions), () => {})
+    const denied = this.subscriptions === null ? [] : deniedNow(link, this.subscriptions, () => {
+      if (this.judged === link) this.command({ ...command, takenOver })
+    })
+    if (denied === undefined) return
+    this.judged = null
+    this.remove(denied, () => {})
     const formerWill = takenOver ? this.lastWill : null
     this.link = link
     this.connected = true

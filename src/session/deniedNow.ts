@@ -1,30 +1,43 @@
 // Which of a resumed session's subscriptions the access rules deny to who comes back: another user with its client id, or the same one
-// after a reload. Plain function; the session removes them.
+// after a reload. Plain functions; the session removes them. Invariant: what has not been answered is denied.
+import { awaited } from "../access/rules/AskedRules.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
+import type { Decision } from "../access/rules/Rule.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import { unmountedFilter } from "./mountpoint.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
 
 /** Another listener's clients are not to be met through a session that began there. */
-const outside = { allowed: false, by: "the mount point of the listener" }
+const outside: Decision = { allowed: false, file: undefined, line: 0, by: "the mount point of the listener" }
 
+/** Undefined: answers have to be fetched first; `answered` is called when they are there. */
 export const deniedNow = (
-  { mountpoint, services, subject }: ClientLink,
-  subscriptions: Subscriptions
-): ReadonlyArray<string> => {
-  const permissions = new Permissions(services.rules, subject, 0)
-  const denied: Array<string> = []
+  link: ClientLink,
+  subscriptions: Subscriptions,
+  answered: () => void
+): ReadonlyArray<string> | undefined => {
+  const { mountpoint, services, subject } = link
+  const { awaits } = services.rules.authorization
+  const permissions = awaits ? link.asking.permissions : new Permissions(services.rules, subject, 0)
+  const decisions: Array<readonly [topicFilter: string, decision: Decision]> = []
   for (const { qos, topicFilter } of subscriptions.values()) {
     const filter = unmountedFilter(mountpoint, topicFilter)
-    const { allowed, by } = filter === undefined ? outside : permissions.subscribe(filter, qos)
-    if (allowed) continue
-    denied.push(topicFilter)
+    const decision = filter === undefined ? outside : permissions.subscribe(filter, qos)
+    if (!decision.allowed) decisions.push([topicFilter, decision])
+  }
+  if (awaits && decisions.some(([, decision]) => decision === awaited)) {
+    services.counters.rule_answers_awaited_total++
+    permissions.fetch(answered)
+    return undefined
+  }
+  if (awaits) permissions.settle()
+  return decisions.map(([topicFilter, { by }]) => {
     services.counters.subscriptions_denied_total++
     services.log.warning("subscription of a resumed session denied", {
       client_id: subject.clientId,
       topic_filter: topicFilter,
       by
     })
-  }
-  return denied
+    return topicFilter
+  })
 }

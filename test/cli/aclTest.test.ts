@@ -74,7 +74,7 @@ describe("emqttd acl test", () => {
     assert.strictEqual(code, 2)
     assert.include(
       stderr,
-      `expected a list of { type = "default" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`
+      `expected a list of { type = "default" }, { type = "built_in" }, { type = "http" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`
     )
   })
 })

@@ -1,12 +1,9 @@
-// From `[auth_http]` to its link, and what the rule source of the same table shares with it: back end and templates. Invariant: a template
-// with a fault asks nobody.
-import { Effect, Redacted } from "effect"
-import type { AuthHttpSettings } from "../../config/Settings.ts"
-import { HttpBackend } from "../http/HttpBackend.ts"
+// From `[auth_http]` to its link. Invariant: a template with a fault asks nobody.
+import { Effect } from "effect"
+import { headersOf, httpBackend } from "../http/httpBackendOf.ts"
 import { placesOfConnect, type RequestSettings, RequestTemplate } from "../http/requestTemplate.ts"
 import { HttpLink } from "./HttpLink.ts"
-import { type LinkParts, LinksInvalid, type MakeLink } from "./MakeLink.ts"
-import { readText } from "./readText.ts"
+import { LinksInvalid, type MakeLink } from "./MakeLink.ts"
 
 export const makeHttpLink: MakeLink = ({ auth_http: authHttp }, parts) =>
   Effect.gen(function* () {
@@ -34,24 +31,3 @@ export const makeHttpLink: MakeLink = ({ auth_http: authHttp }, parts) =>
     if (auth === undefined || backend === undefined || faults.length > 0) return yield* new LinksInvalid({ faults })
     return new HttpLink(backend, auth, superuser)
   })
-
-export const headersOf = ({ headers }: AuthHttpSettings): ReadonlyArray<string> =>
-  headers.map((one) => Redacted.value(one))
-
-export const httpBackend = Effect.fnUntraced(function* (settings: AuthHttpSettings, { counters, log }: LinkParts) {
-  return yield* HttpBackend.make({
-    name: "auth_http",
-    ca: yield* readText("auth_http.ca", settings.ca),
-    timeoutMillis: settings.timeoutMillis,
-    connections: settings.poolSize,
-    waiting: settings.maxWaiting,
-    maxAnswer: settings.maxAnswerBytes,
-    counters,
-    breaker: {
-      failures: settings.breakerFailures,
-      restMillis: settings.breakerRestMillis,
-      onOpen: (reason) => log.error("auth_http does not answer: not asked for a while", { reason }),
-      onClose: () => log.info("auth_http answers again", {})
-    }
-  })
-})

@@ -8,8 +8,6 @@ import { anonymousLink, keptOutBy } from "./anonymousLink.ts"
 import type { AuthLink, Credentials } from "./AuthLink.ts"
 import { makeClientIdFileLink } from "./clientIdFileLink.ts"
 import { makeCertificateLink } from "./certificateLink.ts"
-import { makeJwtLink } from "./jwt/makeJwtLink.ts"
-import { makeHttpLink } from "./makeHttpLink.ts"
 import { type LinkParts, LinksInvalid, type MakeLink } from "./MakeLink.ts"
 import { makePasswordFileLink } from "./passwordFileLink.ts"
 import { usersLink } from "./usersLink.ts"
@@ -17,14 +15,17 @@ import { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
 export { type LinkParts, LinksInvalid } from "./MakeLink.ts"
 
+/** What brings a library along is loaded where it is asked for. */
 const makers: { readonly [Type in LinkType]?: MakeLink } = {
   client_id_file: ({ auth_client_id_file }) => makeClientIdFileLink(auth_client_id_file),
   password_file: ({ auth_password_file: { path } }, { log, passwords }) => makePasswordFileLink(path, passwords, log),
   anonymous: ({ access, authentication }) =>
     Effect.succeed(anonymousLink(access.anonymous, authentication.links.length === 1)),
   certificate: makeCertificateLink,
-  http: makeHttpLink,
-  jwt: makeJwtLink,
+  http: (settings, parts) =>
+    Effect.flatMap(Effect.promise(() => import("./makeHttpLink.ts")), (made) => made.makeHttpLink(settings, parts)),
+  jwt: (settings, parts) =>
+    Effect.flatMap(Effect.promise(() => import("./jwt/makeJwtLink.ts")), (made) => made.makeJwtLink(settings, parts)),
   users: ({ auth_users }, { passwords, users }) => Effect.succeed(usersLink(auth_users, users, passwords))
 }
 
@@ -45,11 +46,21 @@ export const makeLinks = Effect.fn("makeLinks")(function* (settings: Settings, p
   return links
 })
 
-/** For `emqttd check`: the links that stand on files alone. */
+/** Those that are made without asking anybody. */
+const offline: ReadonlySet<LinkType> = new Set([
+  "client_id_file",
+  "password_file",
+  "jwt",
+  "http",
+  "certificate",
+  "anonymous"
+])
+
+/** For `emqttd check`: settings and files of the links, as far as nobody has to be asked. */
 export const checkLinkFiles = (settings: Settings) => {
   const counters = new Counters()
   const passwords = new PasswordChecks(settings.authentication, counters)
-  const links = settings.authentication.links.filter((type) => type === "client_id_file" || type === "password_file")
+  const links = settings.authentication.links.filter((type) => offline.has(type))
   const parts = {
     counters,
     passwords,

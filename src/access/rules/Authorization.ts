@@ -1,6 +1,7 @@
 // All sources of rules in their order, and what holds when none decides. One object a set of settings and files; a reload makes a new one
 // and puts it in place of the old. Invariant: the first source with a matching rule decides; a superuser is asked nothing.
 import type { AuthorizationSettings } from "../../config/Settings.ts"
+import { AskedRules, type AskedSource } from "./AskedRules.ts"
 import type { ClientRules } from "./ClientRules.ts"
 import type { Decision, RuleFile, Subject } from "./Rule.ts"
 import { RuleSet } from "./RuleSet.ts"
@@ -11,12 +12,15 @@ export class Authorization {
   readonly denyCovers: boolean
   readonly noMatch: Decision
   private readonly options: RuleOptions
-  private readonly sets: ReadonlyArray<RuleSet>
+  private readonly sets: ReadonlyArray<RuleSet | AskedSource>
+  /** Some answers have to be fetched: a decision may be `awaited`. */
+  readonly awaits: boolean
 
-  constructor(files: ReadonlyArray<RuleFile | RuleSet>, options: RuleOptions) {
+  constructor(files: ReadonlyArray<RuleFile | RuleSet | AskedSource>, options: RuleOptions) {
     const { denyCovers, noMatch } = options
     this.options = options
-    this.sets = files.map((file) => file instanceof RuleSet ? file : new RuleSet(file))
+    this.sets = files.map((file) => "rules" in file ? new RuleSet(file) : file)
+    this.awaits = this.sets.some((set) => !(set instanceof RuleSet))
     this.denyCovers = denyCovers
     this.noMatch = {
       allowed: noMatch === "allow",
@@ -36,8 +40,8 @@ export class Authorization {
     return this.sets.some((set) => set.file === file)
   }
 
-  rulesFor(subject: Subject): ReadonlyArray<ClientRules> {
-    const rules = this.sets.map((set) => set.for(subject))
+  rulesFor(subject: Subject): ReadonlyArray<ClientRules | AskedRules> {
+    const rules = this.sets.map((set) => set instanceof RuleSet ? set.for(subject) : new AskedRules(set, subject))
     return subject.rules === undefined ? rules : [new RuleSet(subject.rules).for(subject), ...rules]
   }
 }

@@ -2,10 +2,11 @@
 // subscribes. Invariants: an answer is never older than the rules in force; what is remembered is bounded.
 import { parseSharedFilter } from "../../mqtt/Topic.ts"
 import { type Authorization, type InForce, superuser } from "./Authorization.ts"
+import { AskedRules } from "./AskedRules.ts"
 import type { ClientRules } from "./ClientRules.ts"
 import type { Decision, Subject } from "./Rule.ts"
 
-const noRules: ReadonlyArray<ClientRules> = []
+const noRules: ReadonlyArray<ClientRules | AskedRules> = []
 
 export class Permissions {
   private readonly inForce: InForce
@@ -55,6 +56,35 @@ export class Permissions {
       if (decision !== undefined) return decision
     }
     return authorization.noMatch
+  }
+
+  /**
+   * Fetches the answers that were `awaited`; `done` is called when they are there, never within this call. Then the questions are asked
+   * again, which may have another source be asked. Returns what stops it.
+   */
+  fetch(done: () => void): () => void {
+    let left = 1
+    const one = () => {
+      if (--left === 0) done()
+    }
+    const stops: Array<() => void> = []
+    for (const rules of this.rules) {
+      const stop = rules instanceof AskedRules ? rules.fetch(one) : undefined
+      if (stop === undefined) continue
+      left++
+      stops.push(stop)
+    }
+    // No source has one to fetch: the rules have changed meanwhile.
+    queueMicrotask(one)
+    return () => {
+      left = Infinity
+      for (const stop of stops) stop()
+    }
+  }
+
+  /** What was fetched has been taken: from here on only what is kept for a while counts. */
+  settle(): void {
+    for (const rules of this.rules) if (rules instanceof AskedRules) rules.settle()
   }
 
   /** Answers that are remembered besides the last one. */

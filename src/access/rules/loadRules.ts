@@ -1,9 +1,12 @@
 // Reads the files of [authorization] and gives the rules, or every fault of all of them. Used at the start, by a reload and by the command
 // line. Invariant: rules with a fault are never in force, not even those without.
-import { Data, Effect, FileSystem } from "effect"
-import type { RuleSource, RuleSourceType } from "../../config/Settings.ts"
-import { Authorization, type RuleOptions } from "./Authorization.ts"
+import { Data, Effect, type FileSystem } from "effect"
+import type { RuleSourceType, Settings } from "../../config/Settings.ts"
+import { readText } from "../readText.ts"
+import type { AskedSource } from "./AskedRules.ts"
+import { Authorization } from "./Authorization.ts"
 import { defaultRules, defaultRulesName } from "./defaultRules.ts"
+import type { SourceParts } from "./HttpRules.ts"
 import { parseAclConfig } from "./parseAclConfig.ts"
 import { parseMosquittoAcl } from "./parseMosquittoAcl.ts"
 import { parseTomlRules } from "./parseTomlRules.ts"
@@ -20,7 +23,7 @@ export class RulesInvalid extends Data.TaggedError("RulesInvalid")<{ readonly fa
 }
 
 /** Sources that are text. */
-export type RuleTextType = Exclude<RuleSourceType, "built_in">
+export type RuleTextType = Exclude<RuleSourceType, "built_in" | "http">
 
 const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) => ParsedRules } = {
   default: parseAclConfig,
@@ -32,43 +35,48 @@ const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) =
 export const parseRules = (type: RuleTextType, file: string, text: string): ParsedRules => parsers[type](file, text)
 
 export const loadRules = Effect.fn("loadRules")(function* (
-  settings: RuleOptions & { readonly sources: ReadonlyArray<RuleSource> }
+  settings: Pick<Settings, "authorization" | "auth_http">,
+  parts: SourceParts
 ) {
-  const files: Array<RuleFile> = []
+  const { authorization } = settings
+  const files: Array<RuleFile | AskedSource> = []
   const faults: Array<string> = []
-  for (const { path, type } of settings.sources) {
+  const noted = (fault: string) => {
+    faults.push(fault)
+    return Effect.void
+  }
+  for (const { path, type } of authorization.sources) {
     if (type === "built_in") {
       // Put in place by who has them (Authorization.replacing).
       files.push(noRules)
       continue
     }
+    if (type === "http") {
+      const source = yield* Effect.catch(httpRules(settings, parts), noted)
+      if (source !== undefined) files.push(source)
+      continue
+    }
     const file = type === "default" ? defaultRulesName : path
-    const text = type === "default" ? defaultRules : yield* readText(path).pipe(
-      Effect.catch((fault) => {
-        faults.push(fault)
-        return Effect.void
-      })
-    )
+    const text = type === "default" ? defaultRules : yield* Effect.catch(readText("authorization.sources", path), noted)
     if (text === undefined) continue
     const parsed = parseRules(type, file, text)
     files.push(parsed.rules)
     faults.push(...parsed.faults.map((fault) => formatRuleFault(file, fault)))
   }
   if (faults.length > 0) return yield* new RulesInvalid({ faults })
-  return new Authorization(files, settings)
+  return new Authorization(files, authorization)
 })
 
 const noRules: RuleFile = { file: builtIn, rules: [], dialect: "first_match" }
 
-const readText = Effect.fnUntraced(function* (path: string) {
-  const fs = yield* FileSystem.FileSystem
-  return yield* fs.readFileString(path).pipe(
-    Effect.mapError(({ reason }) =>
-      reason._tag === "NotFound"
-        ? `${path}: no such file (authorization.sources)`
-        : reason._tag === "PermissionDenied"
-        ? `${path}: permission denied (authorization.sources)`
-        : `${path}: cannot be read (authorization.sources)`
-    )
-  )
+const httpRules = Effect.fnUntraced(function* (
+  { auth_http: http, authorization }: Pick<Settings, "authorization" | "auth_http">,
+  parts: SourceParts
+): Effect.fn.Return<AskedSource, string, FileSystem.FileSystem> {
+  if (http.aclReq === "") {
+    return yield* Effect.fail(`auth_http.acl_req: needed by authorization.sources { type = "http" }`)
+  }
+  // An HTTP client costs start-up time: only who has such a source pays for it.
+  const { makeHttpRules } = yield* Effect.promise(() => import("./makeHttpRules.ts"))
+  return yield* makeHttpRules(http, authorization, parts)
 })

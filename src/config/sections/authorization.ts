@@ -1,18 +1,18 @@
 // `[authorization]`: what clients may do.
 import type { Fields } from "../table.ts"
-import { choice, codec, integer, type SettingCodec, truth } from "../settingCodecs.ts"
+import { choice, codec, duration, integer, type SettingCodec, truth } from "../settingCodecs.ts"
 import { isTree } from "../SettingsSource.ts"
 
-const sourceTypes = ["default", "acl_config", "mosquitto", "toml", "built_in"] as const
+const sourceTypes = ["default", "acl_config", "mosquitto", "toml", "built_in", "http"] as const
 /** Those that have no path. */
-const withoutPath: ReadonlySet<string> = new Set(["default", "built_in"])
+const withoutPath: ReadonlySet<string> = new Set(["default", "built_in", "http"])
 
-/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store. */
+/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store, "http" the service of `[auth_http]`. */
 export type RuleSourceType = typeof sourceTypes[number]
 
 export interface RuleSource {
   readonly type: RuleSourceType
-  /** "" for "default" and "built_in". */
+  /** "" for those that are no file. */
   readonly path: string
 }
 
@@ -29,6 +29,8 @@ export interface AuthorizationSettings {
   readonly maxBuiltInRules: number
   /** 0 to 65,536: topics a connection remembers the answer for. */
   readonly cacheSize: number
+  /** 0 to 1 d: for so long a connection keeps what a source like "http" has answered. */
+  readonly cacheTtlMillis: number
 }
 
 export const authorizationDefaults: AuthorizationSettings = {
@@ -37,7 +39,8 @@ export const authorizationDefaults: AuthorizationSettings = {
   denyAction: "ignore",
   denyCovers: true,
   maxBuiltInRules: 10_000,
-  cacheSize: 32
+  cacheSize: 32,
+  cacheTtlMillis: 60_000
 }
 
 const isSources = (value: unknown): value is ReadonlyArray<RuleSource> => Array.isArray(value)
@@ -67,7 +70,7 @@ const readSources = (input: unknown): ReadonlyArray<RuleSource> | undefined => {
 }
 
 const ruleSources: SettingCodec<ReadonlyArray<RuleSource>> = codec(
-  `a list of { type = "default" }, { type = "built_in" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
+  `a list of { type = "default" }, { type = "built_in" }, { type = "http" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
   isSources,
   readSources,
   (sources) => sources.map(({ path, type }) => path === "" ? { type } : { type, path })
@@ -79,5 +82,6 @@ export const authorization: Fields<AuthorizationSettings> = {
   denyAction: ["deny_action", choice(["ignore", "disconnect"])],
   denyCovers: ["deny_covers", truth],
   maxBuiltInRules: ["max_built_in_rules", integer(0, 1_000_000)],
-  cacheSize: ["cache_size", integer(0, 65_536)]
+  cacheSize: ["cache_size", integer(0, 65_536)],
+  cacheTtlMillis: ["cache_ttl", duration({ minimum: "0s", maximum: "1d" })]
 }

@@ -1,4 +1,4 @@
-// A file that a setting of a link names. Invariant: a fault is one line with the file, why, and the setting.
+// A file that a setting names. Invariant: a fault is one line with the file, why, and the setting.
 import { Effect, FileSystem } from "effect"
 
 /** Undefined: the setting is "". */
