@@ -3,6 +3,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Effect, Exit, Scope } from "effect"
 import { Authentication, type AuthenticationInForce } from "../access/authentication/Authentication.ts"
+import { FailureGuard } from "../access/authentication/FailureGuard.ts"
 import { type LinkParts, type LinksInvalid, makeLinks, nobodyKnows } from "../access/authentication/makeLinks.ts"
 import { PasswordChecks } from "../access/authentication/passwords/PasswordChecks.ts"
 import type { Settings } from "../config/Settings.ts"
@@ -28,6 +29,7 @@ export const startAuthentication = Effect.fn("startAuthentication")(function* (
     return () => fiber.interruptUnsafe()
   }
   const passwords = new PasswordChecks(settings.authentication, given.counters)
+  const guard = new FailureGuard(settings.authentication)
   const parts: LinkParts = { ...given, passwords }
   const make = Effect.fnUntraced(function* (from: Settings): Effect.fn.Return<Made, LinksInvalid> {
     const scope = yield* Scope.make()
@@ -37,8 +39,8 @@ export const startAuthentication = Effect.fn("startAuthentication")(function* (
       Effect.provide(NodeFileSystem.layer),
       Effect.onError(() => close)
     )
-    const { counters, log } = parts
-    const options = { ...from.authentication, nobodyKnows: nobodyKnows(from), counters, log, fork }
+    const { counters, log, now } = parts
+    const options = { ...from.authentication, nobodyKnows: nobodyKnows(from), counters, log, now, guard, fork }
     return { chain: new Authentication(links, options), close }
   })
   let made = yield* make(settings)
@@ -52,6 +54,7 @@ export const startAuthentication = Effect.fn("startAuthentication")(function* (
         made = fresh
         inForce.chain = fresh.chain
         former.chain.retire(() => void fork(former.close))
+        guard.change(next.authentication)
         return passwords.change(next.authentication)
       })
   }

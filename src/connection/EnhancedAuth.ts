@@ -1,6 +1,7 @@
 // Enhanced authentication of MQTT 5 (section 4.12) of one connection: the exchange at CONNECT, and those by which the client proves
 // anew who it is while it is connected. Owned by its Connection, which sends what this says. Invariants: one exchange at a time, all with
 // the method of CONNECT; who proves to be somebody else than it came in as does not stay.
+import { randomUUID } from "node:crypto"
 import type { Verdict } from "../access/authentication/Authentication.ts"
 import type { ScramExchange } from "../access/scram/ScramExchange.ts"
 import { encodeAuth } from "../mqtt/encodeControl.ts"
@@ -47,6 +48,10 @@ export class EnhancedAuth {
 
   /** With the data of CONNECT. */
   begin(): EnhancedStep {
+    const paused = this.services.authentication.chain.pauseOf(this.applicant.credentials)
+    if (paused !== undefined) {
+      return { _tag: "Refused", reasonCode: paused.reasonCode, reason: paused.reason, told: "Server Busy" }
+    }
     this.exchange = this.services.scram.begin(this.method)
     if (this.exchange !== undefined) return this.take(this.applicant.connect.authenticationData)
     const reason = `authentication method ${this.method} is not offered (auth_scram.mechanisms)`
@@ -114,6 +119,8 @@ export class EnhancedAuth {
     const { counters, log } = this.services
     const { address, clientId } = this.applicant.credentials
     counters.authentications_denied_total++
+    // No two exchanges are the same: each counts.
+    this.services.authentication.chain.guessed(this.applicant.credentials, randomUUID())
     log.warning("enhanced authentication failed", () => ({
       client_id: clientId,
       user_name: userName,

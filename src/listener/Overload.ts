@@ -7,7 +7,8 @@ import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { AddressRates } from "./AddressRates.ts"
-import { Handshakes, networkKey } from "./Handshakes.ts"
+import { networkKey } from "../access/Access.ts"
+import { Handshakes } from "./Handshakes.ts"
 
 export interface OverloadOptions {
   readonly settings: Settings

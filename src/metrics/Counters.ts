@@ -40,6 +40,10 @@ export class Counters {
   rule_answers_awaited_total = 0
   /** Not made: too many waited already, or the service was given up for a while. */
   http_backend_refused_total = 0
+  /** CONNECTs that were allowed as the same one had been a moment before. */
+  authentication_cache_hits_total = 0
+  /** Not listened to, after too many wrong passwords from there or for that client id. */
+  authentications_paused_total = 0
   password_checks_total = 0
   /** Above authentication.hashes_waiting. */
   password_checks_refused_total = 0

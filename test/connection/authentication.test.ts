@@ -3,6 +3,7 @@ import { Deferred, Effect } from "effect"
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "vitest"
 import { Authentication } from "../../src/access/authentication/Authentication.ts"
 import { type Answer, type AuthLink, type Credentials } from "../../src/access/authentication/AuthLink.ts"
+import { FailureGuard } from "../../src/access/authentication/FailureGuard.ts"
 import { parseAclConfig } from "../../src/access/rules/parseAclConfig.ts"
 import { defaultListener, defaultSettings } from "../../src/config/Settings.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
@@ -38,6 +39,8 @@ const answer = (check: AuthLink["check"]): Authentication => {
   return inner.broker.services.authentication.chain = new Authentication([link], {
     ...defaultSettings.authentication,
     nobodyKnows: () => "nobody",
+    guard: new FailureGuard(defaultSettings.authentication),
+    now: () => inner.broker.services.scheduler.now,
     counters,
     log,
     fork: (effect) => {

@@ -1,7 +1,8 @@
 // The judge at the doors: what is refused with which reason, and when a mark is entered and left.
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type OverloadSettings } from "../../src/config/Settings.ts"
-import { Handshakes, networkKey } from "../../src/listener/Handshakes.ts"
+import { networkKey } from "../../src/access/Access.ts"
+import { Handshakes } from "../../src/listener/Handshakes.ts"
 import { Overload } from "../../src/listener/Overload.ts"
 import { Counters } from "../../src/metrics/Counters.ts"
 import { EventLog } from "../../src/metrics/EventLog.ts"

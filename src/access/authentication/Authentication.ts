@@ -8,6 +8,9 @@ import type { EventLog } from "../../metrics/EventLog.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import { type Allow, type Answer, type AuthLink, type Credentials, type Deny, ignore, linkFailure } from "./AuthLink.ts"
 import type { LinkFailure } from "./AuthLink.ts"
+import { credentialsKey } from "./credentialsKey.ts"
+import type { FailureGuard } from "./FailureGuard.ts"
+import { VerifiedCache } from "./VerifiedCache.ts"
 
 /** The answer of the chain. `by`: the link that gave it, for the log; "" where none did. */
 export type Verdict = (Allow | Deny) & { readonly by: string }
@@ -19,11 +22,15 @@ export interface Awaited {
 }
 
 export interface AuthenticationOptions
-  extends Pick<AuthenticationSettings, "onFailure" | "timeoutMillis" | "maxWaiting"> {
+  extends Pick<AuthenticationSettings, "onFailure" | "timeoutMillis" | "maxWaiting" | "cacheSize" | "cacheTtlMillis"> {
   /** Why nobody came in whom no link knows: names the settings to look at. */
   readonly nobodyKnows: (credentials: Credentials) => string
   readonly counters: Counters
   readonly log: EventLog
+  /** Of the node: outlives this chain. */
+  readonly guard: FailureGuard
+  /** ms since 1970. */
+  readonly now: () => number
   /** Runs it beside the caller; gives what stops it. */
   readonly fork: (effect: Effect.Effect<void>) => () => void
 }
@@ -40,10 +47,16 @@ export class Authentication {
   private readonly options: AuthenticationOptions
   private waiting = 0
   private whenIdle: (() => void) | undefined
+  /** Undefined: nothing here is worth to be remembered. */
+  private readonly cache: VerifiedCache | undefined
+  private readonly cacheable: ReadonlySet<string>
 
   constructor(links: ReadonlyArray<AuthLink>, options: AuthenticationOptions) {
     this.links = links
     this.options = options
+    this.cacheable = new Set(links.filter(({ cacheable }) => cacheable).map(({ name }) => name))
+    const cache = new VerifiedCache(options.cacheSize, options.cacheTtlMillis)
+    this.cache = this.cacheable.size === 0 || cache.isOff ? undefined : cache
   }
 
   /** Clients whose answer is awaited. */
@@ -57,14 +70,26 @@ export class Authentication {
     if (this.waiting === 0) idle()
   }
 
+  /** Users have changed behind a link: nobody comes in for having been in. */
+  forget(): void {
+    this.cache?.clear()
+  }
+
   /** `done` is called only where `Awaited` was returned. */
   ask(credentials: Credentials, done: (verdict: Verdict) => void): Verdict | Awaited {
+    const known = this.remembered(credentials)
+    if (known !== undefined) return known
+    const paused = credentials.password === undefined ? undefined : this.pauseOf(credentials)
+    if (paused !== undefined) return paused
     const first = this.askFrom(0, credentials)
-    if (first._tag !== "Asked") return this.counted(first)
+    if (first._tag !== "Asked") return this.concluded(credentials, first)
     const { counters, fork, maxWaiting } = this.options
     if (this.waiting >= maxWaiting) {
       counters.authentications_busy_total++
-      return this.counted(denied(ReasonCode.ServerBusy, "authentication.max_waiting clients wait already"))
+      return this.concluded(
+        credentials,
+        denied(ReasonCode.ServerBusy, "authentication.max_waiting clients wait already")
+      )
     }
     this.waiting++
     let over = false
@@ -76,7 +101,7 @@ export class Authentication {
       return true
     }
     const stop = fork(Effect.map(this.askRest(first, credentials), (verdict) => {
-      if (settle()) done(this.counted(verdict))
+      if (settle()) done(this.concluded(credentials, verdict))
     }))
     return {
       _tag: "Awaited",
@@ -144,13 +169,58 @@ export class Authentication {
     return denied(ReasonCode.ServerUnavailable, `${by} cannot answer (authentication.on_failure = "deny")`)
   }
 
-  private counted(verdict: Verdict): Verdict {
-    const { counters } = this.options
-    if (verdict._tag === "Allow") counters.authentications_allowed_total++
-    else counters.authentications_denied_total++
+  /** Whether it is not listened to now, for what was tried before; counted. */
+  pauseOf(credentials: Credentials): Verdict & Deny | undefined {
+    const { counters, guard, now } = this.options
+    const paused = guard.pauseOf(credentials, now())
+    if (paused === undefined) return undefined
+    counters.authentications_paused_total++
+    counters.authentications_denied_total++
+    return denied(ReasonCode.ServerBusy, `too many wrong passwords: authentication.failures_per_${paused}`)
+  }
+
+  /** It has failed; `guess` is the same for the same attempt, and tells nothing of it. */
+  guessed(credentials: Credentials, guess: string): void {
+    const { guard, log, now } = this.options
+    for (const { by, key } of guard.failed(credentials, guess, now())) {
+      log.warning("not listened to for a while: too many wrong passwords", {
+        [by]: key,
+        limit: `authentication.failures_per_${by}`
+      })
+    }
+  }
+
+  private remembered(credentials: Credentials): Verdict | undefined {
+    const { cache, options: { counters, now } } = this
+    if (cache === undefined || cache.size === 0 || credentials.password === undefined) return undefined
+    const found = cache.get(credentialsKey(credentials), now())
+    if (found === undefined) return undefined
+    counters.authentication_cache_hits_total++
+    counters.authentications_allowed_total++
+    return found
+  }
+
+  /** Counted, and remembered where it is worth it. */
+  private concluded(credentials: Credentials, verdict: Verdict): Verdict {
+    const { counters, guard, now } = this.options
+    if (verdict._tag === "Allow") {
+      counters.authentications_allowed_total++
+      guard.succeeded(credentials)
+      if (this.cache !== undefined && this.cacheable.has(verdict.by) && credentials.password !== undefined) {
+        this.cache.put(credentialsKey(credentials), verdict, now())
+      }
+      return verdict
+    }
+    counters.authentications_denied_total++
+    if (credentials.password !== undefined && isGuess.has(verdict.reasonCode)) {
+      this.guessed(credentials, credentialsKey(credentials))
+    }
     return verdict
   }
 }
+
+/** What somebody is told who has guessed wrong. */
+const isGuess: ReadonlySet<number> = new Set([ReasonCode.BadUserNameOrPassword, ReasonCode.NotAuthorized])
 
 const denied = (reasonCode: number, reason: string): Deny & { readonly by: string } => ({
   _tag: "Deny",

@@ -31,6 +31,19 @@ export interface AuthenticationSettings {
   readonly hashesAtATime: number
   /** 0 to 100,000: those that wait for it. The next one: CONNACK 0x89 Server busy. */
   readonly hashesWaiting: number
+  /** 0 to 1,000,000: clients whose good password is remembered. */
+  readonly cacheSize: number
+  /** 0 or 1s to 1d: for so long. */
+  readonly cacheTtlMillis: number
+  /** 0 to 10,000 different wrong passwords in the window, from one address, or for one client id; 0 is any number. */
+  readonly failuresPerAddress: number
+  readonly failuresPerClientId: number
+  /** 1s to 1d. */
+  readonly failureWindowMillis: number
+  /** 1s to 1d: for so long it is not listened to then. */
+  readonly failurePauseMillis: number
+  /** 100 to 1,000,000 addresses, and as many client ids. */
+  readonly failuresRemembered: number
 }
 
 export const authenticationDefaults: AuthenticationSettings = {
@@ -39,7 +52,14 @@ export const authenticationDefaults: AuthenticationSettings = {
   timeoutMillis: 5_000,
   maxWaiting: 10_000,
   hashesAtATime: 2,
-  hashesWaiting: 256
+  hashesWaiting: 256,
+  cacheSize: 10_000,
+  cacheTtlMillis: 60_000,
+  failuresPerAddress: 20,
+  failuresPerClientId: 20,
+  failureWindowMillis: 60_000,
+  failurePauseMillis: 60_000,
+  failuresRemembered: 10_000
 }
 
 const isLinks = (value: unknown): value is ReadonlyArray<LinkType> => Array.isArray(value)
@@ -64,5 +84,12 @@ export const authentication: Fields<AuthenticationSettings> = {
   timeoutMillis: ["timeout", duration({ minimum: "100ms", maximum: "5m" })],
   maxWaiting: ["max_waiting", integer(1, 1_000_000)],
   hashesAtATime: ["hashes_at_a_time", integer(1, 64)],
-  hashesWaiting: ["hashes_waiting", integer(0, 100_000)]
+  hashesWaiting: ["hashes_waiting", integer(0, 100_000)],
+  cacheSize: ["cache_size", integer(0, 1_000_000)],
+  cacheTtlMillis: ["cache_ttl", duration({ minimum: "1s", maximum: "1d", zero: true })],
+  failuresPerAddress: ["failures_per_address", integer(0, 10_000)],
+  failuresPerClientId: ["failures_per_client_id", integer(0, 10_000)],
+  failureWindowMillis: ["failure_window", duration({ minimum: "1s", maximum: "1d" })],
+  failurePauseMillis: ["failure_pause", duration({ minimum: "1s", maximum: "1d" })],
+  failuresRemembered: ["failures_remembered", integer(100, 1_000_000)]
 }

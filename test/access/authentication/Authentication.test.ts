@@ -2,7 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { anonymousLink } from "../../../src/access/authentication/anonymousLink.ts"
-import { Authentication, type Verdict } from "../../../src/access/authentication/Authentication.ts"
+import {
+  Authentication,
+  type AuthenticationOptions,
+  type Verdict
+} from "../../../src/access/authentication/Authentication.ts"
 import {
   allow,
   type Answer,
@@ -11,6 +15,7 @@ import {
   ignore,
   linkFailure
 } from "../../../src/access/authentication/AuthLink.ts"
+import { FailureGuard } from "../../../src/access/authentication/FailureGuard.ts"
 import { makeLinks, nobodyKnows } from "../../../src/access/authentication/makeLinks.ts"
 import { defaultSettings, type LinkType, type Settings } from "../../../src/config/Settings.ts"
 import { Counters } from "../../../src/metrics/Counters.ts"
@@ -33,7 +38,7 @@ export const credentials = (change: Partial<Credentials> = {}): Credentials => (
 const link = (name: string, check: AuthLink["check"]): AuthLink => ({ name, cacheable: false, check })
 const deny = (reason: string): Answer => ({ _tag: "Deny", reasonCode: 0x86, reason })
 
-const chainOf = (links: ReadonlyArray<AuthLink>, change: { onFailure?: "deny" | "ignore"; maxWaiting?: number } = {}) =>
+const chainOf = (links: ReadonlyArray<AuthLink>, change: Partial<AuthenticationOptions> = {}) =>
   Effect.gen(function* () {
     const run = Effect.runForkWith(yield* Effect.context<never>())
     const lines: Array<string> = []
@@ -44,17 +49,18 @@ const chainOf = (links: ReadonlyArray<AuthLink>, change: { onFailure?: "deny" | 
       1
     )
     const chain = new Authentication(links, {
-      onFailure: "deny",
-      timeoutMillis: 5_000,
+      ...defaultSettings.authentication,
       maxWaiting: 10,
-      ...change,
+      guard: new FailureGuard(defaultSettings.authentication),
+      now: () => 0,
       nobodyKnows: () => "unknown",
       counters,
       log,
       fork: (effect) => {
         const fiber = run(effect)
         return () => fiber.interruptUnsafe()
-      }
+      },
+      ...change
     })
     return { chain, counters, lines }
   })
