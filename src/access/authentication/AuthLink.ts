@@ -46,6 +46,9 @@ export interface Ignore {
 
 export type Answer = Allow | Deny | Ignore
 
+/** The answer of the chain. `by`: the link that gave it, for the log; "" where none did. */
+export type Verdict = (Allow | Deny) & { readonly by: string }
+
 export const ignore: Ignore = { _tag: "Ignore" }
 export const allow: Allow = { _tag: "Allow", superuser: false }
 

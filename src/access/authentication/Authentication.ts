@@ -7,13 +7,12 @@ import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import { type Allow, type Answer, type AuthLink, type Credentials, type Deny, ignore, linkFailure } from "./AuthLink.ts"
-import type { LinkFailure } from "./AuthLink.ts"
+import type { LinkFailure, Verdict } from "./AuthLink.ts"
 import { credentialsKey } from "./credentialsKey.ts"
 import type { FailureGuard } from "./FailureGuard.ts"
 import { VerifiedCache } from "./VerifiedCache.ts"
 
-/** The answer of the chain. `by`: the link that gave it, for the log; "" where none did. */
-export type Verdict = (Allow | Deny) & { readonly by: string }
+export type { Verdict } from "./AuthLink.ts"
 
 /** The answer takes time: it comes by `done`, once, unless it is cancelled. */
 export interface Awaited {

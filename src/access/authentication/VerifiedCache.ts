@@ -1,7 +1,7 @@
 // What the chain remembers of clients that it has let in, so that one that comes back in time costs no hash and no back end. Plain; owned by
 // one Authentication, so that a reload begins with none. Invariants: only what was allowed is remembered, for a bounded time and number; the
 // key is `credentialsKey`, so that another password, address or listener is another client.
-import type { Verdict } from "./Authentication.ts"
+import type { Verdict } from "./AuthLink.ts"
 
 interface Remembered {
   readonly verdict: Verdict
