@@ -9,6 +9,7 @@ import { type Broker, chosenBrokers, projectRoot } from "./brokers.ts"
 import { buildLoadGenerator, type Result, runLoadGenerator } from "./loadGenerator.ts"
 import { type Frame, markdownOf, plainTable, type Row } from "./report.ts"
 import { type Scenario, scenarioNamed, scenarios } from "./scenarios.ts"
+import { runRecoveryProbe } from "./recoveryProbe.ts"
 import { runSubscribeProbe } from "./subscribeProbe.ts"
 
 const numberFrom = (name: string, otherwise: number): number => {
@@ -25,18 +26,22 @@ const seconds = numberFrom("SECS", quick ? 1 : 3)
 const warmup = numberFrom("WARMUP", 1.5) // a just-in-time compiler needs it; the others get it too
 
 const argumentsOf = (scenario: Scenario): ReadonlyArray<string> => [
-  ...(scenario.load ?? []),
+  ...(typeof scenario.load === "string" ? [] : scenario.load),
   ...(scenario.timed ? ["--secs", String(seconds)] : []),
-  ...(scenario.load?.[0] === "pubsub" ? ["--warmup", String(warmup)] : [])
+  ...(scenario.load[0] === "pubsub" ? ["--warmup", String(warmup)] : [])
 ]
 
 const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
   try {
-    const running = await broker.start(scenario.door ?? "tcp")
+    if (scenario.load === "recovery") return await runRecoveryProbe()
+    const running = await broker.start(scenario.door ?? "tcp", scenario.keeping ?? "default", seconds)
+    let loop: Result = {}
     try {
-      return scenario.load === undefined
+      const result = scenario.load === "subscribe"
         ? await runSubscribeProbe(running.port)
         : await runLoadGenerator(argumentsOf(scenario), running)
+      loop = await running.stop()
+      return { ...result, ...loop }
     } finally {
       await running.stop()
     }
@@ -80,7 +85,7 @@ const facts = (startedAt: Date, chosen: ReadonlyArray<Broker>): Frame["facts"] =
       `${runs} run${
         runs === 1 ? "" : "s"
       } of ${seconds} s after ${warmup} s of warm-up, brokers in turn, a fresh process each time; 64-byte payloads, ` +
-      "MQTT 3.1.1, nothing written to disk by either but in `durable` and `offline`, where emqttd syncs and Mosquitto writes nothing; no TLS"
+      "MQTT 3.1.1, nothing written to disk by either but in `durable` and `offline`: emqttd syncs what it acknowledges, Mosquitto writes its whole state every second; no TLS"
     ]
   ]
 }
@@ -107,6 +112,7 @@ const main = async (): Promise<number> => {
     for (const scenario of selected) {
       for (const broker of run % 2 ? chosen : chosen.toReversed()) {
         if (broker.lacks.includes(scenario.door ?? "tcp")) continue
+        if (scenario.load === "recovery" && broker.id !== "emqttd") continue
         const result = await measure(scenario, broker)
         const row: Row = { scenario: scenario.id, broker: broker.id, run, result }
         rows.push(row)

@@ -5,20 +5,22 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { Door } from "./scenarios.ts"
+import type { Door, Keeping } from "./scenarios.ts"
 
 export const projectRoot = path.resolve(import.meta.dirname, "../..")
 
 export interface RunningBroker {
   readonly pid: number
   readonly port: number
-  readonly stop: () => Promise<void>
+  /** What it had to say when it ended, if anything: loopDelay.ts. */
+  readonly stop: () => Promise<Readonly<Record<string, number>>>
 }
 
 export interface Broker {
   readonly id: "mosquitto" | "emqttd" | "flashmq"
   readonly title: string
-  readonly start: (door: Door) => Promise<RunningBroker>
+  /** `seconds`: how long it is measured. */
+  readonly start: (door: Door, keeping: Keeping, seconds: number) => Promise<RunningBroker>
   /** What it cannot be measured over. */
   readonly lacks: ReadonlyArray<Door>
 }
@@ -53,10 +55,13 @@ const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || ch
 export const startProcess = async (
   command: ReadonlyArray<string>,
   port: number,
-  folder: string
+  folder: string,
+  seconds = 3
 ): Promise<RunningBroker> => {
   const [program = "", ...args] = command
-  const child = spawn(program, args, { cwd: projectRoot, stdio: ["ignore", "pipe", "pipe"] })
+  const said = path.join(folder, "loop.json")
+  const env = { ...process.env, LOOP_DELAY_FILE: said, LOOP_DELAY_SECONDS: String(seconds) }
+  const child = spawn(program, args, { cwd: projectRoot, stdio: ["ignore", "pipe", "pipe"], env })
   let printed = ""
   let failure: string | undefined
   const keep = (chunk: Buffer) => {
@@ -85,12 +90,14 @@ export const startProcess = async (
       await ended
       clearTimeout(killer)
     }
+    const text = fs.existsSync(said) ? fs.readFileSync(said, "utf8") : "{}"
     fs.rmSync(folder, { recursive: true, force: true })
+    return JSON.parse(text) as Record<string, number>
   }
   return { pid: child.pid ?? 0, port, stop }
 }
 
-const scratchFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-bench-"))
+export const scratchFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-bench-"))
 
 const written = (folder: string, name: string, lines: ReadonlyArray<string>): string => {
   const file = path.join(folder, name)
@@ -122,7 +129,7 @@ const mosquitto = (): Broker => {
       id: "mosquitto",
       title: `Mosquitto ${version}`,
       lacks: ["ws"], // Debian builds it without libwebsockets
-      start: async (door) => {
+      start: async (door, keeping) => {
         const port = await freePort()
         const folder = scratchFolder()
         const tls = door === "tls" ? testCertificate(folder) : undefined
@@ -130,7 +137,10 @@ const mosquitto = (): Broker => {
           `listener ${port} 127.0.0.1`,
           ...(tls === undefined ? [] : [`certfile ${tls.certificate}`, `keyfile ${tls.key}`]),
           "allow_anonymous true",
-          "persistence false",
+          // All of its state is written at once; 1 s is the shortest interval that it has.
+          ...(keeping === "kept"
+            ? ["user root", "persistence true", `persistence_location ${folder}/`, "autosave_interval 1"]
+            : ["persistence false"]),
           "log_dest none",
           // its default of 1,000 drops messages where the load generator keeps more of them on their way
           "max_queued_messages 1000000"
@@ -149,16 +159,22 @@ const mosquitto = (): Broker => {
 export const emqttdCommand = (runtimeOptions: ReadonlyArray<string> = []): ReadonlyArray<string> =>
   process.env["EMQTTD"]?.split(" ") ?? [process.execPath, ...runtimeOptions, path.join(projectRoot, "src/main.ts")]
 
-export const startEmqttd = async (
-  runtimeOptions: ReadonlyArray<string> = [],
-  door: Door = "tcp"
-): Promise<RunningBroker> => {
+export const startEmqttd = async (options: {
+  readonly runtime?: ReadonlyArray<string>
+  readonly door?: Door
+  readonly keeping?: Keeping
+  readonly seconds?: number
+  /** Its data directory, which stays when it ends; by default one of its own. */
+  readonly data?: string
+} = {}): Promise<RunningBroker> => {
+  const { door = "tcp", keeping = "default", runtime = [], seconds = 3 } = options
   const port = await freePort()
   const folder = scratchFolder()
   const tls = door === "tls" ? testCertificate(folder) : undefined
   const file = written(folder, "emqttd.toml", [
     "[node]",
-    `data_dir = ${JSON.stringify(path.join(folder, "data"))}`,
+    `data_dir = ${JSON.stringify(options.data ?? path.join(folder, "data"))}`,
+    ...(keeping === "nothing" ? ["[store]", 'durability = "memory"'] : []),
     "[log]",
     'level = "warning"',
     ...(door === "tcp" ? [] : ["[listeners.tcp]", "enabled = false"]),
@@ -169,12 +185,24 @@ export const startEmqttd = async (
     "[queue]",
     "capacity = 1000000"
   ])
-  return startProcess([...emqttdCommand(runtimeOptions), "--config", file], port, folder)
+  return startProcess([...emqttdCommand(runtime), "--config", file], port, folder, seconds)
 }
 
 const emqttd = (): Broker => {
   const { version } = JSON.parse(fs.readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }
-  return { id: "emqttd", title: `emqttd ${version}`, lacks: [], start: (door) => startEmqttd([], door) }
+  return {
+    id: "emqttd",
+    title: `emqttd ${version}`,
+    lacks: [],
+    start: (door, keeping, seconds) =>
+      startEmqttd({
+        door,
+        keeping,
+        seconds,
+        // It costs a little, so only where its figures are asked for.
+        runtime: keeping === "default" ? [] : ["--preload", path.join(import.meta.dirname, "loopDelay.ts")]
+      })
+  }
 }
 
 const flashmq = (program: string): Broker => {

@@ -74,13 +74,15 @@ const main = async (): Promise<void> => {
   const file = path.join(folder, name)
   fs.rmSync(file, { force: true })
   const startedAt = performance.now()
-  const broker = await startEmqttd(
-    ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}`],
-    scenario.door
-  )
+  const broker = await startEmqttd({
+    runtime: ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}`],
+    door: scenario.door ?? "tcp",
+    keeping: scenario.keeping ?? "default"
+  })
   const ready = performance.now() - startedAt
   try {
-    const result = scenario.load === undefined
+    if (scenario.load === "recovery") throw new Error("recovery: a start has no profile here")
+    const result = scenario.load === "subscribe"
       ? await runSubscribeProbe(broker.port)
       : await runLoadGenerator([...scenario.load, ...(scenario.timed ? ["--secs", String(seconds)] : [])], broker)
     for (const figure of scenario.figures) {

@@ -150,7 +150,9 @@ export const markdownOf = (frame: Frame): string => {
     "The scenarios, as arguments of the load generator (`scripts/bench/loadgen`, its README explains each figure):",
     "",
     ...frame.scenarios.map((scenario) =>
-      `- \`${scenario.id}\`: ${scenario.title}${scenario.load === undefined ? "" : `: \`${scenario.load.join(" ")}\``}`
+      `- \`${scenario.id}\`: ${scenario.title}${
+        typeof scenario.load === "string" ? "" : `: \`${scenario.load.join(" ")}\``
+      }`
     ),
     "",
     ...(faults.length > 0

@@ -12,6 +12,9 @@ export type Bar =
 /** What the clients of a scenario connect over. */
 export type Door = "tcp" | "tls" | "ws"
 
+/** What becomes of durable state. By default each as it comes: emqttd keeps it, Mosquitto does not. */
+export type Keeping = "default" | "kept" | "nothing"
+
 export interface Figure {
   readonly key: string
   readonly title: string
@@ -24,11 +27,12 @@ export interface Figure {
 export interface Scenario {
   readonly id: string
   readonly title: string
-  /** Arguments of the load generator; none: the scenario is the subscribe probe. */
-  readonly load: ReadonlyArray<string> | undefined
+  /** Arguments of the load generator, or a program of its own. */
+  readonly load: ReadonlyArray<string> | "subscribe" | "recovery"
   readonly timed: boolean // takes --secs
   /** By default tcp. */
   readonly door?: Door
+  readonly keeping?: Keeping
   readonly figures: ReadonlyArray<Figure>
 }
 
@@ -53,6 +57,19 @@ const pubsub = (
 ): Scenario => ({ id, title, load: ["pubsub", ...options.split(" ")], timed: true, figures: perCpu(bar, flashmq) })
 
 const times = (least: number): Bar => ({ kind: "times", least })
+
+/** loopDelay.ts; of emqttd alone. */
+const loopFigures: ReadonlyArray<Figure> = [
+  { key: "loop_max_ms", title: "event loop late, most", better: "lower", unit: "ms" },
+  { key: "loop_own_p99_9_ms", title: "for its own work, p99.9", better: "lower", unit: "ms" },
+  {
+    key: "loop_own_max_ms",
+    title: "for its own work, most",
+    better: "lower",
+    unit: "ms",
+    bar: { kind: "at most", most: 20 }
+  }
+]
 
 export const scenarios: ReadonlyArray<Scenario> = [
   pubsub("qos0", "100 pairs, QoS 0", "--pubs 100 --subs 100 --qos 0 --outstanding 20", times(5), 957_000),
@@ -115,10 +132,12 @@ export const scenarios: ReadonlyArray<Scenario> = [
     times(2),
     262_000
   ),
-  // What is acknowledged is on disk, but for what the subscribers acknowledge first. Mosquitto writes its state every half hour.
+  // What emqttd acknowledges is on disk, but for what the subscribers acknowledge first. Mosquitto, with persistence, acknowledges at once and writes
+  // all of its state every second.
   {
     id: "durable",
-    title: "1,000 persistent sessions, 100 publishers, QoS 1, fsync",
+    title: "1,000 persistent sessions, 100 publishers, QoS 1, kept on disk",
+    keeping: "kept",
     load: ["pubsub", ..."--pubs 100 --subs 1000 --persistent --qos 1 --window 20".split(" ")],
     timed: true,
     figures: [
@@ -129,12 +148,26 @@ export const scenarios: ReadonlyArray<Scenario> = [
         unit: "",
         bar: { kind: "at least", least: 50_000 }
       },
-      { key: "ack_p99_us", title: "PUBACK, p99", better: "lower", unit: "µs" }
+      { key: "ack_p99_us", title: "PUBACK, p99", better: "lower", unit: "µs" },
+      ...loopFigures
+    ]
+  },
+  {
+    id: "durable-off",
+    title: "the same, kept in memory only",
+    keeping: "nothing",
+    load: ["pubsub", ..."--pubs 100 --subs 1000 --persistent --qos 1 --window 20".split(" ")],
+    timed: true,
+    figures: [
+      { key: "delivered_per_s", title: "messages per second", better: "higher", unit: "" },
+      { key: "ack_p99_us", title: "PUBACK, p99", better: "lower", unit: "µs" },
+      ...loopFigures
     ]
   },
   {
     id: "offline",
-    title: "1,000 persistent sessions that are away, 100 messages each, QoS 1, fsync; then they come",
+    title: "1,000 persistent sessions that are away, 100 messages each, QoS 1, kept on disk; then they come",
+    keeping: "kept",
     load: ["offline", ..."--conns 1000 --count 100 --qos 1 --window 2000".split(" ")],
     timed: false,
     figures: [
@@ -145,6 +178,28 @@ export const scenarios: ReadonlyArray<Scenario> = [
         better: "higher",
         unit: "",
         bar: { kind: "at least", least: 200_000 }
+      }
+    ]
+  },
+  {
+    id: "recovery",
+    title: "a start on 1,000,000 queued messages of 100,000 sessions",
+    load: "recovery",
+    timed: false,
+    figures: [
+      {
+        key: "ready_ms",
+        title: "until it listens",
+        better: "lower",
+        unit: "ms",
+        bar: { kind: "at most", most: 10_000 }
+      },
+      {
+        key: "peak_rss_bytes",
+        title: "memory, at most",
+        better: "lower",
+        unit: "bytes",
+        bar: { kind: "at most", most: 1024 ** 3 }
       }
     ]
   },
@@ -245,7 +300,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     id: "subscribe",
     title: "SUBSCRIBE of 500 filters beside 100,000 subscriptions",
-    load: undefined,
+    load: "subscribe",
     timed: false,
     figures: [
       {
