@@ -75,6 +75,13 @@ export class DurableState {
     if (!this.over) this.journal.awaitingPubrel(this.number, packetIdentifier, since)
   }
 
+  /** It is over, and nobody waits for it to be so in the store. */
+  leave(): void {
+    if (this.over) return
+    this.over = true
+    this.journal.sessionExpired(this.number)
+  }
+
   /** Returns the group that ends it. */
   end(): number {
     if (this.over) return this.changedIn

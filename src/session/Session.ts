@@ -302,7 +302,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
       ? new StoredHandOver(this.services, this, this.durable)
       : undefined
     this.finished = true
-    if (handOver === undefined) this.durable?.end()
+    if (handOver === undefined) this.durable?.leave()
     this.owner.sessionEnded(this)
     for (const late of this.commands ?? []) this.refuse(late)
     this.commands = null

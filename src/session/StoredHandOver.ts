@@ -53,7 +53,7 @@ export class StoredHandOver {
     const last = rows[rows.length - 1]
     if (rows.length === pageSize && last !== undefined) return this.read(last.sequence)
     this.services.counters.deliveries_dropped_session_ended_total += this.dropped
-    this.durable.end()
+    this.durable.leave()
   }
 
   private give(row: StoredDelivery): boolean {

@@ -46,6 +46,10 @@ export class FormingGroup {
     this.ended.add(session)
   }
 
+  get endings(): number {
+    return this.ended.size
+  }
+
   message(recorded: Recorded, message: Message): void {
     this.bytes += sizeOf(message)
     this.messages.push({ recorded, message })

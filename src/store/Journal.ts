@@ -40,6 +40,9 @@ export interface JournalOptions {
 /** So many changes that nobody waits for go without waiting for the tick. */
 const lazyAtMost = 4_096
 
+/** Each takes what it is owed with it: so many are one step of the store. */
+const endingsAtOnce = 256
+
 /** Once there was a group another one goes after so long, with nothing in it: a start knows by it until when the broker lived. */
 export const beatMillis = 10_000
 
@@ -72,6 +75,8 @@ export class Journal implements Task {
   private handed: { readonly group: number; changes: Changes } | null = null
   /** Messages of it that were refused since. */
   private withdrawn = new Set<number>()
+  /** Sessions that are over, oldest first, and in no group yet: a start finds them expired. */
+  private readonly ending: Array<number> = []
   private takeGroup: ((changes: Changes) => void) | null = null
   private onIdle: Array<() => void> = []
 
@@ -102,6 +107,12 @@ export class Journal implements Task {
   sessionEnded(session: number): number {
     this.forming.end(session)
     return this.changed()
+  }
+
+  /** The same where nobody waits for it: when very many end at once, some of them go with each group. */
+  sessionExpired(session: number): void {
+    if (this.forming.endings < endingsAtOnce) this.sessionEnded(session)
+    else this.ending.push(session)
   }
 
   subscription(row: SubscriptionRow): number {
@@ -322,7 +333,8 @@ export class Journal implements Task {
     this.beating = false
     this.forming = new FormingGroup()
     this.urgent = false
-    this.lazy = 0
+    this.lazy = this.ending.length
+    for (const session of this.ending.splice(0, endingsAtOnce)) this.forming.end(session)
     // All of it was struck out again.
     if (changes === undefined) return this.advance(group)
     this.wentAt = this.scheduler.now

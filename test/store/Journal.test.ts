@@ -281,6 +281,29 @@ describe("Journal", () => {
     assert.deepStrictEqual(groups[1]?.deliveriesDone, [{ session: 1, sequence: 3 }])
   })
 
+  it("of many sessions that end at once some go with each group, oldest first, and those that somebody waits for at once", async () => {
+    const { clock, groups, journal, park, scheduler, settle } = setup()
+    for (let session = 1; session <= 600; session++) journal.sessionExpired(session)
+    assert.strictEqual(journal.sessionEnded(1_000), 1)
+    for (let group = 0; group < 3; group++) {
+      park()
+      clock.now += 100
+      scheduler.refresh()
+      journal.tick()
+      await settle()
+      journal.groupCommitted()
+    }
+    const ended = groups.map(({ sessionsEnded }) => sessionsEnded)
+    assert.deepStrictEqual(ended.map(({ length }) => length), [257, 256, 88])
+    assert.deepStrictEqual(
+      ended.flat().filter((session) => session < 1_000),
+      Array.from({ length: 600 }, (_, at) => at + 1)
+    )
+    let idle = 0
+    journal.whenIdle(() => idle++)
+    assert.strictEqual(idle, 1)
+  })
+
   it("whenIdle calls back once all that was changed is committed", async () => {
     const { deliver, groups, journal, park, settle } = setup()
     let idle = 0

@@ -41,6 +41,7 @@ const bytesIn = (row: Row, column: string): Uint8Array => {
   return value instanceof Uint8Array ? value : new Uint8Array(0)
 }
 const float = PgTypes.float8
+const tidiedAtOnce = 1_000
 const integer = PgTypes.int4
 
 class PostgresEngine implements Engine {
@@ -51,6 +52,8 @@ class PostgresEngine implements Engine {
   private readonly hasRecords: boolean
   private readonly writer: PgLink
   private readonly reader: PgLink
+  /** The last message that upkeep has looked at; 0: it begins anew. */
+  private tidied = 0
 
   constructor(description: string, found: Found, schema: string, writer: PgLink, reader: PgLink) {
     this.description = description
@@ -199,15 +202,23 @@ class PostgresEngine implements Engine {
     )
   }
 
-  /** PostgreSQL gives space back by itself; what nothing refers to goes here. */
+  /** PostgreSQL gives space back by itself; what nothing refers to goes here, so many messages looked at in one step. */
   get tidy() {
     const { schema } = this
     return this.writer.use((connection) =>
-      Effect.as(
+      Effect.map(
         connection.query(
-          `DELETE FROM ${schema}.message m WHERE NOT EXISTS (SELECT 1 FROM ${schema}.delivery d WHERE d.message = m.message)`
+          `WITH looked AS (SELECT message FROM ${schema}.message WHERE message > $1::float8::bigint ORDER BY message LIMIT ${tidiedAtOnce}), ` +
+            `gone AS (DELETE FROM ${schema}.message m USING looked l WHERE m.message = l.message ` +
+            `AND NOT EXISTS (SELECT 1 FROM ${schema}.delivery d WHERE d.message = m.message)) ` +
+            "SELECT max(message)::float8 AS last, count(*)::float8 AS looked_at FROM looked",
+          [float(this.tidied)]
         ),
-        false
+        ({ rows: [row] }) => {
+          const more = Number(row?.["looked_at"] ?? 0) === tidiedAtOnce
+          this.tidied = more ? Number(row?.["last"] ?? 0) : 0
+          return more
+        }
       )
     )
   }

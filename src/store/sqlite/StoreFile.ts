@@ -124,7 +124,11 @@ export class StoreFile {
       )
     }
     this.tidiedMessage = rows.length === unreferencedAtOnce ? last : 0
-    this.database.exec(`PRAGMA incremental_vacuum(${vacuumPages})`)
+    if (pragma(this.statements, "freelist_count") > 0) {
+      this.database.exec(`PRAGMA incremental_vacuum(${vacuumPages})`)
+      // The file shrinks only with a checkpoint.
+      this.commitsSinceCheckpoint++
+    }
     this.checkpoint()
     return this.tidiedMessage !== 0 || pragma(this.statements, "freelist_count") > vacuumPages
   }
