@@ -65,7 +65,11 @@ export class Departures {
     const { clientId, to, token } = order
     if (departure === null) {
       const part = { clientId, token, formerToken, none: true, late: false, last: true, head: null, deliveries: [] }
-      return writeSessionPart(part, (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
+      return writeSessionPart(
+        part,
+        this.options.now(),
+        (body) => this.options.bus.send(to, FrameKind.SessionPart, body)
+      )
     }
     this.abort(this.leaving.get(clientId))
     const leaving: Leaving = {
@@ -186,7 +190,7 @@ export class Departures {
     const { clientId, to, token } = order
     const part = { clientId, token, formerToken, none: false, late: phase === Finishing, last, head, deliveries }
     // Beyond the queue's bound it is refused, and the move runs out of time: the session stays.
-    writeSessionPart(part, (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
+    writeSessionPart(part, this.options.now(), (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
   }
 
   private abort(leaving: Leaving | undefined): void {

@@ -131,7 +131,7 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   receive(peer: Peer, kind: FrameKind, bytes: Buffer): void {
-    if (kind === FrameKind.SessionPart) return this.onPart(peer.name, readSessionPart(bytes))
+    if (kind === FrameKind.SessionPart) return this.onPart(peer.name, readSessionPart(bytes, this.options.now()))
     const reader = new BodyReader(bytes)
     const token = reader.uint64()
     const clientId = reader.text()

@@ -43,13 +43,14 @@ const withHead = 8
 const to = new RecordWriter(partBytes)
 
 /** One frame, or more where it is large. What is given to `send` is good until it returns. */
-export const writeSessionPart = (part: SessionPart, send: (body: Uint8Array) => void): void => {
+export const writeSessionPart = (part: SessionPart, now: number, send: (body: Uint8Array) => void): void => {
   let index = 0
   let head = part.head
   do {
     to.length = 0
     to.float64(part.token)
     to.float64(part.formerToken)
+    to.float64(now)
     const flagsAt = to.length
     to.uint32(0)
     to.text(part.clientId)
@@ -68,15 +69,17 @@ export const writeSessionPart = (part: SessionPart, send: (body: Uint8Array) => 
   } while (index < part.deliveries.length)
 }
 
-export const readSessionPart = (body: Uint8Array): SessionPart => {
+/** The clocks of two nodes may be minutes apart: what is left of each time is kept. `now`: ms since 1970, here. */
+export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   const from = new RecordReader(body)
   const token = from.float64()
   const formerToken = from.float64()
+  const ahead = now - from.float64()
   const flags = from.uint32()
   const clientId = from.text()
-  const head = (flags & withHead) === 0 ? null : readHead(from)
+  const head = (flags & withHead) === 0 ? null : readHead(from, ahead)
   const deliveries: Array<StoredDelivery> = []
-  while (!from.atEnd) deliveries.push(readOwed(from))
+  while (!from.atEnd) deliveries.push(readOwed(from, ahead))
   return {
     clientId,
     token,
@@ -100,14 +103,14 @@ const writeHead = ({ awaitingPubrel, row, subscriptions }: SessionHead): void =>
   }
 }
 
-const readHead = (from: RecordReader): SessionHead => {
+const readHead = (from: RecordReader, ahead: number): SessionHead => {
   const { session: _, ...row } = readSession(from, 0)
   const subscriptions = Array.from({ length: bounded(from.uint32()) }, () => readSubscription(from, 0))
   const awaitingPubrel = Array.from(
     { length: bounded(from.uint32()) },
-    () => ({ packetIdentifier: from.uint16(), since: from.float64() })
+    () => ({ packetIdentifier: from.uint16(), since: from.float64() + ahead })
   )
-  return { row, subscriptions, awaitingPubrel }
+  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel }
 }
 
 /** More than any session may have: not bytes of ours. */
@@ -123,9 +126,12 @@ const writeOwed = (delivery: StoredDelivery): void => {
   writeMessage(to, delivery.stored)
 }
 
-const readOwed = (from: RecordReader): StoredDelivery => {
+const readOwed = (from: RecordReader, ahead: number): StoredDelivery => {
   const sequence = from.float64()
   const exchange = from.float64()
   const row = readDelivery(from, 0, sequence, exchange)
-  return { ...row, stored: { message: row.message, ...readMessage(from) } }
+  const stored = readMessage(from)
+  const receivedAt = stored.receivedAt + ahead
+  const expiresAt = stored.expiresAt === 0 ? 0 : Math.max(1, stored.expiresAt + ahead)
+  return { ...row, stored: { message: row.message, ...stored, receivedAt, expiresAt } }
 }

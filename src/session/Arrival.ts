@@ -69,6 +69,6 @@ export const doubled = (held: ReadonlyArray<Message>, rows: ReadonlyArray<Stored
   return found
 }
 
-/** The same for two messages only where they are the same, or nobody could tell them apart. */
+/** The same for two messages only where they are the same, or no client could tell them apart. */
 const identityOf = (message: Message): string =>
-  `${message.publisher}\n${message.topic}\n${message.qos}\n${message.receivedAt}\n${message.payload.toString("latin1")}`
+  `${message.publisher}\n${message.topic}\n${message.qos}\n${message.payload.toString("latin1")}`
