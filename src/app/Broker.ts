@@ -216,6 +216,8 @@ export class Broker {
     if (clustering !== undefined) {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
       clusterSessions(clustering, services, sessions, { flushRoutes: () => {}, flushMessages: () => {} })
+      const { startReplicating } = yield* Effect.promise(() => import("./replicating.ts"))
+      yield* Effect.mapError(startReplicating(clustering, services, engine), storeFailed)
       yield* Effect.mapError(clustered?.startClustering(root, clustering, services) ?? Effect.void, asStartFailed)
     }
     let broker: Broker | undefined

@@ -66,6 +66,14 @@ export class RetainedTree {
     return this.find(topic)?.message
   }
 
+  *topics(): Iterable<string> {
+    const walk = new RetainedWalk(this.root, undefined)
+    while (!walk.done) {
+      const topic = walk.step()?.message?.topic
+      if (topic !== undefined) yield topic
+    }
+  }
+
   /** What is retained now and matches, one at a time; see RetainedCursor for what happens when the tree changes meanwhile. */
   cursor(filter: string): RetainedCursor {
     return new RetainedCursor(this.root, filter, this.sequence, this.clock)

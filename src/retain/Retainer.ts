@@ -7,6 +7,7 @@ import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Journal } from "../store/Journal.ts"
 import type { RetainedCursor } from "./RetainedCursor.ts"
+import type { RetainedReplicas } from "./RetainedReplicas.ts"
 import { RetainedTree } from "./RetainedTree.ts"
 
 /** Why a message was not retained. */
@@ -59,6 +60,8 @@ interface Warning {
 
 export class Retainer extends MailboxActor<Message> {
   readonly counters = new RetainCounters()
+  /** Null: there are no other nodes. Set before the broker listens. */
+  replicas: RetainedReplicas | null = null
   private tree: RetainedTree
   private readonly settings: RetainSettings
   private readonly options: RetainerOptions
@@ -92,6 +95,11 @@ export class Retainer extends MailboxActor<Message> {
     return this.tree.get(topic)
   }
 
+  /** Of all that is retained. */
+  topics(): Iterable<string> {
+    return this.tree.topics()
+  }
+
   cursor(filter: string): RetainedCursor {
     return this.tree.cursor(filter)
   }
@@ -108,6 +116,7 @@ export class Retainer extends MailboxActor<Message> {
       return false
     }
     if (this.cast(message)) {
+      this.replicas?.taken(message)
       // Recorded in the publisher's turn, so that its acknowledgement knows what to wait for.
       journal?.retain(message.topic, message.payloadLength === 0 ? null : message)
       // A SUBSCRIBE that comes after it must find it: it overtakes what is queued, as requests do.
@@ -235,6 +244,7 @@ export class Retainer extends MailboxActor<Message> {
     const ended = this.tree.sweep(sweepSteps, (message) => {
       this.counters.expired++
       this.options.journal?.retain(message.topic, null)
+      this.replicas?.expired(message.topic)
     })
     this.changing = false
     if (this.tree.expiring > 0) this.scheduleSweep(ended ? sweepRestMillis : sweepPauseMillis)

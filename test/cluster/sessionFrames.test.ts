@@ -33,8 +33,6 @@ const part: SessionPart = {
   head: {
     row: {
       clientId: "c\u{1f600}",
-      userName: "u",
-      zone: "",
       expiryMillis: Infinity,
       expiresAt: 5_000,
       connected: false,
