@@ -7,6 +7,7 @@ import type { Action } from "../access/rules/Rule.ts"
 import { rulesReaderAlone } from "../app/accessRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import { parseSharedFilter, validateTopicFilter, validateTopicName } from "../mqtt/Topic.ts"
+import { readKeptRules } from "./keptRules.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 
 export interface Question {
@@ -38,7 +39,11 @@ export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings
   const authorization = yield* readRules(settings).pipe(
     Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
   )
-  const permissions = new Permissions({ authorization }, {
+  const kept = yield* Effect.catch(
+    readKeptRules(settings),
+    ({ message }) => exitWith(ExitCode.InputOutput, [`emqttd: ${message}`])
+  )
+  const permissions = new Permissions({ authorization: authorization.replacing(kept) }, {
     clientId: question.client,
     userName: question.user,
     address: question.address,

@@ -106,6 +106,19 @@ describe("emqttd ctl", () => {
       stdout: "",
       stderr: "emqttd: there is no rule 2\n"
     })
+    const asked = await run([
+      "acl",
+      "test",
+      "--data",
+      "node",
+      "--set",
+      "authorization.sources=built_in",
+      "publish",
+      "a"
+    ], {
+      cwd: directory
+    })
+    assert.deepStrictEqual(asked, { code: 1, stdout: "deny: built_in:1\n", stderr: "" })
     const bad = await ctl("acl", "add", "allow", "publish", "a/#/b", "--data", "node")
     assert.strictEqual(bad.code, 1)
     assert.match(bad.stderr, /^emqttd: topics: expected a topic filter/)

@@ -30,9 +30,25 @@ const decode = Schema.decodeUnknownResult(Stored)
 const step = 2 ** 20
 const keyOf = (place: number): string => String(place).padStart(16, "0")
 
-interface Placed extends KeptRule {
+export interface Placed extends KeptRule {
   readonly place: number
 }
+
+/** A record of the store as a rule; undefined: it is none. */
+export const keptRuleOf = (key: string, value: Uint8Array): Placed | undefined => {
+  const found = decode(new TextDecoder().decode(value))
+  if (Result.isFailure(found) || !/^\d{16}$/.test(key)) return undefined
+  const { number, rule: table } = found.success
+  const { faults, rule } = readRuleTable(table, number)
+  return faults.length > 0 ? undefined : { number, table, rule, place: Number(key) }
+}
+
+/** In their order. */
+export const ruleFileOf = (rules: ReadonlyArray<KeptRule>): RuleFile => ({
+  file: builtIn,
+  rules: rules.map(({ rule }) => rule),
+  dialect: "first_match"
+})
 
 export class RuleDatabase {
   private readonly journal: Journal
@@ -50,13 +66,10 @@ export class RuleDatabase {
 
   /** From the store, in the order of the keys; nothing is written. False: it is none. */
   load(key: string, value: Uint8Array): boolean {
-    const found = decode(new TextDecoder().decode(value))
-    if (Result.isFailure(found) || !/^\d{16}$/.test(key)) return false
-    const { number, rule: table } = found.success
-    const { faults, rule } = readRuleTable(table, number)
-    if (faults.length > 0) return false
-    this.rules.push({ number, table, rule, place: Number(key) })
-    this.lastNumber = Math.max(this.lastNumber, number)
+    const rule = keptRuleOf(key, value)
+    if (rule === undefined) return false
+    this.rules.push(rule)
+    this.lastNumber = Math.max(this.lastNumber, rule.number)
     return true
   }
 
@@ -65,7 +78,7 @@ export class RuleDatabase {
   }
 
   get file(): RuleFile {
-    return { file: builtIn, rules: this.rules.map(({ rule }) => rule), dialect: "first_match" }
+    return ruleFileOf(this.rules)
   }
 
   /** `before`: the number of the rule that it goes before; undefined: it is the last. A text: what is wrong. */
