@@ -18,6 +18,7 @@ import {
   authPasswordFileDefaults,
   type AuthPasswordFileSettings
 } from "./sections/authFiles.ts"
+import { type AuthDatabases, authDatabasesDefaults } from "./sections/authDatabases.ts"
 import { authenticationDefaults, type AuthenticationSettings } from "./sections/authentication.ts"
 import { authorizationDefaults, type AuthorizationSettings } from "./sections/authorization.ts"
 import { clusterDefaults, type ClusterSettings } from "./sections/cluster.ts"
@@ -44,10 +45,14 @@ export type { AuthHttpSettings } from "./sections/authHttp.ts"
 export type { AuthJwtSettings } from "./sections/authJwt.ts"
 export type { AuthScramSettings, AuthUsersSettings } from "./sections/authUsers.ts"
 export type { AuthClientIdFileSettings, AuthPasswordFileSettings } from "./sections/authFiles.ts"
+export type { AuthLdapSettings } from "./sections/authLdap.ts"
+export type { AuthRedisSettings } from "./sections/authRedis.ts"
+export type { AuthSqlSettings } from "./sections/authSql.ts"
 export type { AuthenticationSettings, LinkType } from "./sections/authentication.ts"
 export type { AuthorizationSettings, RuleSource, RuleSourceType } from "./sections/authorization.ts"
 export type { ClusterSettings } from "./sections/cluster.ts"
 export type { BansSettings } from "./sections/bans.ts"
+export type { BackendSettings } from "./sections/backend.ts"
 export type { ConnectionSettings } from "./sections/connection.ts"
 export type { LimitsSettings } from "./sections/limits.ts"
 export type { ListenerSettings, ListenerType } from "./sections/listener.ts"
@@ -65,7 +70,7 @@ export type { ZoneSettings } from "./sections/zone.ts"
 export { defaultListener, defaultWebSocketListener } from "./sections/listener.ts"
 export { logFormats, logLevels } from "./sections/log.ts"
 
-export interface Settings {
+export interface Settings extends AuthDatabases {
   readonly node: NodeSettings
   readonly admin: AdminSettings
   readonly log: LogSettings
@@ -111,6 +116,7 @@ export const defaultSettings: Settings = {
   auth_scram: authScramDefaults,
   auth_client_id_file: authClientIdFileDefaults,
   auth_password_file: authPasswordFileDefaults,
+  ...authDatabasesDefaults,
   authorization: authorizationDefaults,
   limits: limitsDefaults,
   bans: bansDefaults,

@@ -8,6 +8,7 @@ import { authHttp } from "./sections/authHttp.ts"
 import { authJwt } from "./sections/authJwt.ts"
 import { authScram, authUsers } from "./sections/authUsers.ts"
 import { authClientIdFile, authPasswordFile } from "./sections/authFiles.ts"
+import { authDatabasesKeys, authDatabasesTables } from "./sections/authDatabases.ts"
 import { authentication } from "./sections/authentication.ts"
 import { authorization } from "./sections/authorization.ts"
 import { cluster } from "./sections/cluster.ts"
@@ -48,6 +49,7 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["auth_scram", keysOf(authScram)],
   ["auth_client_id_file", keysOf(authClientIdFile)],
   ["auth_password_file", keysOf(authPasswordFile)],
+  ...authDatabasesKeys,
   ["authorization", keysOf(authorization)],
   ["limits", keysOf(limits)],
   ["bans", keysOf(bans)],
@@ -104,6 +106,7 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   auth_scram: optionalTable(authScram, defaultSettings.auth_scram),
   auth_client_id_file: optionalTable(authClientIdFile, defaultSettings.auth_client_id_file),
   auth_password_file: optionalTable(authPasswordFile, defaultSettings.auth_password_file),
+  ...authDatabasesTables,
   authorization: optionalTable(authorization, defaultSettings.authorization),
   limits: optionalTable(limits, defaultSettings.limits),
   bans: optionalTable(bans, defaultSettings.bans),

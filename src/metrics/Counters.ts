@@ -47,6 +47,10 @@ export class Counters {
   password_checks_total = 0
   /** Above authentication.hashes_waiting. */
   password_checks_refused_total = 0
+  /** Requests to the databases that know users and rules; those that failed; those that were not made. */
+  database_requests_total = 0
+  database_failures_total = 0
+  database_requests_refused_total = 0
   /** Requests to a WebSocket listener that were answered with an HTTP status. */
   websocket_refused_total = 0
   /** WebSockets closed for frames against the rules, a text frame among them. */

@@ -6,8 +6,8 @@ import type { Names } from "./placeholders.ts"
 import type { AclRow } from "./rowRules.ts"
 
 export interface UserRow {
-  /** As it is stored: plain or hashed, by `password_hash`. Null: this user has none. */
-  readonly password: string | null
+  /** As it is stored: plain or hashed, by `password_hash`. Null: this user has none. Undefined: the query gives no such column. */
+  readonly password: string | null | undefined
   readonly salt: string | null
   /** The name as the database writes it, where the query gives it. */
   readonly userName: string | undefined
@@ -32,6 +32,8 @@ export const backendFailure = (kind: BackendFailure["kind"], message: string): B
 export interface Backend {
   /** "postgres" */
   readonly name: string
+  /** The password stands in the query, so that whom it finds has given the right one. */
+  readonly judgesPassword: boolean
   /** Undefined: it knows no such user. */
   findUser(names: Names): Effect.Effect<UserRow | undefined, BackendFailure>
   isSuperuser(names: Names): Effect.Effect<boolean, BackendFailure>

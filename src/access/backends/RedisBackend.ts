@@ -8,14 +8,12 @@ import type { RedisSession } from "./redisSession.ts"
 import { type AclRow, rowsOfHash } from "./rowRules.ts"
 import type { SessionPool } from "./SessionPool.ts"
 
-export interface RedisCommands {
-  readonly auth: CommandTemplate | undefined
-  readonly super: CommandTemplate | undefined
-  readonly acl: CommandTemplate | undefined
-}
+/** One that is not there asks nothing. */
+export type RedisCommands = { readonly [Setting in "auth_cmd" | "super_cmd" | "acl_cmd"]?: CommandTemplate }
 
 export class RedisBackend implements Backend {
   readonly name: string
+  readonly judgesPassword = false
   private readonly pool: SessionPool<RedisSession>
   private readonly commands: RedisCommands
   private readonly maxRules: number
@@ -28,7 +26,7 @@ export class RedisBackend implements Backend {
   }
 
   findUser(names: Names): Effect.Effect<UserRow | undefined, BackendFailure> {
-    return Effect.flatMap(this.ask("auth_cmd", this.commands.auth, names), (reply) => {
+    return Effect.flatMap(this.ask("auth_cmd", names), (reply) => {
       const [password, salt] = Array.isArray(reply) ? reply : [reply]
       if (password === null || password === undefined) return Effect.succeed(undefined)
       if (typeof password !== "string" || (typeof salt !== "string" && salt !== null && salt !== undefined)) {
@@ -39,14 +37,14 @@ export class RedisBackend implements Backend {
   }
 
   isSuperuser(names: Names): Effect.Effect<boolean, BackendFailure> {
-    return Effect.map(this.ask("super_cmd", this.commands.super, names), (reply) => {
+    return Effect.map(this.ask("super_cmd", names), (reply) => {
       const value: unknown = Array.isArray(reply) ? reply[0] : reply
       return value === "1" || value === 1 || value === "true"
     })
   }
 
   findRules(names: Names): Effect.Effect<ReadonlyArray<AclRow>, BackendFailure> {
-    return Effect.flatMap(this.ask("acl_cmd", this.commands.acl, names), (reply) => {
+    return Effect.flatMap(this.ask("acl_cmd", names), (reply) => {
       if (reply === null) return Effect.succeed([])
       if (!Array.isArray(reply) || reply.length % 2 !== 0) {
         return Effect.fail(this.unexpected("acl_cmd", "a hash of topics, as HGETALL does"))
@@ -68,11 +66,8 @@ export class RedisBackend implements Backend {
   }
 
   /** Null where there is nothing to ask for. */
-  private ask(
-    setting: string,
-    template: CommandTemplate | undefined,
-    names: Names
-  ): Effect.Effect<unknown, BackendFailure> {
+  private ask(setting: keyof RedisCommands, names: Names): Effect.Effect<unknown, BackendFailure> {
+    const template = this.commands[setting]
     const words = template === undefined ? undefined : argumentsOf(template, names)
     if (words === undefined) return Effect.succeed(null)
     return Effect.mapError(

@@ -2,7 +2,10 @@
 // and a breaker. Invariants: a session that failed is never used again; requests change nothing there, so one that met a session that
 // had gone meanwhile is asked once more on a new one; a database that is away costs one log line in and one out.
 import { Effect, Exit, Fiber, Scope, Semaphore } from "effect"
+import type { BackendSettings } from "../../config/Settings.ts"
+import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
+import { Breaker } from "../http/Breaker.ts"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 
 /** What a kind of database opens; its scope ends it. */
@@ -11,25 +14,25 @@ export interface Session {
   readonly isOpen: () => boolean
 }
 
-export interface PoolSettings {
-  /** 1 to 256 sessions. */
-  readonly poolSize: number
-  /** Requests that wait for a session. */
-  readonly maxWaiting: number
-  /** From the request to its answer, waiting and connecting among it. */
-  readonly timeoutMillis: number
-  /** So many failures one after the other, and it is not asked for `breakerPauseMillis`. */
-  readonly breakerFailures: number
-  readonly breakerPauseMillis: number
-}
+export type PoolSettings = Pick<
+  BackendSettings,
+  "poolSize" | "maxWaiting" | "timeoutMillis" | "breakerFailures" | "breakerRestMillis"
+>
 
 export interface PoolOptions<S extends Session> {
   /** "postgres" */
   readonly name: string
   readonly settings: PoolSettings
   readonly open: Effect.Effect<S, BackendFailure, Scope.Scope>
-  readonly now: () => number
+  readonly host: BackendHost
+}
+
+/** What a back end needs of the node. */
+export interface BackendHost {
   readonly log: EventLog
+  readonly counters: Counters
+  /** ms since 1970. */
+  readonly now: () => number
 }
 
 interface Held<S> {
@@ -41,15 +44,20 @@ export class SessionPool<S extends Session> {
   private readonly options: PoolOptions<S>
   private readonly places: Semaphore.Semaphore
   private readonly idle: Array<Held<S>> = []
-  private waiting = 0
-  private failures = 0
-  private openUntil = 0
-  private isBroken = false
+  private readonly breaker: Breaker
+  private present = 0
   private closed = false
 
   constructor(options: PoolOptions<S>) {
     this.options = options
-    this.places = Semaphore.makeUnsafe(options.settings.poolSize)
+    const { host: { log }, name, settings } = options
+    this.places = Semaphore.makeUnsafe(settings.poolSize)
+    this.breaker = new Breaker({
+      failures: settings.breakerFailures,
+      restMillis: settings.breakerRestMillis,
+      onOpen: (failure) => log.warning("back end is away: not asked for a while", { back_end: name, failure }),
+      onClose: () => log.info("back end is there again", { back_end: name })
+    })
   }
 
   /** Whoever asked may go meanwhile: the session is used to the end and kept, so that nobody can make us open sessions by leaving. */
@@ -57,7 +65,8 @@ export class SessionPool<S extends Session> {
     return Effect.suspend(() => {
       const refusal = this.refusal()
       if (refusal !== undefined) return Effect.fail(refusal)
-      this.waiting++
+      this.present++
+      this.options.host.counters.database_requests_total++
       return Effect.flatMap(Effect.forkDetach(this.request(work)), Fiber.join)
     })
   }
@@ -68,14 +77,15 @@ export class SessionPool<S extends Session> {
   })
 
   private refusal(): BackendFailure | undefined {
-    const { name, now, settings: { breakerPauseMillis, maxWaiting } } = this.options
+    const { host: { counters, now }, name, settings: { maxWaiting, poolSize } } = this.options
     if (this.closed) return backendFailure("away", `${name}: closed`)
-    if (this.waiting >= maxWaiting) return backendFailure("busy", `${name}: ${maxWaiting} requests wait already`)
-    if (!this.isBroken) return undefined
-    if (now() < this.openUntil) return backendFailure("away", `${name}: away, not asked for the moment`)
-    // One is tried; until its answer the others are still refused.
-    this.openUntil = now() + breakerPauseMillis
-    return undefined
+    if (this.present >= maxWaiting + poolSize) {
+      counters.database_requests_refused_total++
+      return backendFailure("busy", `${name}: ${maxWaiting} requests wait already (max_waiting)`)
+    }
+    if (this.breaker.admits(now())) return undefined
+    counters.database_requests_refused_total++
+    return backendFailure("away", `${name}: away, not asked for the moment`)
   }
 
   private request<A>(work: (session: S) => Effect.Effect<A, BackendFailure>): Effect.Effect<A, BackendFailure> {
@@ -84,7 +94,6 @@ export class SessionPool<S extends Session> {
       let started = false
       const begin = Effect.suspend(() => {
         started = true
-        this.waiting--
         return this.attempt(work, true)
       })
       return this.places.withPermits(1)(begin).pipe(
@@ -98,7 +107,7 @@ export class SessionPool<S extends Session> {
             )
         }),
         Effect.onExit((exit) => {
-          if (!started) this.waiting--
+          this.present--
           return Effect.sync(() => this.judge(exit))
         })
       )
@@ -160,23 +169,13 @@ export class SessionPool<S extends Session> {
 
   /** Only a database that is away counts: what it refuses is no reason not to ask it for others. */
   private judge(exit: Exit.Exit<unknown, BackendFailure>): void {
-    const { log, name, now, settings: { breakerFailures, breakerPauseMillis } } = this.options
+    const { counters, now } = this.options.host
     const failure = Exit.isFailure(exit)
       ? exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
       : undefined
-    if (failure?.kind === "busy") return
-    if (failure?.kind !== "away") {
-      this.failures = 0
-      if (!this.isBroken) return
-      this.isBroken = false
-      log.info("back end is there again", { back_end: name })
-      return
-    }
-    this.failures++
-    if (this.failures < breakerFailures) return
-    this.openUntil = now() + breakerPauseMillis
-    if (this.isBroken) return
-    this.isBroken = true
-    log.warning("back end is away", { back_end: name, failure: failure.message, asked_again_ms: breakerPauseMillis })
+    if (failure !== undefined) counters.database_failures_total++
+    if (failure?.kind === "busy") this.breaker.abandoned()
+    else if (failure?.kind === "away") this.breaker.failedWith(failure.message, now())
+    else this.breaker.succeeded()
   }
 }

@@ -16,11 +16,8 @@ export interface SqlSession extends Session {
   >
 }
 
-export interface SqlQueries {
-  readonly auth: SqlTemplate | undefined
-  readonly super: SqlTemplate | undefined
-  readonly acl: SqlTemplate | undefined
-}
+/** One that is not there asks nothing. */
+export type SqlQueries = { readonly [Setting in "auth_query" | "super_query" | "acl_query"]?: SqlTemplate }
 
 export class SqlBackend implements Backend {
   readonly name: string
@@ -36,21 +33,18 @@ export class SqlBackend implements Backend {
   }
 
   findUser(names: Names): Effect.Effect<UserRow | undefined, BackendFailure> {
-    return Effect.flatMap(this.ask("auth_query", this.queries.auth, names), ([row]) => {
-      if (row === undefined) return Effect.succeed(undefined)
-      if (!("password" in row)) {
-        return Effect.fail(backendFailure("refused", `${this.name}: auth_query gives no column password`))
-      }
-      return Effect.succeed({
-        password: textOrNull(row["password"]),
+    return Effect.map(this.ask("auth_query", names), ([row]) => {
+      if (row === undefined) return undefined
+      return {
+        password: "password" in row ? textOrNull(row["password"]) : undefined,
         salt: textOrNull(row["salt"]),
         userName: textOrNull(row["username"]) ?? undefined
-      })
+      }
     })
   }
 
   isSuperuser(names: Names): Effect.Effect<boolean, BackendFailure> {
-    return Effect.map(this.ask("super_query", this.queries.super, names), ([row]) => {
+    return Effect.map(this.ask("super_query", names), ([row]) => {
       const [value] = row === undefined ? [] : Object.values(row)
       return isTrue(value)
     })
@@ -58,7 +52,7 @@ export class SqlBackend implements Backend {
 
   findRules(names: Names): Effect.Effect<ReadonlyArray<AclRow>, BackendFailure> {
     return Effect.flatMap(
-      this.ask("acl_query", this.queries.acl, names),
+      this.ask("acl_query", names),
       (rows) =>
         rows.length <= this.maxRules ? Effect.succeed(rows) : Effect.fail(
           backendFailure("refused", `${this.name}: acl_query gives more than max_rules = ${this.maxRules} rows`)
@@ -66,11 +60,13 @@ export class SqlBackend implements Backend {
     )
   }
 
-  private ask(
-    setting: string,
-    template: SqlTemplate | undefined,
-    names: Names
-  ): Effect.Effect<ReadonlyArray<SqlRow>, BackendFailure> {
+  /** Whether auth_query judges the password itself. */
+  get judgesPassword(): boolean {
+    return this.queries.auth_query?.uses.has("%P") === true
+  }
+
+  private ask(setting: keyof SqlQueries, names: Names): Effect.Effect<ReadonlyArray<SqlRow>, BackendFailure> {
+    const template = this.queries[setting]
     if (template === undefined) return Effect.succeed([])
     return Effect.mapError(
       this.pool.use((session) => session.query(template.sql, parametersOf(template, names))),

@@ -5,15 +5,7 @@ import { Client, InvalidCredentialsError, NoSuchObjectError, ResultCodeError } f
 import * as net from "node:net"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { Session } from "./SessionPool.ts"
-import { reasonOf, tlsOptions, type TlsSettings } from "./transport.ts"
-
-export interface LdapSettings extends TlsSettings {
-  /** ldap://host:389, ldaps://host:636, ldapi://%2Frun%2Fslapd%2Fldapi */
-  readonly url: string
-  /** TLS on a session that began without. */
-  readonly startTls: boolean
-  readonly timeoutMillis: number
-}
+import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
 
 export interface LdapEntry {
   readonly dn: string
@@ -31,16 +23,17 @@ export interface LdapSession extends Session {
   ) => Effect.Effect<ReadonlyArray<LdapEntry>, BackendFailure>
 }
 
+/** ldap://host:389, with `tls` StartTLS; ldaps://host:636; ldapi://%2Frun%2Fslapd%2Fldapi */
 export const openLdap = (
   name: string,
-  settings: LdapSettings
+  settings: Omit<ReachSettings, "password">
 ): Effect.Effect<LdapSession, BackendFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    const { startTls, timeoutMillis } = settings
+    const { timeoutMillis } = settings
     const { hostname, protocol, host } = new URL(settings.url)
     const socketPath = protocol === "ldapi:" ? decodeURIComponent(host) : undefined
     const secure = protocol === "ldaps:"
-    const tls = secure || startTls
+    const tls = secure || settings.tls
       ? yield* tlsOptions(name, settings, socketPath === undefined ? hostname.replace(/^\[(.*)\]$/, "$1") : undefined)
       : undefined
     const client = yield* Effect.acquireRelease(
@@ -58,7 +51,7 @@ export const openLdap = (
     const away = (error: unknown) => backendFailure("away", `${name}: ${reasonOf(error)}`)
     const failed = (error: unknown) =>
       error instanceof ResultCodeError ? backendFailure("refused", `${name}: ${nameOf(error)}`) : away(error)
-    if (startTls && !secure && tls !== undefined) {
+    if (settings.tls && !secure && tls !== undefined) {
       yield* Effect.tryPromise({ try: () => client.startTLS({ ...tls }), catch: away })
     }
     return {

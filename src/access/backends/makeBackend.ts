@@ -1,99 +1,98 @@
-// From the settings of a table to a back end with its sessions. The client of a database is loaded with the first session: a broker that
-// asks none pays nothing for it. Invariant: templates were checked with the settings; here they are only cut.
-import { Effect } from "effect"
-import type { EventLog } from "../../metrics/EventLog.ts"
+// From the settings of a table to a back end with its sessions; used by the link and by the rule source of that name. The client of a
+// database is loaded with the first session: a broker that asks none pays nothing for it. Invariant: a back end is made whole or
+// not at all, and every fault in its settings is told, each in one line.
+import { Effect, type FileSystem, Redacted, type Scope } from "effect"
+import type { AuthRedisSettings, AuthSqlSettings, BackendSettings } from "../../config/Settings.ts"
+import { readSecret, SecretUnreadable } from "../../config/Secret.ts"
 import type { Backend } from "./Backend.ts"
-import { type CommandTemplate, parseCommandTemplate } from "./commandTemplate.ts"
-import type { MysqlSettings } from "./mysqlSession.ts"
-import type { PostgresSettings } from "./postgresSession.ts"
+import { parseCommandTemplate } from "./commandTemplate.ts"
 import { RedisBackend } from "./RedisBackend.ts"
-import type { RedisSettings } from "./redisSession.ts"
-import { type PoolSettings, SessionPool } from "./SessionPool.ts"
-import { SqlBackend, type SqlQueries, type SqlSession } from "./SqlBackend.ts"
-import { parseSqlTemplate, type SqlDialect, type SqlTemplate } from "./sqlTemplate.ts"
+import { type BackendHost, SessionPool } from "./SessionPool.ts"
+import { SqlBackend, type SqlSession } from "./SqlBackend.ts"
+import { parseSqlTemplate, type SqlDialect } from "./sqlTemplate.ts"
+import type { ReachSettings } from "./transport.ts"
 
-/** What a back end needs of the broker. */
-export interface BackendHost {
-  readonly log: EventLog
-  /** ms since 1970. */
-  readonly now: () => number
-}
+/** One line a fault. */
+export type MakeBackend = Effect.Effect<Backend, ReadonlyArray<string>, Scope.Scope | FileSystem.FileSystem>
 
-export interface QuerySettings {
-  /** "" asks nothing. */
-  readonly authQuery: string
-  readonly superQuery: string
-  readonly aclQuery: string
-  readonly maxRules: number
-}
-
-export interface OpenBackend {
-  readonly backend: Backend
-  /** Ends its sessions. */
-  readonly close: Effect.Effect<void>
-}
-
-export const makePostgres = (
-  settings: PostgresSettings & PoolSettings & QuerySettings,
-  host: BackendHost
-): OpenBackend => {
-  const name = "postgres"
-  const open = Effect.flatMap(
-    Effect.promise(() => import("./postgresSession.ts")),
-    ({ openPostgres }) => openPostgres(name, settings)
+/** `table`: names the settings in faults. The password is read, an address has to be there. */
+export const reachable = Effect.fnUntraced(function* (
+  table: string,
+  settings: BackendSettings
+): Effect.fn.Return<ReachSettings, ReadonlyArray<string>, FileSystem.FileSystem> {
+  if (settings.url === "") return yield* Effect.fail([`${table}.url: needed`])
+  const password = yield* Effect.mapError(
+    readSecret(`${table}.password`, settings.password),
+    ({ message }: SecretUnreadable) => [message]
   )
-  return sqlBackend(name, "postgres", new SessionPool({ name, settings, open, ...host }), settings)
-}
+  return { ...settings, password: Redacted.value(password) }
+})
 
-export const makeMysql = (settings: MysqlSettings & PoolSettings & QuerySettings, host: BackendHost): OpenBackend => {
-  const name = "mysql"
-  const open = Effect.flatMap(
-    Effect.promise(() => import("./mysqlSession.ts")),
-    ({ openMysql }) => openMysql(name, settings)
-  )
-  return sqlBackend(name, "mysql", new SessionPool({ name, settings, open, ...host }), settings)
+/** The templates, or what is wrong with them. "" is none. */
+const templatesOf = <T extends object, Key extends string>(
+  table: string,
+  texts: { readonly [K in Key]: string },
+  parse: (text: string) => T | string
+): { readonly templates: Partial<Record<Key, T>>; readonly faults: ReadonlyArray<string> } => {
+  const templates: Partial<Record<Key, T>> = {}
+  const faults: Array<string> = []
+  for (const key of Object.keys(texts) as Array<Key>) {
+    const text = texts[key]
+    const parsed = text === "" ? undefined : parse(text)
+    if (typeof parsed === "string") faults.push(`${table}.${key}: ${parsed}`)
+    else if (parsed !== undefined) templates[key] = parsed
+  }
+  return { templates, faults }
 }
 
 const sqlBackend = (
-  name: string,
   dialect: SqlDialect,
-  pool: SessionPool<SqlSession>,
-  { aclQuery, authQuery, maxRules, superQuery }: QuerySettings
-): OpenBackend => {
-  const queries: SqlQueries = {
-    auth: sql(authQuery, dialect),
-    super: sql(superQuery, dialect),
-    acl: sql(aclQuery, dialect)
-  }
-  return { backend: new SqlBackend(name, pool, queries, maxRules), close: pool.close }
-}
+  settings: AuthSqlSettings,
+  host: BackendHost,
+  open: (reach: ReachSettings) => SessionPoolOpen<SqlSession>
+): MakeBackend =>
+  Effect.gen(function* () {
+    const table = `auth_${dialect}`
+    const { aclQuery: acl_query, authQuery: auth_query, superQuery: super_query } = settings
+    const { faults, templates } = templatesOf(
+      table,
+      { auth_query, super_query, acl_query },
+      (text) => parseSqlTemplate(text, dialect)
+    )
+    if (faults.length > 0) return yield* Effect.fail(faults)
+    const reach = yield* reachable(table, settings)
+    const pool = new SessionPool({ name: dialect, settings, open: open(reach), host })
+    yield* Effect.addFinalizer(() => pool.close)
+    return new SqlBackend(dialect, pool, templates, settings.maxRules)
+  })
 
-const sql = (template: string, dialect: SqlDialect): SqlTemplate | undefined => {
-  const parsed = template === "" ? undefined : parseSqlTemplate(template, dialect)
-  return typeof parsed === "string" ? undefined : parsed
-}
+type SessionPoolOpen<S extends SqlSession> = ConstructorParameters<typeof SessionPool<S>>[0]["open"]
 
-export interface CommandSettings {
-  /** "" asks nothing. */
-  readonly authCmd: string
-  readonly superCmd: string
-  readonly aclCmd: string
-  readonly maxRules: number
-}
+export const makePostgres = (settings: AuthSqlSettings, host: BackendHost): MakeBackend =>
+  sqlBackend("postgres", settings, host, (reach) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./postgresSession.ts")),
+      ({ openPostgres }) => openPostgres("postgres", reach)
+    ))
 
-export const makeRedis = (settings: RedisSettings & PoolSettings & CommandSettings, host: BackendHost): OpenBackend => {
-  const name = "redis"
-  const { aclCmd, authCmd, maxRules, superCmd } = settings
-  const open = Effect.flatMap(
-    Effect.promise(() => import("./redisSession.ts")),
-    ({ openRedis }) => openRedis(name, settings)
-  )
-  const pool = new SessionPool({ name, settings, open, ...host })
-  const commands = { auth: command(authCmd), super: command(superCmd), acl: command(aclCmd) }
-  return { backend: new RedisBackend(name, pool, commands, maxRules), close: pool.close }
-}
+export const makeMysql = (settings: AuthSqlSettings, host: BackendHost): MakeBackend =>
+  sqlBackend("mysql", settings, host, (reach) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./mysqlSession.ts")),
+      ({ openMysql }) => openMysql("mysql", reach)
+    ))
 
-const command = (template: string): CommandTemplate | undefined => {
-  const parsed = template === "" ? undefined : parseCommandTemplate(template)
-  return typeof parsed === "string" ? undefined : parsed
-}
+export const makeRedis = (settings: AuthRedisSettings, host: BackendHost): MakeBackend =>
+  Effect.gen(function* () {
+    const { aclCmd: acl_cmd, authCmd: auth_cmd, superCmd: super_cmd } = settings
+    const { faults, templates } = templatesOf("auth_redis", { auth_cmd, super_cmd, acl_cmd }, parseCommandTemplate)
+    if (faults.length > 0) return yield* Effect.fail(faults)
+    const reach = yield* reachable("auth_redis", settings)
+    const open = Effect.flatMap(
+      Effect.promise(() => import("./redisSession.ts")),
+      ({ openRedis }) => openRedis("redis", reach)
+    )
+    const pool = new SessionPool({ name: "redis", settings, open, host })
+    yield* Effect.addFinalizer(() => pool.close)
+    return new RedisBackend("redis", pool, templates, settings.maxRules)
+  })

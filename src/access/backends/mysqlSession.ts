@@ -4,18 +4,12 @@ import { Effect, type Scope } from "effect"
 import { type Connection, createConnection } from "mysql2"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { SqlRow, SqlSession } from "./SqlBackend.ts"
-import { reasonOf, tlsOptions, type TlsSettings } from "./transport.ts"
+import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
 
-export interface MysqlSettings extends TlsSettings {
-  /** mysql://user@host:3306/database, for a socket file ?socket=/run/mysqld/mysqld.sock */
-  readonly url: string
-  readonly password: string
-  readonly timeoutMillis: number
-}
-
+/** mysql://user@host:3306/database, for a socket file ?socket=/run/mysqld/mysqld.sock */
 export const openMysql = (
   name: string,
-  settings: MysqlSettings
+  settings: ReachSettings
 ): Effect.Effect<SqlSession, BackendFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { password, timeoutMillis } = settings

@@ -1,7 +1,11 @@
-// The original's `password_hash`: how a password stands in a database. Pure but for PBKDF2, which runs in the runtime's thread pool.
+// The original's `password_hash`: how a password stands in a database. What burns CPU happens beside the event loop.
 // Invariant: comparison takes the same time whatever is wrong; what cannot be compared is a fault of the table, not a match.
 import { Effect } from "effect"
 import { createHash, pbkdf2, timingSafeEqual } from "node:crypto"
+import { type LinkFailure, linkFailure } from "../authentication/AuthLink.ts"
+import type { PasswordChecks } from "../authentication/passwords/PasswordChecks.ts"
+import { parsePasswordHash as parseWhole } from "../authentication/passwords/PasswordHash.ts"
+import { unsupported } from "../authentication/passwords/verifyPassword.ts"
 import type { UserRow } from "./Backend.ts"
 
 export type PasswordDigest = "md5" | "sha1" | "sha256" | "sha512"
@@ -10,10 +14,13 @@ export type PasswordHash =
   | { readonly _tag: "Plain" }
   | { readonly _tag: "Digest"; readonly digest: PasswordDigest; readonly salt: "none" | "before" | "after" }
   | { readonly _tag: "Pbkdf2"; readonly digest: PasswordDigest; readonly iterations: number; readonly length: number }
-  | { readonly _tag: "Bcrypt"; readonly salted: boolean }
+  /** The salt is in the hash itself: what `emqttd passwd` writes, bcrypt among it. */
+  | { readonly _tag: "Whole" }
+  /** The query compares: it finds nobody by a wrong password. */
+  | { readonly _tag: "InQuery" }
 
 export const passwordHashForms =
-  '"plain", "md5", "sha", "sha256", "sha512", one of these four as "salt,sha256" or "sha256,salt", "pbkdf2,sha256,ITERATIONS,BYTES" or "bcrypt"'
+  '"plain", "md5", "sha", "sha256", "sha512", one of these four as "salt,sha256" or "sha256,salt", "pbkdf2,sha256,ITERATIONS,BYTES", "bcrypt", "passwd" or "in_query"'
 
 const digests: ReadonlyMap<string, PasswordDigest> = new Map([
   ["md5", "md5"],
@@ -26,7 +33,7 @@ const digests: ReadonlyMap<string, PasswordDigest> = new Map([
 const mostIterations = 10_000_000
 
 /** Undefined: none of `passwordHashForms`. */
-export const parsePasswordHash = (text: string): PasswordHash | undefined => {
+export const parsePasswordForm = (text: string): PasswordHash | undefined => {
   const [first = "", second, third, fourth, ...more] = text.split(",").map((part) => part.trim())
   if (more.length > 0) return undefined
   if (first === "pbkdf2") {
@@ -39,9 +46,10 @@ export const parsePasswordHash = (text: string): PasswordHash | undefined => {
   }
   if (third !== undefined) return undefined
   if (first === "plain") return second === undefined ? { _tag: "Plain" } : undefined
-  // The salt is in the hash itself; the original has it in a column as well.
-  if (first === "bcrypt" && second === undefined) return { _tag: "Bcrypt", salted: false }
-  if (first === "salt" && second === "bcrypt") return { _tag: "Bcrypt", salted: true }
+  if (first === "in_query") return second === undefined ? { _tag: "InQuery" } : undefined
+  if (first === "bcrypt" || first === "passwd") return second === undefined ? { _tag: "Whole" } : undefined
+  // The original has bcrypt's salt in a column as well.
+  if (first === "salt" && second === "bcrypt") return { _tag: "Whole" }
   const digest = digests.get(first === "salt" ? second ?? "" : first)
   if (digest === undefined) return undefined
   if (first === "salt") return { _tag: "Digest", digest, salt: "before" }
@@ -53,15 +61,17 @@ export const parsePasswordHash = (text: string): PasswordHash | undefined => {
 export const needsSalt = (hash: PasswordHash): boolean =>
   hash._tag === "Pbkdf2" || (hash._tag === "Digest" && hash.salt !== "none")
 
-/** Fails with what is wrong in the table. Bcrypt is not for here. */
-export const verifyPassword = (
-  hash: Exclude<PasswordHash, { readonly _tag: "Bcrypt" }>,
+/** Fails with what is wrong in the table. `checks`: where what burns CPU goes through. */
+export const verifyStored = (
+  hash: Exclude<PasswordHash, { readonly _tag: "InQuery" }>,
   { password: stored, salt }: UserRow,
-  given: Uint8Array
-): Effect.Effect<boolean, string> => {
+  given: Uint8Array,
+  checks: PasswordChecks
+): Effect.Effect<boolean | "busy", LinkFailure> => {
+  if (stored === undefined) return Effect.fail(linkFailure("no column password"))
   // Nobody comes in with an empty password, whatever is stored.
   if (stored === null || stored === "" || given.length === 0) return Effect.succeed(false)
-  if (needsSalt(hash) && salt === null) return Effect.fail("no column salt, or nothing in it")
+  if (needsSalt(hash) && salt === null) return Effect.fail(linkFailure("no column salt, or nothing in it"))
   const saltBytes = Buffer.from(salt ?? "", "utf8")
   switch (hash._tag) {
     case "Plain": {
@@ -77,23 +87,30 @@ export const verifyPassword = (
       return equalsHex(hashing.digest(), stored)
     }
     case "Pbkdf2":
-      return Effect.flatMap(
+      return checks.run(Effect.flatMap(
         Effect.callback<Buffer>((resume) => {
           pbkdf2(given, saltBytes, hash.iterations, hash.length, hash.digest, (error, key) => {
-            resume(error === null ? Effect.succeed(key) : Effect.die(error))
+            resume(error === null || error === undefined ? Effect.succeed(key) : Effect.die(error))
           })
         }),
         (key) => equalsHex(key, stored)
-      )
+      ))
+    case "Whole": {
+      const parsed = parseWhole(stored.trim())
+      const fault = parsed === undefined ? "the column password holds no hash that we know" : unsupported(parsed)
+      return parsed === undefined || fault !== undefined ? Effect.fail(linkFailure(`${fault} (password_hash)`)) : checks.check(parsed, given)
+    }
     default:
       return hash satisfies never
   }
 }
 
-const equalsHex = (computed: Buffer, stored: string): Effect.Effect<boolean, string> => {
+const equalsHex = (computed: Buffer, stored: string): Effect.Effect<boolean, LinkFailure> => {
   const text = stored.trim()
   if (!/^[0-9a-fA-F]+$/.test(text) || text.length !== computed.length * 2) {
-    return Effect.fail(`the column password does not hold ${computed.length * 2} hexadecimal digits (password_hash)`)
+    return Effect.fail(
+      linkFailure(`the column password does not hold ${computed.length * 2} hexadecimal digits (password_hash)`)
+    )
   }
   return Effect.succeed(timingSafeEqual(computed, Buffer.from(text, "hex")))
 }

@@ -6,21 +6,15 @@ import { Effect, Redacted, type Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { SqlSession } from "./SqlBackend.ts"
-import { reasonOf, tlsOptions, type TlsSettings } from "./transport.ts"
-
-export interface PostgresSettings extends TlsSettings {
-  /** postgres://user@host:5432/database, for a socket file ?host=/run/postgresql */
-  readonly url: string
-  readonly password: string
-  readonly timeoutMillis: number
-}
+import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
 
 /** Bytes of one answer's row. */
 const maxMessageSize = 16 * 1024 * 1024
 
+/** postgres://user@host:5432/database, for a socket file ?host=/run/postgresql */
 export const openPostgres = (
   name: string,
-  settings: PostgresSettings
+  settings: ReachSettings
 ): Effect.Effect<SqlSession, BackendFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { password, timeoutMillis, url } = settings

@@ -4,22 +4,16 @@ import { createClient, ErrorReply } from "@redis/client"
 import { Effect, type Scope } from "effect"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { Session } from "./SessionPool.ts"
-import { reasonOf, tlsOptions, type TlsSettings } from "./transport.ts"
-
-export interface RedisSettings extends TlsSettings {
-  /** redis://user@host:6379/0, for a socket file ?socket=/run/redis/redis.sock */
-  readonly url: string
-  readonly password: string
-  readonly timeoutMillis: number
-}
+import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
 
 export interface RedisSession extends Session {
   readonly command: (words: ReadonlyArray<string>) => Effect.Effect<unknown, BackendFailure>
 }
 
+/** redis://user@host:6379/0, for a socket file ?socket=/run/redis/redis.sock */
 export const openRedis = (
   name: string,
-  settings: RedisSettings
+  settings: ReachSettings
 ): Effect.Effect<RedisSession, BackendFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { password, timeoutMillis } = settings

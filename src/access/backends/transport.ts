@@ -2,17 +2,13 @@
 // certificates hold. Invariant: what cannot be read is one line that names the setting's file.
 import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
+import type { BackendSettings } from "../../config/Settings.ts"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 
-export interface TlsSettings {
-  readonly tls: boolean
-  /** False: whoever answers is believed. */
-  readonly tlsVerify: boolean
-  /** "" is the runtime's own authorities. */
-  readonly caFile: string
-  readonly certFile: string
-  readonly keyFile: string
-}
+export type TlsSettings = Pick<BackendSettings, "tls" | "tlsVerify" | "ca" | "certificate" | "key">
+
+/** Where it is and how to get there, with the password itself. */
+export type ReachSettings = TlsSettings & Pick<BackendSettings, "url" | "timeoutMillis"> & { readonly password: string }
 
 export interface TlsOptions {
   readonly rejectUnauthorized: boolean
@@ -26,13 +22,13 @@ export interface TlsOptions {
 /** `host`: undefined for a socket file. */
 export const tlsOptions = (
   name: string,
-  { caFile, certFile, keyFile, tlsVerify }: TlsSettings,
+  settings: TlsSettings,
   host: string | undefined
 ): Effect.Effect<TlsOptions, BackendFailure> =>
   Effect.map(
-    Effect.all([contents(name, caFile), contents(name, certFile), contents(name, keyFile)]),
+    Effect.all([contents(name, settings.ca), contents(name, settings.certificate), contents(name, settings.key)]),
     ([ca, cert, key]) => ({
-      rejectUnauthorized: tlsVerify,
+      rejectUnauthorized: settings.tlsVerify,
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),

@@ -22,11 +22,11 @@ export const pooled = {
   maxWaiting: 100,
   timeoutMillis: 20_000,
   breakerFailures: 3,
-  breakerPauseMillis: 10_000,
+  breakerRestMillis: 10_000,
   maxRules: 100
 }
 
-export const withoutTls = { tls: false, tlsVerify: true, caFile: "", certFile: "", keyFile: "" }
+export const withoutTls = { tls: false, tlsVerify: true, ca: "", certificate: "", key: "" }
 
 export const names = {
   clientId: "c1",

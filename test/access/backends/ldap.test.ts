@@ -48,7 +48,7 @@ const test = (
   it.live(title, (context) => {
     context.skip(missing !== undefined, missing)
     if (server === undefined) return Effect.void
-    return Effect.scoped(run({ ...withoutTls, url: server.url, startTls: false, timeoutMillis: 5_000 }, server))
+    return Effect.scoped(run({ ...withoutTls, url: server.url, timeoutMillis: 5_000 }, server))
   })
 
 describe("ldap", () => {
@@ -86,8 +86,8 @@ describe("ldap", () => {
 
   test("StartTLS with the authority's certificate, not without", (settings, { port }) =>
     Effect.gen(function* () {
-      const overTcp = { ...settings, url: `ldap://localhost:${port}`, startTls: true }
-      const session = yield* openLdap("ldap", { ...overTcp, caFile: certificates().file("ca.crt") })
+      const overTcp = { ...settings, url: `ldap://localhost:${port}`, tls: true }
+      const session = yield* openLdap("ldap", { ...overTcp, ca: certificates().file("ca.crt") })
       assert.isTrue(yield* session.bind(dn("bob"), "bob's"))
       const failure = yield* Effect.flip(openLdap("ldap", overTcp))
       assert.strictEqual(failure.kind, "away")
