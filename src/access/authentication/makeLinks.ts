@@ -15,8 +15,10 @@ import { PasswordChecks } from "./passwords/PasswordChecks.ts"
 
 export { type LinkParts, LinksInvalid } from "./MakeLink.ts"
 
+const databases = Effect.promise(() => import("./databaseLink.ts"))
+
 /** What brings a library along is loaded where it is asked for. */
-const makers: { readonly [Type in LinkType]?: MakeLink } = {
+const makers: { readonly [Type in LinkType]: MakeLink } = {
   client_id_file: ({ auth_client_id_file }) => makeClientIdFileLink(auth_client_id_file),
   password_file: ({ auth_password_file: { path } }, { log, passwords }) => makePasswordFileLink(path, passwords, log),
   anonymous: ({ access, authentication }) =>
@@ -26,21 +28,22 @@ const makers: { readonly [Type in LinkType]?: MakeLink } = {
     Effect.flatMap(Effect.promise(() => import("./makeHttpLink.ts")), (made) => made.makeHttpLink(settings, parts)),
   jwt: (settings, parts) =>
     Effect.flatMap(Effect.promise(() => import("./jwt/makeJwtLink.ts")), (made) => made.makeJwtLink(settings, parts)),
-  users: ({ auth_users }, { passwords, users }) => Effect.succeed(usersLink(auth_users, users, passwords))
+  users: ({ auth_users }, { passwords, users }) => Effect.succeed(usersLink(auth_users, users, passwords)),
+  postgres: (settings, parts) => Effect.flatMap(databases, (made) => made.makePostgresLink(settings, parts)),
+  mysql: (settings, parts) => Effect.flatMap(databases, (made) => made.makeMysqlLink(settings, parts)),
+  redis: (settings, parts) => Effect.flatMap(databases, (made) => made.makeRedisLink(settings, parts)),
+  ldap: (settings, parts) =>
+    Effect.flatMap(Effect.promise(() => import("./ldapLink.ts")), (made) => made.makeLdapLink(settings, parts))
 }
 
 export const makeLinks = Effect.fn("makeLinks")(function* (settings: Settings, parts: LinkParts) {
   const links: Array<AuthLink> = []
   const faults: Array<string> = []
   for (const type of settings.authentication.links) {
-    const make = makers[type]
-    if (make === undefined) faults.push(`authentication.links: "${type}" is not there yet`)
-    else {
-      yield* make(settings, parts).pipe(
-        Effect.map((link) => links.push(link)),
-        Effect.catch((invalid) => Effect.sync(() => faults.push(...invalid.faults)))
-      )
-    }
+    yield* makers[type](settings, parts).pipe(
+      Effect.map((link) => links.push(link)),
+      Effect.catch((invalid) => Effect.sync(() => faults.push(...invalid.faults)))
+    )
   }
   if (faults.length > 0) return yield* new LinksInvalid({ faults })
   return links

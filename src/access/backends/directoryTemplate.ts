@@ -7,12 +7,12 @@ export type DirectoryTemplate = ReadonlyArray<Piece>
 
 export const parseDirectoryTemplate = (template: string): DirectoryTemplate => cutTemplate(template)
 
-/** The form is that of both. */
-const escaped = (value: string): string =>
+/** A value as it stands in a name or in a filter: the form is that of both. */
+export const directoryValue = (value: string): string =>
   value.replace(/[^A-Za-z0-9._@\u0080-\u{10ffff}-]/gu, (c) => `\\${c.charCodeAt(0).toString(16).padStart(2, "0")}`)
 
 /** Undefined: a value is missing or empty, so nobody is meant. */
 export const directoryText = (template: DirectoryTemplate, names: Names): string | undefined => {
   const missing = template.some((piece) => "placeholder" in piece && fill([piece], names) === "")
-  return missing ? undefined : fill(template, names, escaped)
+  return missing ? undefined : fill(template, names, directoryValue)
 }

@@ -5,22 +5,28 @@ import { Client, InvalidCredentialsError, NoSuchObjectError, ResultCodeError } f
 import * as net from "node:net"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { Session } from "./SessionPool.ts"
-import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
+import { type ReachSettings, reasonOf, tlsOptions } from "./transport.ts"
 
 export interface LdapEntry {
   readonly dn: string
   readonly [attribute: string]: unknown
 }
 
+export interface LdapSearch {
+  readonly base: string
+  readonly filter: string
+  readonly scope: "sub" | "base"
+  /** "1.1" is none. */
+  readonly attributes: ReadonlyArray<string>
+}
+
 export interface LdapSession extends Session {
   /** False: the name or the password is wrong. An empty password is nobody's. */
   readonly bind: (dn: string, password: string) => Effect.Effect<boolean, BackendFailure>
+  /** As nobody: false where the server wants somebody. */
+  readonly bindNobody: Effect.Effect<boolean, BackendFailure>
   /** At most two entries: whoever looks for one has to know that there are more. */
-  readonly search: (
-    base: string,
-    filter: string,
-    attributes: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlyArray<LdapEntry>, BackendFailure>
+  readonly search: (asked: LdapSearch) => Effect.Effect<ReadonlyArray<LdapEntry>, BackendFailure>
 }
 
 /** ldap://host:389, with `tls` StartTLS; ldaps://host:636; ldapi://%2Frun%2Fslapd%2Fldapi */
@@ -54,21 +60,23 @@ export const openLdap = (
     if (settings.tls && !secure && tls !== undefined) {
       yield* Effect.tryPromise({ try: () => client.startTLS({ ...tls }), catch: away })
     }
+    const bound = (dn: string, password: string) =>
+      Effect.tryPromise({
+        try: () => client.bind(dn, password),
+        catch: (error) => isNobody(error) ? nobody : failed(error)
+      }).pipe(
+        Effect.as(true),
+        Effect.catch((failure) => failure === nobody ? Effect.succeed(false) : Effect.fail(failure))
+      )
     return {
       // It connects with its first request; later ones need the connection that it has.
       isOpen: () => client.isConnected,
-      bind: (dn, password) =>
-        // [RFC 4513, 5.1.2] a name without a password is let in by some servers, as nobody.
-        password === "" ? Effect.succeed(false) : Effect.tryPromise({
-          try: () => client.bind(dn, password),
-          catch: (error) => isNobody(error) ? nobody : failed(error)
-        }).pipe(
-          Effect.as(true),
-          Effect.catch((failure) => failure === nobody ? Effect.succeed(false) : Effect.fail(failure))
-        ),
-      search: (base, filter, attributes) =>
+      // [RFC 4513, 5.1.2] a name without a password is let in by some servers, as nobody.
+      bind: (dn, password) => password === "" ? Effect.succeed(false) : bound(dn, password),
+      bindNobody: bound("", ""),
+      search: ({ attributes, base, filter, scope }) =>
         Effect.tryPromise({
-          try: () => client.search(base, { scope: "sub", filter, attributes: [...attributes], sizeLimit: 2 }),
+          try: () => client.search(base, { scope, filter, attributes: [...attributes], sizeLimit: 2 }),
           catch: failed
         }).pipe(Effect.map(({ searchEntries }) => searchEntries))
     }

@@ -4,7 +4,7 @@
 import { Effect, type FileSystem, Redacted, type Scope } from "effect"
 import type { AuthRedisSettings, AuthSqlSettings, BackendSettings } from "../../config/Settings.ts"
 import { readSecret, SecretUnreadable } from "../../config/Secret.ts"
-import type { Backend } from "./Backend.ts"
+import type { Backend, BackendFailure } from "./Backend.ts"
 import { parseCommandTemplate } from "./commandTemplate.ts"
 import { RedisBackend } from "./RedisBackend.ts"
 import { type BackendHost, SessionPool } from "./SessionPool.ts"
@@ -45,15 +45,20 @@ const templatesOf = <T extends object, Key extends string>(
   return { templates, faults }
 }
 
+/** As the original's manual has it, in an order. */
+const originalAclQuery = "select allow, ipaddr, username, clientid, access, topic from mqtt_acl " +
+  "where ipaddr = '%a' or username = '%u' or username = '$all' or clientid = '%c' order by id"
+
 const sqlBackend = (
   dialect: SqlDialect,
   settings: AuthSqlSettings,
   host: BackendHost,
-  open: (reach: ReachSettings) => SessionPoolOpen<SqlSession>
+  open: (reach: ReachSettings) => Effect.Effect<SqlSession, BackendFailure, Scope.Scope>
 ): MakeBackend =>
   Effect.gen(function* () {
     const table = `auth_${dialect}`
-    const { aclQuery: acl_query, authQuery: auth_query, superQuery: super_query } = settings
+    const { aclQuery, authQuery: auth_query, superQuery: super_query } = settings
+    const acl_query = aclQuery === "" ? originalAclQuery : aclQuery
     const { faults, templates } = templatesOf(
       table,
       { auth_query, super_query, acl_query },
@@ -65,8 +70,6 @@ const sqlBackend = (
     yield* Effect.addFinalizer(() => pool.close)
     return new SqlBackend(dialect, pool, templates, settings.maxRules)
   })
-
-type SessionPoolOpen<S extends SqlSession> = ConstructorParameters<typeof SessionPool<S>>[0]["open"]
 
 export const makePostgres = (settings: AuthSqlSettings, host: BackendHost): MakeBackend =>
   sqlBackend("postgres", settings, host, (reach) =>

@@ -4,7 +4,7 @@ import { Effect, type Scope } from "effect"
 import { type Connection, createConnection } from "mysql2"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { SqlRow, SqlSession } from "./SqlBackend.ts"
-import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
+import { type ReachSettings, reasonOf, tlsOptions } from "./transport.ts"
 
 /** mysql://user@host:3306/database, for a socket file ?socket=/run/mysqld/mysqld.sock */
 export const openMysql = (

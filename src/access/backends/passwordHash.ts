@@ -98,7 +98,9 @@ export const verifyStored = (
     case "Whole": {
       const parsed = parseWhole(stored.trim())
       const fault = parsed === undefined ? "the column password holds no hash that we know" : unsupported(parsed)
-      return parsed === undefined || fault !== undefined ? Effect.fail(linkFailure(`${fault} (password_hash)`)) : checks.check(parsed, given)
+      return parsed === undefined || fault !== undefined
+        ? Effect.fail(linkFailure(`${fault} (password_hash)`))
+        : checks.check(parsed, given)
     }
     default:
       return hash satisfies never

@@ -6,7 +6,7 @@ import { Effect, Redacted, type Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { SqlSession } from "./SqlBackend.ts"
-import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
+import { type ReachSettings, reasonOf, tlsOptions } from "./transport.ts"
 
 /** Bytes of one answer's row. */
 const maxMessageSize = 16 * 1024 * 1024

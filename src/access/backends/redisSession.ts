@@ -4,7 +4,7 @@ import { createClient, ErrorReply } from "@redis/client"
 import { Effect, type Scope } from "effect"
 import { type BackendFailure, backendFailure } from "./Backend.ts"
 import type { Session } from "./SessionPool.ts"
-import { reasonOf, type ReachSettings, tlsOptions } from "./transport.ts"
+import { type ReachSettings, reasonOf, tlsOptions } from "./transport.ts"
 
 export interface RedisSession extends Session {
   readonly command: (words: ReadonlyArray<string>) => Effect.Effect<unknown, BackendFailure>

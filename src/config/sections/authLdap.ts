@@ -37,6 +37,9 @@ export const authLdap: Fields<AuthLdapSettings> = {
   searchBase: ["search_base", name],
   searchFilter: ["search_filter", template],
   bindDn: ["bind_dn", name],
-  userNameAttribute: ["user_name_attribute", text("the name of an attribute", (value) => /^[A-Za-z0-9;-]*$/.test(value))],
+  userNameAttribute: [
+    "user_name_attribute",
+    text("the name of an attribute", (value) => /^[A-Za-z0-9;-]*$/.test(value))
+  ],
   superGroup: ["super_group", name]
 }

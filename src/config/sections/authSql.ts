@@ -19,7 +19,7 @@ export interface AuthSqlSettings extends BackendSettings, ClientRulesSettings {
   readonly passwordHash: string
   /** Its first column: 1 or true. "" asks nobody. */
   readonly superQuery: string
-  /** Gives allow, ipaddr, username, clientid, access, topic. */
+  /** Gives allow, ipaddr, username, clientid, access, topic. "" is the original's. */
   readonly aclQuery: string
 }
 
@@ -28,8 +28,7 @@ export const authSqlDefaults: AuthSqlSettings = {
   authQuery: "select username, password from mqtt_user where username = '%u' limit 1",
   passwordHash: "sha256",
   superQuery: "select is_superuser from mqtt_user where username = '%u' limit 1",
-  aclQuery:
-    "select allow, ipaddr, username, clientid, access, topic from mqtt_acl where ipaddr = '%a' or username = '%u' or username = '$all' or clientid = '%c' order by id",
+  aclQuery: "",
   ...clientRulesDefaults
 }
 

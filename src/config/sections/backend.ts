@@ -55,11 +55,11 @@ const address = (schemes: ReadonlyArray<string>, example: string): SettingCodec<
     Schema.declare(Predicate.isString),
     SchemaTransformation.transformEffect({
       decode: (input: unknown) =>
-        typeof input === "string" && isAddress(input)
-          ? Effect.succeed(input)
-          : Effect.fail(new SchemaIssue.InvalidValue({
+        typeof input === "string" && isAddress(input) ? Effect.succeed(input) : Effect.fail(
+          new SchemaIssue.InvalidValue({
             message: `expected an address without a password, as in "${example}", got something else`
-          })),
+          })
+        ),
       encode: (value: string) => Effect.succeed(value)
     })
   ))

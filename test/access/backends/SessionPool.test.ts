@@ -4,6 +4,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { backendFailure } from "../../../src/access/backends/Backend.ts"
 import { type PoolSettings, type Session, SessionPool } from "../../../src/access/backends/SessionPool.ts"
+import { defaultSettings } from "../../../src/config/Settings.ts"
 import { host, pooled } from "./backendLog.ts"
 
 const away = backendFailure("away", "db: gone")
@@ -20,8 +21,8 @@ class Database {
   pool(settings: Partial<PoolSettings> = {}): SessionPool<Session & { readonly number: number }> {
     return new SessionPool({
       name: "db",
-      settings: { ...pooled, ...settings },
-      ...this.host,
+      settings: { ...defaultSettings.auth_redis, ...pooled, ...settings },
+      host: this.host,
       open: Effect.suspend(() => {
         if (!this.there) return Effect.fail(away)
         const number = ++this.opened
@@ -85,8 +86,8 @@ describe("SessionPool", () => {
       assert.strictEqual(yield* kindOf(pool.use(() => Effect.void)), "answer")
       assert.strictEqual(yield* kindOf(pool.use(() => Effect.void)), "answer")
       assert.deepStrictEqual(database.host.lines, [
-        "warning back end is away db: gone",
-        "info back end is there again db"
+        "warning back end is away: not asked for a while: db: gone",
+        "info back end is there again: db"
       ])
     }))
 

@@ -67,10 +67,18 @@ describe("ldap", () => {
       const session = yield* openLdap("ldap", settings)
       assert.isTrue(yield* session.bind(adminName, adminPassword))
       for (const uid of ["bob", "o'neil, jr.", "zoë"]) {
-        const found = yield* session.search(suffix, filter(uid), ["uid"])
+        const found = yield* session.search({ base: suffix, filter: filter(uid), scope: "sub", attributes: ["uid"] })
         assert.deepStrictEqual(found.map((entry) => entry["uid"]), [uid])
       }
-      assert.strictEqual((yield* session.search(suffix, "(objectClass=inetOrgPerson)", ["uid"])).length, 2)
+      assert.strictEqual(
+        (yield* session.search({
+          base: suffix,
+          filter: "(objectClass=inetOrgPerson)",
+          scope: "sub",
+          attributes: ["uid"]
+        })).length,
+        2
+      )
     }))
 
   test("names that attack are nobody's", (settings) =>
@@ -78,7 +86,11 @@ describe("ldap", () => {
       const session = yield* openLdap("ldap", settings)
       assert.isTrue(yield* session.bind(adminName, adminPassword))
       for (const uid of [...attacks, "*)(uid=*", "bob)(|(uid=*", `bob,${suffix}`, "b*b"]) {
-        assert.deepStrictEqual(yield* session.search(suffix, filter(uid), ["uid"]), [], uid)
+        assert.deepStrictEqual(
+          yield* session.search({ base: suffix, filter: filter(uid), scope: "sub", attributes: ["uid"] }),
+          [],
+          uid
+        )
         assert.isFalse(yield* session.bind(dn(uid), "bob's"), uid)
         assert.isTrue(yield* session.bind(adminName, adminPassword))
       }

@@ -1,7 +1,7 @@
 // The contract of SQL back ends against a real MariaDB.
 import { makeMysql } from "../../../src/access/backends/makeBackend.ts"
 import { MariaDbServer, missingMariaDb } from "../../support/MariaDbServer.ts"
-import { pooled, withoutTls } from "./backendLog.ts"
+import { sqlSettings } from "./backendLog.ts"
 import { sqlContract } from "./sqlContract.ts"
 
 class Server {
@@ -39,17 +39,8 @@ sqlContract({
     "create user broker@localhost identified by 'hunter2'",
     "grant select on emqttd.* to broker@localhost"
   ],
-  make: (server, { authQuery = "", superQuery = "", aclQuery = "", wrongPassword = false, ...asking }, host) =>
-    makeMysql({
-      ...pooled,
-      ...withoutTls,
-      authQuery,
-      superQuery,
-      aclQuery,
-      ...asking,
-      url: server.url(wrongPassword ? "mallory" : "broker"),
-      password: "hunter2"
-    }, host),
+  make: (server, { wrongPassword = false, ...asking }, host) =>
+    makeMysql({ ...sqlSettings, ...asking, url: server.url(wrongPassword ? "mallory" : "broker") }, host),
   slowQuery: "select password, sleep(10) from mqtt_user where username = '%u'",
   noSuchTable: /^mysql: auth_query: Table 'emqttd.no_such_table' doesn't exist$/,
   badCredentials: /^mysql: Access denied for user 'mallory'@'localhost' \(using password: YES\)$/

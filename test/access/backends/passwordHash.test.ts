@@ -1,17 +1,25 @@
 // The original's password_hash: known digests of other programs, and what must never match.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { parsePasswordHash, verifyPassword } from "../../../src/access/backends/passwordHash.ts"
+import { linkParts } from "../../support/linkParts.ts"
+import { parsePasswordForm, verifyStored } from "../../../src/access/backends/passwordHash.ts"
+
+const { passwords } = linkParts()
 
 const verify = (form: string, password: string | null, salt: string | null, given: string) => {
-  const hash = parsePasswordHash(form)
-  if (hash === undefined || hash._tag === "Bcrypt") return Effect.fail(`not a form: ${form}`)
-  return verifyPassword(hash, { password, salt, userName: undefined }, Buffer.from(given))
+  const hash = parsePasswordForm(form)
+  if (hash === undefined || hash._tag === "InQuery") return Effect.die(`not a form: ${form}`)
+  return Effect.mapError(
+    verifyStored(hash, { password, salt, userName: undefined }, Buffer.from(given), passwords),
+    ({ message }) => message
+  )
 }
 
 // printf 'public' | sha256sum, printf 'saltpublic' | sha256sum, …; PBKDF2: RFC 6070 and RFC 7914
 const table: ReadonlyArray<readonly [form: string, password: string, salt: string | null, given: string]> = [
   ["plain", "public", null, "public"],
+  // crypt(3)
+  ["bcrypt", "$2b$04$abcdefghijklmnopqrstuuaNoRgelGRsJ2Tm9Zn/HHRlHib6lnzBu", null, "public"],
   ["md5", "4c9184f37cff01bcdc32dc486ec36961", null, "public"],
   ["sha", "61c9b2b17db77a27841bbeeabff923448b0f6388", null, "public"],
   ["sha256", "efa1f375d76194fa51a3556a97e641e61685f914d446979da50a551a4333ffd7", null, "public"],
@@ -47,10 +55,12 @@ describe("password_hash", () => {
         "salt, md5",
         "pbkdf2,sha256,1000,20",
         "bcrypt",
+        "passwd",
+        "in_query",
         "salt,bcrypt"
       ]
     ) {
-      assert.isDefined(parsePasswordHash(form), form)
+      assert.isDefined(parsePasswordForm(form), form)
     }
     for (
       const form of [
@@ -70,23 +80,23 @@ describe("password_hash", () => {
         "pbkdf2,sha256,1000,20,1"
       ]
     ) {
-      assert.isUndefined(parsePasswordHash(form), form)
+      assert.isUndefined(parsePasswordForm(form), form)
     }
   })
 
   it.effect("what other programs made is taken, a wrong password is not", () =>
     Effect.forEach(table, ([form, password, salt, given]) =>
       Effect.gen(function* () {
-        assert.isTrue(yield* verify(form, password, salt, given), form)
-        assert.isFalse(yield* verify(form, password, salt, `${given} `), form)
-        assert.isFalse(yield* verify(form, password, salt, ""), form)
-        if (salt !== null) assert.isFalse(yield* verify(form, password, "pepper", given), form)
+        assert.strictEqual(true, yield* verify(form, password, salt, given), form)
+        assert.strictEqual(false, yield* verify(form, password, salt, `${given} `), form)
+        assert.strictEqual(false, yield* verify(form, password, salt, ""), form)
+        if (salt !== null) assert.strictEqual(false, yield* verify(form, password, "pepper", given), form)
       })))
 
   it.effect("nothing is let in by an empty password, or without one", () =>
     Effect.gen(function* () {
-      assert.isFalse(yield* verify("plain", "", null, ""))
-      assert.isFalse(yield* verify("plain", null, null, "null"))
+      assert.strictEqual(false, yield* verify("plain", "", null, ""))
+      assert.strictEqual(false, yield* verify("plain", null, null, "null"))
       assert.isFalse(
         yield* verify("sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", null, "")
       )

@@ -1,10 +1,12 @@
 // What both SQL databases have to do, against a real server: the original's queries, names that attack, a server that is away, slow, wrong.
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { passwordText } from "../../../src/access/backends/placeholders.ts"
-import type { OpenBackend } from "../../../src/access/backends/makeBackend.ts"
+import type { Backend } from "../../../src/access/backends/Backend.ts"
+import type { MakeBackend } from "../../../src/access/backends/makeBackend.ts"
 import { rulesOfRows } from "../../../src/access/backends/rowRules.ts"
-import { attacks, type Host, host, names } from "./backendLog.ts"
+import type { AuthSqlSettings } from "../../../src/config/Settings.ts"
+import { attacks, type Host, host, made, names } from "./backendLog.ts"
 
 export interface SqlServer {
   readonly query: (sql: string) => string
@@ -13,12 +15,7 @@ export interface SqlServer {
   readonly stop: () => void | Promise<void>
 }
 
-export interface Asking {
-  readonly authQuery?: string
-  readonly superQuery?: string
-  readonly aclQuery?: string
-  readonly timeoutMillis?: number
-  readonly maxRules?: number
+export type Asking = Partial<AuthSqlSettings> & {
   /** Of the connection: a user whose password is wrong. */
   readonly wrongPassword?: boolean
 }
@@ -28,18 +25,11 @@ export interface SqlContract<S extends SqlServer> {
   readonly missing: string | undefined
   readonly start: () => S | Promise<S>
   readonly schema: ReadonlyArray<string>
-  readonly make: (server: S, asking: Asking, host: Host) => OpenBackend
+  readonly make: (server: S, asking: Asking, host: Host) => MakeBackend
   /** A query that takes ten seconds. */
   readonly slowQuery: string
   readonly noSuchTable: RegExp
   readonly badCredentials: RegExp
-}
-
-const queries = {
-  authQuery: "select username, password, salt from mqtt_user where username = '%u' limit 1",
-  superQuery: "select is_superuser from mqtt_user where username = '%u' limit 1",
-  aclQuery:
-    "select allow, ipaddr, username, clientid, access, topic from mqtt_acl where ipaddr = '%a' or username = '%u' or username = '$all' or clientid = '%c' order by id"
 }
 
 export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void => {
@@ -53,30 +43,25 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
 
   const test = (
     title: string,
-    run: (make: (asking?: Asking) => OpenBackend, server: S, host: Host) => Effect.Effect<void, unknown>
+    run: (
+      make: (asking?: Asking) => Effect.Effect<Backend, never, Scope.Scope>,
+      server: S,
+      host: Host
+    ) => Effect.Effect<void, unknown, Scope.Scope>
   ) =>
     it.live(title, (context) => {
       context.skip(contract.missing !== undefined, contract.missing)
       if (server === undefined) return Effect.void
       const started = server
       const its = host()
-      const made: Array<OpenBackend> = []
-      const make = (asking: Asking = {}) => {
-        const one = contract.make(started, { ...queries, ...asking }, its)
-        made.push(one)
-        return one
-      }
-      return Effect.ensuring(
-        run(make, started, its),
-        Effect.suspend(() => Effect.forEach(made, ({ close }) => close, { discard: true }))
-      )
+      return Effect.scoped(run((asking = {}) => made(contract.make(started, asking, its)), started, its))
     })
   const promised = (work: () => void | Promise<void>) => Effect.promise(async () => work())
 
   describe(contract.name, () => {
     test("finds a user, its salt and its own spelling; knows a superuser; nobody else", (make) =>
       Effect.gen(function* () {
-        const { backend } = make()
+        const backend = yield* make()
         assert.deepStrictEqual(yield* backend.findUser(names), { password: "secret", salt: "pepper", userName: "bob" })
         assert.isUndefined(yield* backend.findUser({ ...names, userName: "nobody" }))
         assert.isUndefined(yield* backend.findUser({ ...names, userName: undefined }))
@@ -89,7 +74,7 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
 
     test("the rules of one client, in the order of the query", (make) =>
       Effect.gen(function* () {
-        const rules = rulesOfRows(contract.name, yield* make().backend.findRules(names))
+        const rules = rulesOfRows(contract.name, yield* (yield* make()).findRules(names))
         assert.isObject(rules)
         assert.deepStrictEqual(
           typeof rules === "string" ? [] : rules.rules.map(({ action, effect, topics, who }) => [
@@ -105,25 +90,26 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
             "x/#"
           ]]
         )
-        const others = yield* make().backend.findRules({ ...names, userName: "eve", address: "10.9.9.9" })
+        const others = yield* (yield* make()).findRules({ ...names, userName: "eve", address: "10.9.9.9" })
         assert.strictEqual(others.length, 1)
       }))
 
     test("names that attack find nobody, and the tables stay", (make, server) =>
       Effect.gen(function* () {
-        const { backend } = make()
-        const withPassword = make({
+        const backend = yield* make()
+        const withPassword = yield* make({
           authQuery: "select 'x' as password from mqtt_user where username = '%u' and password = '%P'"
         })
+        assert.deepStrictEqual([backend.judgesPassword, withPassword.judgesPassword], [false, true])
         for (const userName of attacks) {
           assert.isUndefined(yield* backend.findUser({ ...names, userName, clientId: userName }), userName)
           assert.isFalse(yield* backend.isSuperuser({ ...names, userName }), userName)
           const rows = yield* backend.findRules({ ...names, userName, clientId: userName, address: userName })
           assert.strictEqual(rows.length, 1, userName)
           const password = passwordText(Buffer.from(userName))
-          assert.isUndefined(yield* withPassword.backend.findUser({ ...names, password }), userName)
+          assert.isUndefined(yield* withPassword.findUser({ ...names, password }), userName)
         }
-        assert.isDefined(yield* withPassword.backend.findUser({ ...names, password: "secret" }))
+        assert.isDefined(yield* withPassword.findUser({ ...names, password: "secret" }))
         assert.strictEqual(server.query("select count(*) from mqtt_user"), "4")
         // An attacker whose name is in the table is that user, and nobody else.
         server.query("insert into mqtt_user (username, password) values ('o''; --', 'mine')")
@@ -131,25 +117,28 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
         server.query("delete from mqtt_user where password = 'mine'")
       }))
 
-    test("a wrong schema, too many rows, a query that gives no password: one line that says so", (make) =>
+    test("a wrong schema, too many rows: one line that says so", (make) =>
       Effect.gen(function* () {
-        const failure = (asking: Asking) => Effect.flip(make(asking).backend.findUser(names))
+        const failure = (asking: Asking) =>
+          Effect.flip(Effect.flatMap(make(asking), (backend) => backend.findUser(names)))
         const noTable = yield* failure({ authQuery: "select password from no_such_table where a = '%u'" })
         assert.match(noTable.message, contract.noSuchTable)
         assert.strictEqual(noTable.kind, "refused")
+        const noPassword = yield* make({ authQuery: "select salt from mqtt_user where username = '%u'" })
+        assert.deepStrictEqual(yield* noPassword.findUser(names), {
+          password: undefined,
+          salt: "pepper",
+          userName: undefined
+        })
         assert.match(
-          (yield* failure({ authQuery: "select salt from mqtt_user where username = '%u'" })).message,
-          /: auth_query gives no column password$/
-        )
-        assert.match(
-          (yield* Effect.flip(make({ maxRules: 2 }).backend.findRules(names))).message,
+          (yield* Effect.flip((yield* make({ maxRules: 2 })).findRules(names))).message,
           /: acl_query gives more than max_rules = 2 rows$/
         )
       }))
 
     test("wrong credentials of the connection: one line, without the password", (make) =>
       Effect.gen(function* () {
-        const failure = yield* Effect.flip(make({ wrongPassword: true }).backend.findUser(names))
+        const failure = yield* Effect.flip((yield* make({ wrongPassword: true })).findUser(names))
         assert.strictEqual(failure.kind, "away")
         assert.match(failure.message, contract.badCredentials)
         assert.notInclude(failure.message, "hunter2")
@@ -158,7 +147,7 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
 
     test("a slow query is given up in time", (make) =>
       Effect.gen(function* () {
-        const { backend } = make({ authQuery: contract.slowQuery, timeoutMillis: 200 })
+        const backend = yield* make({ authQuery: contract.slowQuery, timeoutMillis: 200 })
         const failure = yield* Effect.flip(backend.findUser(names))
         assert.match(failure.message, /: no answer in 200 ms$/)
       }))
@@ -167,7 +156,7 @@ export const sqlContract = <S extends SqlServer>(contract: SqlContract<S>): void
       "a server that goes away is away, and taken up again when it is back",
       (make, server, { lines }) =>
         Effect.gen(function* () {
-          const { backend } = make()
+          const backend = yield* make()
           yield* backend.findUser(names)
           yield* promised(() => server.kill())
           const failure = yield* Effect.flip(backend.findUser(names))
