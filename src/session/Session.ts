@@ -181,7 +181,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
     if (!sessionPresent) this.startedClean = command.connect.cleanStart
-    this.lastWill = will === undefined ? null : new LastWill(will, link.subject, link.mountpoint) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
+    this.lastWill = will === undefined ? null : LastWill.of(will, link) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
     const { journal } = this.services
     if (journal.enabled && expiryMillis > 0) this.durable ??= new DurableState(journal, journal.nextSession(), 0)
     this.save()
