@@ -147,7 +147,7 @@ export class Broker {
     })
     const clustered = isClustered(settings.cluster) ? yield* Effect.promise(() => import("./clustering.ts")) : undefined
     const clustering = yield* Effect.mapError(
-      clustered?.makeClustering({ settings, scheduler, counters, log }) ?? Effect.undefined,
+      clustered?.makeClustering({ settings, scheduler, counters, log, journal, topics }) ?? Effect.undefined,
       asStartFailed
     )
     const retainer = new Retainer({
@@ -169,6 +169,7 @@ export class Broker {
       strategy: settings.shared.strategy,
       topicCache: settings.router.topicCache,
       mailboxCapacity: settings.router.mailboxCapacity,
+      ...(clustering === undefined ? {} : { remote: clustering.routes }),
       onRebuild: ({ subscriptions, failed, defect }) => {
         counters.router_restarts_total++
         log.error("router rebuilt its table", {
@@ -179,6 +180,7 @@ export class Broker {
       },
       subscriptionsOfSessions: () => sessions.subscriptions()
     })
+    clustering?.routes.use(router)
     const output = new Output()
     const arena = new Arena(output)
     const services: Services = {
@@ -215,10 +217,13 @@ export class Broker {
     if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine, store.aliveAt), storeFailed)
     if (clustering !== undefined) {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
-      clusterSessions(clustering, services, sessions, { flushRoutes: () => {}, flushMessages: () => {} })
+      clusterSessions(clustering, services, sessions)
       const { startReplicating } = yield* Effect.promise(() => import("./replicating.ts"))
       yield* Effect.mapError(startReplicating(clustering, services, engine), storeFailed)
-      yield* Effect.mapError(clustered?.startClustering(root, clustering, services) ?? Effect.void, asStartFailed)
+      yield* Effect.mapError(
+        clustered?.startClustering(root, clustering, services, engine) ?? Effect.void,
+        asStartFailed
+      )
     }
     let broker: Broker | undefined
     const closedBecause = () =>

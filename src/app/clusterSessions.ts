@@ -7,25 +7,19 @@ import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Clustering } from "./clustering.ts"
 
-export interface BeforeFence {
-  /** What this node's sessions have subscribed to has been sent to all peers when it returns. */
-  readonly flushRoutes: () => void
-  /** What this node owes this peer has been sent before what is sent next. */
-  readonly flushMessages: (peer: string) => void
-}
-
 /** After the store was read. */
 export const clusterSessions = (
-  { cluster, links, membership }: Clustering,
+  { cluster, links, membership, routes: { forwarder, routes } }: Clustering,
   { journal, scheduler, settings }: Services,
-  sessions: Sessions,
-  before: BeforeFence
+  sessions: Sessions
 ): Takeover => {
   const { claimTimeoutMillis, takeoverTimeoutMillis } = settings.cluster
   const now = () => scheduler.now
   const takeover = new Takeover(
     {
-      ...before,
+      // What its sessions have subscribed to, and what it has for a peer, has been sent before what is sent next.
+      flushRoutes: () => routes.flush(),
+      flushMessages: () => forwarder.flush(),
       bus: links,
       sessions,
       journal,

@@ -3,6 +3,7 @@
 import { Data, Effect, type Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { Cluster } from "../cluster/Cluster.ts"
+import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
 import { Refusal } from "../cluster/handshake.ts"
 import { Links } from "../cluster/Links.ts"
 import { Membership } from "../cluster/Membership.ts"
@@ -14,7 +15,9 @@ import type { Supervisor } from "../otp/Supervisor.ts"
 import type { TimerWheel } from "../otp/TimerWheel.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
 import { hostPort } from "../platform/Tcp.ts"
+import type { Engine } from "../store/Engine.ts"
 import type { Services, Timed } from "../session/Services.ts"
+import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
 
 /** One line for the operator; 69 for an address, 78 for a setting. */
 export class ClusterFailed extends Data.TaggedError("ClusterFailed")<{
@@ -26,6 +29,8 @@ export interface Clustering {
   readonly cluster: Cluster
   readonly links: Links
   readonly membership: Membership
+  /** What the router asks for peers. */
+  readonly routes: ClusterRoutes
 }
 
 type Needs = Pick<Services, "settings" | "scheduler" | "counters" | "log">
@@ -34,8 +39,9 @@ const tickMillis = 100
 
 /** Nothing is listened on and nobody is called yet: parts can be added to its `cluster`. */
 export const makeClustering = Effect.fnUntraced(function* (
-  { counters, log, scheduler, settings }: Needs
+  needs: ForwardingNeeds
 ): Effect.fn.Return<Clustering, ClusterFailed> {
+  const { counters, log, scheduler, settings } = needs
   const secret = yield* readSecret(settings)
   const links = new Links({
     settings: settings.cluster,
@@ -70,15 +76,21 @@ export const makeClustering = Effect.fnUntraced(function* (
     }
   })
   cluster.add(membership)
-  return { cluster, links, membership }
+  return { cluster, links, membership, routes: makeForwarding(needs, cluster, links, membership) }
 })
 
 /** Listens and calls from here on; the end of the scope ends both. */
 export const startClustering = Effect.fnUntraced(function* (
   root: Supervisor,
-  { cluster, links, membership }: Clustering,
-  { log, scheduler, settings, wheel }: Needs & { readonly wheel: TimerWheel<Timed> }
+  { cluster, links, membership, routes }: Clustering,
+  { log, scheduler, settings, wheel }: Needs & { readonly wheel: TimerWheel<Timed> },
+  engine: Engine | undefined
 ): Effect.fn.Return<void, ClusterFailed, Scope.Scope> {
+  if (engine !== undefined) {
+    yield* restoreForwarding(engine, routes, log).pipe(
+      Effect.mapError(({ message }) => new ClusterFailed({ message, exitCode: 74 }))
+    )
+  }
   const { host, port } = clusterListensOn(settings.cluster)
   const listener = yield* tcp.listen({ address: host, port, backlog: 511, unixMode: 0o600 }, links.handlers).pipe(
     Effect.mapError(({ message }) => new ClusterFailed({ message: `cluster.listen: ${message}`, exitCode: 69 }))

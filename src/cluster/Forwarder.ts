@@ -13,11 +13,13 @@ import { readMessages, readPosition, writePosition } from "./forward/forwardFram
 import { outboxEntry, outboxPlace, positionKind, positionOf } from "./forward/outboxRecords.ts"
 import { PeerStream, type StreamCounts, type StreamLimits } from "./forward/PeerStream.ts"
 import { Reception } from "./forward/Reception.ts"
-import { RouteLevel } from "./routes/routeKey.ts"
+import { RouteLevel } from "../router/RemoteRoutes.ts"
 
 export interface ForwardCounts extends StreamCounts {
   forward_received_total: number
   forward_duplicates_total: number
+  /** A message of a shared group whose last member has gone. */
+  forward_nobody_total: number
 }
 
 export interface ForwarderOptions {
@@ -29,6 +31,8 @@ export interface ForwarderOptions {
   readonly counts: ForwardCounts
   /** A message of a peer, for the sessions of this node; returns what the peer has to wait for where it was handed on. */
   readonly deliver: (message: Message, target: Target, from: string) => Forward | null
+  /** A message of shared groups that a peer was to serve, which has gone: as `deliver`, to others. */
+  readonly giveBack: (message: Message, groups: ReadonlyArray<string>, from: string) => Forward | null
   /** `flush` is wanted, in a turn of the cluster. */
   readonly wake: () => void
   readonly onFull?: (peer: string, full: boolean) => void
@@ -76,8 +80,9 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   stream(peer: string): PeerStream {
     let stream = this.streams.get(peer)
     if (stream === undefined) {
-      const { bus, counts, limits, onFull } = this.options
-      stream = new PeerStream(peer, bus.self.epoch, this.journal, limits, counts, onFull ?? (() => {}))
+      const { bus, counts, giveBack, limits, onFull } = this.options
+      const owner = { giveBack, onFull: onFull ?? (() => {}) }
+      stream = new PeerStream(peer, bus.self.epoch, this.journal, limits, counts, owner)
       this.streams.set(peer, stream)
     }
     return stream
@@ -117,18 +122,20 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     let damaged = 0
     for (const { key, value } of rows) {
       const place = outboxPlace(key)
-      if (place === undefined) damaged++
-      else {
-        this.stream(place.peer).restore(
-          outboxEntry(place.position, value, this.options.topics, this.options.now())
-        )
-      }
+      const entry = place === undefined
+        ? undefined
+        : outboxEntry(place.position, value, this.options.topics, this.options.now())
+      if (place === undefined || entry === undefined) damaged++
+      else this.stream(place.peer).restore(entry)
     }
     return damaged
   }
 
-  restorePosition(peer: string, value: Uint8Array): void {
-    this.receptions.set(peer, new Reception(peer, this.journal, positionOf(value)))
+  /** False: of no use. */
+  restorePosition(peer: string, value: Uint8Array): boolean {
+    const position = positionOf(value)
+    if (position !== undefined) this.receptions.set(peer, new Reception(peer, this.journal, position))
+    return position !== undefined
   }
 
   // --- the bus -----------------------------------------------------------------------------------------------------

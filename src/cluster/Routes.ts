@@ -105,6 +105,11 @@ export class Routes implements BusPart, MembersListener {
     for (const key of this.filters.keys()) this.changed.add(key)
   }
 
+  /** As the peers know it. */
+  ownState(key: string): number {
+    return this.own.get(key)
+  }
+
   get hasChanges(): boolean {
     return this.changed.size > 0
   }

@@ -1,7 +1,9 @@
-// PUBACK, PUBREC and PUBCOMP of one connection that wait until what they say is committed. Plain state of one Incoming.
-// Invariant: PUBACKs and PUBRECs leave in the order in which they came, and so do PUBCOMPs; none before its group is committed.
+// PUBACK, PUBREC and PUBCOMP of one connection that wait until what they say is committed, and until the other nodes that were handed the
+// message have it. Plain state of one Incoming. Invariant: PUBACKs and PUBRECs leave in the order in which they came, and so do PUBCOMPs;
+// none before its group is committed.
 import type { Recorded } from "../mqtt/Message.ts"
 import { PacketType } from "../mqtt/Packet.ts"
+import type { Forward } from "../router/Forward.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 
 interface Held {
@@ -12,6 +14,8 @@ interface Held {
   group: number
   /** What the store is to have of the message that it answers. */
   readonly recorded: Recorded | undefined
+  /** Null: no other node was handed the message. */
+  forward: Forward | null
 }
 
 /** Never pushed to: what a connection that publishes nothing durable stands on. */
@@ -44,11 +48,13 @@ export class AnswerGate {
     packetIdentifier: number,
     reasonCode: number,
     group: number,
-    recorded: Recorded | undefined
+    recorded: Recorded | undefined,
+    forward: Forward | null
   ): void {
     if (this.held === none) this.held = []
-    this.held.push({ type, packetIdentifier, reasonCode, group, recorded })
-    this.journal.wait(this.owner)
+    this.held.push({ type, packetIdentifier, reasonCode, group, recorded, forward })
+    forward?.wait(this.owner)
+    if (group > this.journal.committed) this.journal.wait(this.owner)
     // The failure has been told already: this one is refused in the next turn.
     if (this.journal.failing !== null) this.owner.wake()
   }
@@ -59,20 +65,23 @@ export class AnswerGate {
     let kept = 0
     let acknowledgementsWait = false
     let completionsWait = false
+    let storeWaits = false
     for (const one of held) {
       const completes = one.type === PacketType.Pubcomp
-      if (one.group <= committed && !(completes ? completionsWait : acknowledgementsWait)) {
+      if (isReady(one, committed) && !(completes ? completionsWait : acknowledgementsWait)) {
         write(one.type, one.packetIdentifier, one.reasonCode)
         continue
       }
       if (completes) completionsWait = true
       else acknowledgementsWait = true
+      if (one.group > committed) storeWaits = true
       held[kept++] = one
     }
     if (kept === 0) this.held = none
     else {
       held.length = kept
-      this.journal.wait(this.owner)
+      // One that waits for another node is woken by its Forward.
+      if (storeWaits) this.journal.wait(this.owner)
     }
   }
 
@@ -84,12 +93,24 @@ export class AnswerGate {
     const { committed } = this.journal
     const pubrecs: Array<number> = []
     for (const one of this.held) {
+      isReady(one, committed)
       if (one.group <= committed || one.type === PacketType.Pubcomp) continue
       one.group = 0
+      one.forward = null
       one.reasonCode = reasonCode
       if (one.recorded !== undefined) this.journal.withdraw(one.recorded)
       if (one.type === PacketType.Pubrec) pubrecs.push(one.packetIdentifier)
     }
     return pubrecs
   }
+}
+
+/** A peer that did not answer may have been replaced by a group of the journal. */
+const isReady = (one: Held, committed: number): boolean => {
+  if (one.forward !== null) {
+    if (!one.forward.settled) return false
+    if (one.forward.group > one.group) one.group = one.forward.group
+    one.forward = null
+  }
+  return one.group <= committed
 }

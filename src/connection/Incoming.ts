@@ -13,6 +13,8 @@ import { ProtocolError } from "../mqtt/ProtocolError.ts"
 import { PublishDecoder } from "../mqtt/PublishDecoder.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import { isValidUtf8 } from "../mqtt/scanUtf8.ts"
+import type { Forward } from "../router/Forward.ts"
+import type { RemoteRoutes } from "../router/RemoteRoutes.ts"
 import type { SessionHandle } from "../session/ClientLink.ts"
 import type { Outlet } from "../session/Outlet.ts"
 import { mountedMessage, unmountedTopic } from "../session/mountpoint.ts"
@@ -39,6 +41,7 @@ export class Incoming implements RateOwner {
   private gate: AnswerGate | null = null
   private readonly owner: Publisher & Waiter
   private readonly journal: Journal
+  private readonly remote: RemoteRoutes
   /** A client of 3.1 or 3.1.1 was owed an acknowledgement that it cannot get: it has no reason codes. */
   private refused = false
   private awaitsRoom = false
@@ -61,6 +64,7 @@ export class Incoming implements RateOwner {
   constructor(services: Services, session: SessionHandle, link: Publisher & Waiter, limits: LimitsSettings) {
     this.owner = link
     this.journal = services.journal
+    this.remote = services.router.remote
     this.permissions = link.asking.permissions
     this.services = services
     this.session = session
@@ -128,7 +132,15 @@ export class Incoming implements RateOwner {
       // [MQTT-4.3.2-2] [MQTT5-4.3.2-4] [MQTT5-4.3.2-5] nothing is remembered: the next one is new, whatever DUP says
       const { changes } = this.journal
       const reasonCode = tooFast ? ReasonCode.QuotaExceeded : this.accept(message)
-      this.acknowledge(PacketType.Puback, decoder.packetIdentifier, reasonCode, this.groupSince(changes), message)
+      const forward = reasonCode === ReasonCode.Success ? this.remote.awaited : null
+      this.acknowledge(
+        PacketType.Puback,
+        decoder.packetIdentifier,
+        reasonCode,
+        this.groupSince(changes),
+        message,
+        forward
+      )
     } else {
       services.counters.messages_received_qos2_total++
       this.onPublishQos2(message, decoder.packetIdentifier, tooFast)
@@ -146,7 +158,9 @@ export class Incoming implements RateOwner {
       packetIdentifier,
       known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound,
       // No crash may forget the release: the identifier, used again, would be taken for a duplicate.
-      this.groupSince(changes)
+      this.groupSince(changes),
+      undefined,
+      null
     )
   }
 
@@ -156,7 +170,14 @@ export class Incoming implements RateOwner {
     if (awaitingPubrel.has(packetIdentifier)) {
       // [MQTT-4.3.3-2] [MQTT5-4.3.3-10] acknowledged again, not published again
       this.services.counters.messages_duplicate_total++
-      return this.acknowledge(PacketType.Pubrec, packetIdentifier, ReasonCode.Success, this.duplicateGroup)
+      return this.acknowledge(
+        PacketType.Pubrec,
+        packetIdentifier,
+        ReasonCode.Success,
+        this.duplicateGroup,
+        undefined,
+        null
+      )
     }
     const { connection, session: limits } = this.services.settings
     const { now } = this.services.scheduler
@@ -178,7 +199,8 @@ export class Incoming implements RateOwner {
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
     const group = this.groupSince(changes)
     if (group > this.duplicateGroup) this.duplicateGroup = group
-    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group, message)
+    const forward = reasonCode === ReasonCode.Success ? this.remote.awaited : null
+    this.acknowledge(PacketType.Pubrec, packetIdentifier, reasonCode, group, message, forward)
   }
 
   /** True: it is refused. Throws where that ends the connection. */
@@ -260,7 +282,8 @@ export class Incoming implements RateOwner {
   private needsStore(message: Message): boolean {
     if (message.retain) return true
     const { groups, routes } = this.services.router.match(message.topicName)
-    return groups.length > 0 || routes.some((route) => route.qos > 0 && (route.subscriber.durable ?? null) !== null)
+    return groups.length > 0 || this.remote.needsStore(message) ||
+      routes.some((route) => route.qos > 0 && (route.subscriber.durable ?? null) !== null)
   }
 
   /** No more is read while so many answers are held, or the store has no room for more: the client waits. */
@@ -308,16 +331,29 @@ export class Incoming implements RateOwner {
     packetIdentifier: number,
     reasonCode: number,
     group: number,
-    message?: Message
+    message: Message | undefined,
+    forward: Forward | null
   ): void {
+    if (forward !== null) return this.hold(type, packetIdentifier, reasonCode, group, message, forward)
     if (group === 0 && this.gate === null && reasonCode < 0x80) return this.write(type, packetIdentifier, reasonCode)
     if (reasonCode === ReasonCode.QuotaExceeded && this.version !== 5 && this.journal.failing !== null) {
       this.refused = true
       return this.owner.wake()
     }
     if (group <= this.journal.committed && this.gate === null) return this.write(type, packetIdentifier, reasonCode)
+    this.hold(type, packetIdentifier, reasonCode, group, message, forward)
+  }
+
+  private hold(
+    type: 4 | 5 | 7,
+    packetIdentifier: number,
+    reasonCode: number,
+    group: number,
+    message: Message | undefined,
+    forward: Forward | null
+  ): void {
     this.gate ??= new AnswerGate(this.journal, this.owner, this.services.settings.store.maxHeldAnswers)
-    this.gate.hold(type, packetIdentifier, reasonCode, group, message?.recorded)
+    this.gate.hold(type, packetIdentifier, reasonCode, group, message?.recorded, forward)
     if (!this.heldUp && this.gate.isFull) this.services.counters.connections_held_total++
     this.heldUp = this.gate.isFull
   }

@@ -135,6 +135,23 @@ export class Counters {
   cluster_bytes_sent_total = 0
   /** Frames that found no link or no room in its queue (cluster.max_send_queue). */
   cluster_queue_full_total = 0
+  /** Messages handed to other nodes, again after a reconnect, and kept on disk for a node that did not answer. */
+  forward_sent_total = 0
+  forward_resent_total = 0
+  forward_stored_total = 0
+  /** QoS 0 for a node without a link, or with a full one. */
+  forward_dropped_qos0_total = 0
+  /** The bounds of the outbox were reached (cluster.outbox_messages, cluster.outbox_size). */
+  forward_dropped_full_total = 0
+  /** QoS 1 and 2 for sessions of a dead node that end with their connections. */
+  forward_dropped_dead_total = 0
+  /** Longer than cluster.max_frame takes. */
+  forward_dropped_too_long_total = 0
+  /** Messages that other nodes have handed on, and those of them that were here before. */
+  forward_received_total = 0
+  forward_duplicates_total = 0
+  /** Of a shared group that has no member any more. */
+  forward_nobody_total = 0
 
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(

@@ -1,21 +1,44 @@
 // The subscribers of other nodes, as the router sees them. Declared here, implemented by the cluster (floor 3); a node without one has
-// `noRemoteRoutes`. Invariant: what `added` and `removed` (or `replaced`) have said adds up to the filters that this node has.
+// `noRemoteRoutes`. Invariant: whatever changes in the filters and shared groups that this node has, `changed`, `groupChanged` or `replaced`
+// has said it, so that who looks then sees all of it.
 import type { Message } from "../mqtt/Message.ts"
+import type { Forward } from "./Forward.ts"
+import type { SharedGroup } from "./SharedGroup.ts"
+
+/** What the strongest normal subscription of a filter wants. */
+export const RouteLevel = {
+  /** QoS 0 only: a message may be lost on its way. */
+  QoS0: 1,
+  /** QoS 1 or 2 by sessions that end with their connection. */
+  Assured: 2,
+  /** QoS 1 or 2 by a session that outlives its connection: it is owed the message when its node comes back. */
+  Owed: 3
+} as const
+export type RouteLevel = (typeof RouteLevel)[keyof typeof RouteLevel]
 
 export interface RemoteRoutes {
-  /** Hands the message to each peer that has a matching filter; returns how many. Never blocks, never throws. */
+  /** What the acknowledgement of the message that was published last waits for; null: for nothing beyond this node. */
+  readonly awaited: Forward | null
+  /**
+   * Hands the message to each peer that has a matching filter, or a group that has no member here; returns how many. Never blocks, never
+   * throws.
+   */
   publish(message: Message): number
-  /** The first subscription of this node with this filter; shared ones count, "$local/" ones do not. */
-  added(filter: string): void
-  /** The last subscription of this node with this filter has gone. */
-  removed(filter: string): void
-  /** The router was rebuilt: these are all the filters there are. */
-  replaced(filters: Iterable<string>): void
+  /** While the store takes nothing: whether a message on this topic could not be handed on. */
+  needsStore(message: Message): boolean
+  /** A normal subscription with this filter came, changed or went; "$local/" ones are not told. */
+  changed(filter: string): void
+  /** A member came to this shared group, or left it; `size` 0: the group has gone. */
+  groupChanged(group: SharedGroup): void
+  /** The router was rebuilt: anything may have changed, and the groups are other objects. */
+  replaced(): void
 }
 
 export const noRemoteRoutes: RemoteRoutes = {
+  awaited: null,
   publish: () => 0,
-  added: () => {},
-  removed: () => {},
+  needsStore: () => false,
+  changed: () => {},
+  groupChanged: () => {},
   replaced: () => {}
 }

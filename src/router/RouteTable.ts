@@ -8,7 +8,7 @@ import { parseSharedFilter } from "../mqtt/Topic.ts"
 import type { TopicName } from "../mqtt/TopicTable.ts"
 import { FilterRoutes } from "./FilterRoutes.ts"
 import { Matches, noGroups, noRoutes } from "./Matches.ts"
-import { noRemoteRoutes, type RemoteRoutes } from "./RemoteRoutes.ts"
+import { noRemoteRoutes, type RemoteRoutes, RouteLevel } from "./RemoteRoutes.ts"
 import { Route, type Subscriber } from "./Route.ts"
 import { type Random, SharedGroup } from "./SharedGroup.ts"
 import type { Subscription } from "./Subscription.ts"
@@ -32,7 +32,7 @@ export class RouteTable {
   private readonly strategy: SharedStrategy
   private readonly random: Random
   private readonly topicCache: number
-  /** Told of filters that appear and go. */
+  /** Told of what changes. */
   remote: RemoteRoutes
   private readonly trie = new TopicTrie<Leaf>()
   /** "$local/a" and "a" are two subscriptions of one session that match the same. */
@@ -77,6 +77,23 @@ export class RouteTable {
   /** Filters that concern other nodes: without those of "$local/" subscriptions. */
   filters(): IterableIterator<string> {
     return this.trie.filters()
+  }
+
+  /** What the normal subscriptions of a filter want of other nodes; 0: there is none. Of many only a few are looked at. */
+  levelOf(filter: string): RouteLevel | 0 {
+    const leaf = this.trie.get(filter)
+    if (leaf === undefined) return 0
+    if (leaf instanceof Route) return levelOf(leaf)
+    if (leaf.size > searched) return RouteLevel.Owed
+    return leaf.routes.reduce<RouteLevel | 0>((level, route) => Math.max(level, levelOf(route)) as RouteLevel, 0)
+  }
+
+  /** Shared groups that concern other nodes. */
+  *sharedGroups(): IterableIterator<SharedGroup> {
+    for (const filter of this.trie.filters()) {
+      const leaf = this.trie.get(filter)
+      if (leaf instanceof FilterRoutes) yield* leaf.groups
+    }
   }
 
   /** Who gets a message on this topic. Two reads when nothing has changed since it was asked last. */
@@ -136,12 +153,12 @@ export class RouteTable {
     const route = Route.of(subscriber, subscription, undefined)
     if (leaf === undefined) {
       trie.set(filter, route)
-      this.appeared(filter, local)
     } else if (leaf instanceof Route) {
       if (leaf.subscriber === subscriber) {
         if (leaf.equals(route)) return true
         trie.set(filter, route)
         this.changed(filter)
+        if (!local) this.remote.changed(filter)
         return true
       }
       const several = new FilterRoutes()
@@ -154,12 +171,14 @@ export class RouteTable {
         if (leaf.routeAt(position)?.equals(route)) return true
         leaf.replace(position, route)
         this.changed(filter)
+        if (!local) this.remote.changed(filter)
         return true
       }
       leaf.add(route)
     }
     this.subscriptions++
     this.changed(filter)
+    if (!local) this.remote.changed(filter)
     return false
   }
 
@@ -178,7 +197,6 @@ export class RouteTable {
       several = new FilterRoutes()
       if (leaf !== undefined) several.add(leaf)
       trie.set(filter, several)
-      if (leaf === undefined) this.appeared(filter, local)
     }
     let group = several.group(name)
     if (group === undefined) {
@@ -191,6 +209,7 @@ export class RouteTable {
     if (!existed) {
       this.subscriptions++
       this.sharedSubscriptions++
+      if (!local) this.remote.groupChanged(group)
     }
     return existed
   }
@@ -207,6 +226,7 @@ export class RouteTable {
       if (!(leaf instanceof FilterRoutes) || group === undefined || !group.leave(subscriber)) return false
       this.sharedSubscriptions--
       this.subscriptions--
+      if (!local) this.remote.groupChanged(group)
       if (group.size > 0) return true
       leaf.removeGroup(group)
     } else if (leaf instanceof Route) {
@@ -219,16 +239,10 @@ export class RouteTable {
       leaf.remove(position)
       this.subscriptions--
     }
-    if (leaf instanceof Route || leaf.isEmpty) {
-      trie.delete(filter)
-      if (!local) this.remote.removed(filter)
-    }
+    if (leaf instanceof Route || leaf.isEmpty) trie.delete(filter)
     this.changed(filter)
+    if (!local && parsed?.group === undefined) this.remote.changed(filter)
     return true
-  }
-
-  private appeared(filter: string, local: boolean): void {
-    if (!local) this.remote.added(filter)
   }
 
   private changed(filter: string): void {
@@ -274,6 +288,10 @@ export class RouteTable {
     return matches
   }
 }
+
+/** What one subscription wants of other nodes. */
+const levelOf = ({ qos, subscriber }: Route): RouteLevel =>
+  qos === 0 ? RouteLevel.QoS0 : (subscriber.durable ?? null) === null ? RouteLevel.Assured : RouteLevel.Owed
 
 const groupsOf = (found: ReadonlyArray<Leaf>): ReadonlyArray<SharedGroup> => {
   let groups: ReadonlyArray<SharedGroup> = noGroups

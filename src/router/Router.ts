@@ -8,10 +8,10 @@ import type { TopicName } from "../mqtt/TopicTable.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Matches } from "./Matches.ts"
-import { noRemoteRoutes, type RemoteRoutes } from "./RemoteRoutes.ts"
+import { noRemoteRoutes, type RemoteRoutes, type RouteLevel } from "./RemoteRoutes.ts"
 import type { Share, Subscriber } from "./Route.ts"
 import { RouteTable, type RouteTableOptions } from "./RouteTable.ts"
-import type { Random } from "./SharedGroup.ts"
+import type { Random, SharedGroup } from "./SharedGroup.ts"
 import type { Subscription } from "./Subscription.ts"
 
 /** For each filter, in order, whether the session had it before; undefined: the router failed on it twice, nothing is subscribed. */
@@ -66,7 +66,8 @@ const repairPauseMillis = 10_000
 export class Router extends MailboxActor<Request> {
   private table: RouteTable
   private readonly options: RouterOptions
-  private readonly remote: RemoteRoutes
+  /** Of the other nodes. */
+  readonly remote: RemoteRoutes
   /**
    * Requests to take something away that met a full mailbox, oldest first: refused, they would leave routes behind for ever. Bounded by
    * the subscriptions there are.
@@ -143,6 +144,34 @@ export class Router extends MailboxActor<Request> {
   /** The group of this shared filter, "$share/name/filter", as things are now. */
   share(topicFilter: string): Share | undefined {
     return this.table.share(topicFilter)
+  }
+
+  /** A message that another node has handed on: to the sessions of this node alone, shared groups left out. */
+  publishHere(message: Message): number {
+    let receivers = 0
+    for (let route of this.match(message.topicName).routes) {
+      if (route.forOwn !== route && route.subscriber.clientId === message.publisher) {
+        if (route.forOwn === undefined) continue
+        route = route.forOwn
+      }
+      route.subscriber.deliver(message, route)
+      receivers++
+    }
+    return receivers
+  }
+
+  // What the cluster tells the peers.
+
+  filters(): IterableIterator<string> {
+    return this.table.filters()
+  }
+
+  levelOf(filter: string): RouteLevel | 0 {
+    return this.table.levelOf(filter)
+  }
+
+  sharedGroups(): IterableIterator<SharedGroup> {
+    return this.table.sharedGroups()
   }
 
   /** Record the subscriptions first. False: the mailbox is full, nothing was done and no reply comes. */
@@ -242,7 +271,7 @@ export class Router extends MailboxActor<Request> {
     this.table = table
     this.rebuilds++
     old.retire()
-    this.remote.replaced(table.filters())
+    this.remote.replaced()
     this.options.onRebuild?.({ subscriptions, failed, defect: firstDefect })
   }
 

@@ -2,6 +2,7 @@
 // to give back what they could not deliver. Invariant: a message goes to one member, each session is a member once.
 import type { SharedStrategy } from "../config/Settings.ts"
 import type { Message } from "../mqtt/Message.ts"
+import type { GroupElsewhere } from "./GroupElsewhere.ts"
 import { Route, type Share, type Subscriber } from "./Route.ts"
 import type { Subscription } from "./Subscription.ts"
 
@@ -21,6 +22,8 @@ export class SharedGroup implements Share {
   private readonly positions = new Map<Subscriber, number>()
   private turn = 0
   private favourite: Subscriber | undefined
+  /** The cluster's, where other nodes have members too. */
+  elsewhere: GroupElsewhere | undefined
 
   constructor(name: string, filter: string, strategy: SharedStrategy, random: Random) {
     this.name = name
@@ -71,9 +74,24 @@ export class SharedGroup implements Share {
     return true
   }
 
-  /** Who gets the message: a connected member, else one with a session, which queues it; undefined when nobody but `except` is left. */
+  /**
+   * Who gets the message: a connected member, else one with a session, which queues it; undefined: nobody is left, or it goes to another
+   * node.
+   */
   pick(message: Message, except?: Subscriber): Route | undefined {
+    return this.elsewhere === undefined ? this.pickHere(message, except) : this.elsewhere.pick(message)
+  }
+
+  /** Among the members of this node. */
+  pickHere(message: Message, except?: Subscriber): Route | undefined {
     return this.pickConnected(message, except) ?? this.pickAny(message, except)
+  }
+
+  /** Members with a client that is there, exact up to `enough`. O(members that are away). */
+  connectedCount(enough = Infinity): number {
+    let count = 0
+    for (const { subscriber } of this.members) if (subscriber.connected && ++count >= enough) break
+    return count
   }
 
   /**
@@ -82,17 +100,17 @@ export class SharedGroup implements Share {
    */
   redispatch(message: Message, from: Subscriber): boolean {
     const route = this.pickConnected(message, from)
-    if (route === undefined) return false
+    if (route === undefined) return this.elsewhere?.redispatch(message) === true
     route.subscriber.deliver(message, route)
     return true
   }
 
-  private pickConnected(message: Message, except: Subscriber | undefined): Route | undefined {
+  pickConnected(message: Message, except: Subscriber | undefined): Route | undefined {
     const count = this.members.length
     if (count === 0) return undefined
     switch (this.strategy) {
       case "round_robin":
-      case "local": { // one node's router knows local members only, so all of them are preferred
+      case "local": { // between nodes it means this one, here it means nothing
         const position = this.nextConnected(this.turn, except)
         if (position < 0) return undefined
         this.turn = position + 1

@@ -5,7 +5,7 @@ import { noGroupKeys, type Target, toRoutes } from "../../src/cluster/forward/En
 import { outboxKey, outboxKind, outboxPlace, positionKind } from "../../src/cluster/forward/outboxRecords.ts"
 import type { StreamLimits } from "../../src/cluster/forward/PeerStream.ts"
 import { type ForwardCounts, Forwarder } from "../../src/cluster/Forwarder.ts"
-import { RouteLevel } from "../../src/cluster/routes/routeKey.ts"
+import { RouteLevel } from "../../src/router/RemoteRoutes.ts"
 import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"
 import { TopicTable } from "../../src/mqtt/TopicTable.ts"
@@ -29,7 +29,8 @@ const noCounts = (): ForwardCounts => ({
   forward_dropped_dead_total: 0,
   forward_dropped_too_long_total: 0,
   forward_received_total: 0,
-  forward_duplicates_total: 0
+  forward_duplicates_total: 0,
+  forward_nobody_total: 0
 })
 
 const limits: StreamLimits = {
@@ -90,6 +91,7 @@ class Node {
         }
         return null
       },
+      giveBack: () => null,
       wake: () => (this.flushDue = true)
     })
     this.bus.add(this.forwarder)
@@ -358,6 +360,7 @@ describe("Forwarder", () => {
           seen = { message, target }
           return null
         },
+        giveBack: () => null,
         wake: () => {}
       })
     )

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { TopicName } from "../../src/mqtt/TopicTable.ts"
-import type { RemoteRoutes } from "../../src/router/RemoteRoutes.ts"
+import { noRemoteRoutes, type RemoteRoutes } from "../../src/router/RemoteRoutes.ts"
 import { RouteTable } from "../../src/router/RouteTable.ts"
 import { Recorder, subscription } from "./recorder.ts"
 
@@ -271,27 +271,45 @@ describe("answers are remembered", () => {
 })
 
 describe("other nodes", () => {
-  it("are told of the first and of the last subscription with a filter, '$local/' left out", () => {
+  it("are told of every change, '$local/' left out, and see what is there then", () => {
     const heard: Array<string> = []
     const remote: RemoteRoutes = {
-      publish: () => 0,
-      added: (filter) => heard.push(`+${filter}`),
-      removed: (filter) => heard.push(`-${filter}`),
-      replaced: () => {}
+      ...noRemoteRoutes,
+      changed: (filter) => heard.push(`${filter}=${table.levelOf(filter)}`),
+      groupChanged: ({ filter, name, size }) => heard.push(`${name} ${filter}=${size}`)
     }
-    const table = new RouteTable({ remote })
+    const table: RouteTable = new RouteTable({ remote })
     const a = new Recorder("a")
-    const b = new Recorder("b")
-    table.subscribe(a, [subscription("x"), subscription("$share/g/x"), subscription("$local/x"), subscription("y/#")])
-    table.subscribe(b, [subscription("x"), subscription("$share/g/z")])
-    assert.deepStrictEqual(heard.splice(0), ["+x", "+y/#", "+z"])
+    const b = Object.assign(new Recorder("b"), { durable: {} })
+    table.subscribe(a, [
+      subscription("x", { qos: 0 }),
+      subscription("$share/g/x"),
+      subscription("$local/x"),
+      subscription("$local/$share/g/x"),
+      subscription("y/#")
+    ])
+    assert.deepStrictEqual(heard.splice(0), ["x=1", "g x=1", "y/#=2"])
+    table.subscribe(b, [subscription("x"), subscription("$share/g/x"), subscription("$queue/z")])
+    assert.deepStrictEqual(heard.splice(0), ["x=3", "g x=2", "$queue z=1"])
     assert.deepStrictEqual([...table.filters()].sort(), ["x", "y/#", "z"])
+    assert.deepStrictEqual([...table.sharedGroups()].map(({ name }) => name).sort(), ["$queue", "g"])
+    table.subscribe(b, [subscription("x", { qos: 0 })])
+    table.subscribe(a, [subscription("x", { qos: 0 })])
+    assert.deepStrictEqual(heard.splice(0), ["x=1"])
     table.unsubscribe(a, ["x", "$local/x", "y/#"])
-    assert.deepStrictEqual(heard.splice(0), ["-y/#"])
-    table.unsubscribe(b, ["x", "$share/g/z"])
-    assert.deepStrictEqual(heard.splice(0), ["-z"])
+    assert.deepStrictEqual(heard.splice(0), ["x=1", "y/#=0"])
+    table.unsubscribe(b, ["x", "$queue/z"])
+    assert.deepStrictEqual(heard.splice(0), ["x=0", "$queue z=0"])
     table.unsubscribe(a, ["$share/g/x"])
-    assert.deepStrictEqual(heard.splice(0), ["-x"])
+    table.unsubscribe(b, ["$share/g/x"])
+    assert.deepStrictEqual(heard.splice(0), ["g x=1", "g x=0"])
+  })
+
+  it("of a filter with many sessions only few are looked at: it counts as owed", () => {
+    const table = new RouteTable()
+    for (let n = 0; n < 17; n++) table.subscribe(new Recorder(`s${n}`), [subscription("x", { qos: 0 })])
+    assert.strictEqual(table.levelOf("x"), 3)
+    assert.strictEqual(table.levelOf("y"), 0)
   })
 })
 

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { TopicName } from "../../src/mqtt/TopicTable.ts"
 import { Scheduler } from "../../src/otp/Scheduler.ts"
 import { Supervisor } from "../../src/otp/Supervisor.ts"
+import { noRemoteRoutes } from "../../src/router/RemoteRoutes.ts"
 import type { Route, Subscriber } from "../../src/router/Route.ts"
 import { Router, type RouterOptions } from "../../src/router/Router.ts"
 import { RouteTable } from "../../src/router/RouteTable.ts"
@@ -145,13 +146,11 @@ describe("Router", () => {
       const seen: Array<string> = []
       const { router } = yield* supervised({
         remote: {
+          ...noRemoteRoutes,
           publish: (message) => {
             seen.push(message.topic)
             return 2
-          },
-          added: () => {},
-          removed: () => {},
-          replaced: () => {}
+          }
         }
       })
       assert.strictEqual(router.publish(messageOn("x")), 2)
@@ -294,10 +293,9 @@ describe("a router that crashes", () => {
       const heard: Array<string> = []
       const { reply, router, scheduler, sessions } = yield* supervised({
         remote: {
-          publish: () => 0,
-          added: (filter) => heard.push(`+${filter}`),
-          removed: (filter) => heard.push(`-${filter}`),
-          replaced: (filters) => heard.push(`=${[...filters].sort().join(" ")}`)
+          ...noRemoteRoutes,
+          changed: (filter) => heard.push(`${filter}=${router.levelOf(filter)}`),
+          replaced: () => heard.push(`=${[...router.filters()].sort().join(" ")}`)
         }
       })
       const a = new Recorder("a")
@@ -307,7 +305,7 @@ describe("a router that crashes", () => {
       yield* turns(scheduler)
       router.unsubscribe(a, ["x"], reply)
       yield* turns(scheduler)
-      assert.deepStrictEqual(heard, ["+x", "+y/#", "=x y/#", "-x"])
+      assert.deepStrictEqual(heard, ["x=2", "y/#=2", "=x y/#", "x=0"])
     }))
 })
 

@@ -1,7 +1,7 @@
 // One message with QoS 1 or 2 that one peer is owed, in that peer's stream; and what is said about a message beside its bytes. Plain data.
 import type { Message } from "../../mqtt/Message.ts"
 import type { Forward } from "../../router/Forward.ts"
-import { RouteLevel } from "../routes/routeKey.ts"
+import { RouteLevel } from "../../router/RemoteRoutes.ts"
 
 /** To whom on the peer a message goes. */
 export interface Target {

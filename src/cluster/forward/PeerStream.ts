@@ -6,7 +6,7 @@ import type { Forward } from "../../router/Forward.ts"
 import type { Journal } from "../../store/Journal.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, FrameKind } from "../Bus.ts"
-import type { RouteLevel } from "../routes/routeKey.ts"
+import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { Entry, isAfter, type Position, type Target } from "./Entry.ts"
 import { beginMessages, writeMessage } from "./forwardFrames.ts"
 import { outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
@@ -29,6 +29,12 @@ export interface StreamCounts {
   forward_dropped_full_total: number
   forward_dropped_dead_total: number
   forward_dropped_too_long_total: number
+}
+
+export interface StreamOwner {
+  /** A message of shared groups goes to members elsewhere; what it returns is to be waited for. */
+  giveBack(message: Message, groups: ReadonlyArray<string>, peer: string): Forward | null
+  onFull(peer: string, full: boolean): void
 }
 
 /** So much is put into one frame of messages; a longer message is a frame of its own. */
@@ -58,7 +64,7 @@ export class PeerStream {
   private readonly journal: Journal
   private readonly limits: StreamLimits
   private readonly counts: StreamCounts
-  private readonly onFull: (peer: string, full: boolean) => void
+  private readonly owner: StreamOwner
 
   constructor(
     peer: string,
@@ -66,14 +72,14 @@ export class PeerStream {
     journal: Journal,
     limits: StreamLimits,
     counts: StreamCounts,
-    onFull: (peer: string, full: boolean) => void
+    owner: StreamOwner
   ) {
     this.peer = peer
     this.epoch = epoch
     this.journal = journal
     this.limits = limits
     this.counts = counts
-    this.onFull = onFull
+    this.owner = owner
   }
 
   /** Messages that it is owed. */
@@ -154,7 +160,7 @@ export class PeerStream {
 
   private setFull(full: boolean): void {
     this.full = full
-    this.onFull(this.peer, full)
+    this.owner.onFull(this.peer, full)
   }
 
   // --- the peer ----------------------------------------------------------------------------------------------------
@@ -298,29 +304,50 @@ export class PeerStream {
   /** Its member counts as dead: what a session is owed goes to disk now, the rest is given up. */
   down(now: number): void {
     this.isDown = true
-    const kept: Array<Entry> = []
-    for (let index = this.first; index < this.entries.length; index++) {
-      const entry = this.entries[index]
-      if (entry === undefined) continue
-      if (entry.isOwed) kept.push(entry)
-      else {
-        this.counts.forward_dropped_dead_total++
-        this.release(entry)
-      }
-    }
+    const lost = this.entries.slice(this.first).filter((entry) => entry !== undefined)
+    const kept = lost.filter((entry) => entry.isOwed && !this.returns(entry))
     this.entries = kept
     this.first = this.next = this.secured = 0
     // All in one group: a crash must not keep the later ones alone.
     this.tick(now)
+    for (const entry of lost) {
+      if (this.returns(entry)) this.giveBack(entry)
+      else if (!entry.isOwed) {
+        this.counts.forward_dropped_dead_total++
+        this.release(entry)
+      }
+    }
   }
 
   /** Nobody will ask for it any more; returns how many messages are given up. */
   drop(): number {
-    const { size } = this
-    while (this.size > 0) this.shift()
+    const lost = this.entries.slice(this.first).filter((entry) => entry !== undefined)
+    this.entries = []
+    this.first = this.next = this.secured = 0
     this.loose = []
     this.looseTargets = []
-    return size
+    for (const entry of lost) {
+      if (this.returns(entry)) this.giveBack(entry)
+      else this.release(entry)
+    }
+    return lost.filter((entry) => !this.returns(entry)).length
+  }
+
+  // [MQTT5-4.8.2-5] QoS 2 that was sent stays where it is
+  private returns(entry: Entry): boolean {
+    return entry.target.groups.length > 0 && (entry.message.qos === 1 || isAfter(entry, this.sentTo))
+  }
+
+  private giveBack(entry: Entry): void {
+    const { forward, message, target } = entry
+    entry.forward = null
+    const { changes } = this.journal
+    const next = this.owner.giveBack(message, target.groups, this.peer)
+    const group = this.journal.changes === changes ? 0 : this.journal.group
+    this.release(entry)
+    if (forward === null) return
+    if (next === null || next.settled) forward.settle(Math.max(group, next?.group ?? 0))
+    else next.wait({ wake: () => forward.settle(Math.max(group, next.group)) })
   }
 
   private secure(entry: Entry): void {

@@ -4,7 +4,7 @@ import type { TopicTable } from "../../mqtt/TopicTable.ts"
 import { RecordReader } from "../../store/records/RecordReader.ts"
 import { RecordWriter } from "../../store/records/RecordWriter.ts"
 import { contentOf, messageOf } from "../../store/storedMessage.ts"
-import type { RouteLevel } from "../routes/routeKey.ts"
+import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { Entry, noGroupKeys, type Position } from "./Entry.ts"
 
 export const outboxKind = "cluster_outbox"
@@ -40,10 +40,16 @@ export const outboxValue = ({ level, message, target }: Entry): Uint8Array => {
   return writer.finish()
 }
 
-/** Throws for a damaged value. */
-export const outboxEntry = (position: Position, value: Uint8Array, topics: TopicTable, now: number): Entry => {
-  const reader = new RecordReader(value)
-  if (reader.uint8() !== 1) throw new RangeError("a message of the outbox in a format of a later version")
+/** Undefined: damaged, or of a later version. */
+export const outboxEntry = (
+  position: Position,
+  value: Uint8Array,
+  topics: TopicTable,
+  now: number
+): Entry | undefined => readable(() => readEntry(position, new RecordReader(value), topics, now))
+
+const readEntry = (position: Position, reader: RecordReader, topics: TopicTable, now: number): Entry | undefined => {
+  if (reader.uint8() !== 1) return undefined
   const level = reader.uint8() as RouteLevel
   const routes = reader.uint8() === 1
   const hops = reader.uint8()
@@ -66,7 +72,16 @@ export const positionValue = ({ epoch, sequence }: Position): Uint8Array => {
   return writer.finish()
 }
 
-export const positionOf = (value: Uint8Array): Position => {
-  const reader = new RecordReader(value)
-  return { epoch: reader.float64(), sequence: reader.float64() }
+export const positionOf = (value: Uint8Array): Position | undefined =>
+  readable(() => {
+    const reader = new RecordReader(value)
+    return { epoch: reader.float64(), sequence: reader.float64() }
+  })
+
+const readable = <A>(read: () => A): A | undefined => {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }

@@ -21,8 +21,8 @@ export class RemoteGroup {
   readonly nodes: Array<NodeMembers> = []
   /** The members of this node; undefined: there are none. */
   local: SharedGroup | undefined = undefined
-  /** SharedPick's. */
-  localTurn = 0
+  /** SharedPick's, of this node's members. */
+  readonly ownTurn = { turn: 0 }
   /** SharedPick's; -1: this node. */
   favourite: number | undefined = undefined
 

@@ -1,10 +1,11 @@
 // The routes of all peers, and who among them gets a message on a topic. Pure; owned by Routes, read on the packet path. Filters without
 // wildcards are numbers in a hash table, the others and the shared groups stand in tries. Invariant: an answer that is
 // remembered is what `match` would work out now.
+import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
 import { ExactRoutes, FilterHash } from "./ExactRoutes.ts"
 import { RemoteGroup } from "./RemoteGroup.ts"
-import { groupOf, isGroupKey, type RouteLevel } from "./routeKey.ts"
+import { groupOf, isGroupKey } from "./routeKey.ts"
 
 /** Nodes with one filter that has wildcards: a list, as there are tens of nodes. */
 interface WildcardRoute {

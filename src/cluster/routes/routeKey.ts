@@ -2,17 +2,6 @@
 // a filter. Plain functions. Invariant: state 0 means that the row is not there; equal sets have equal digests on every node.
 import { parseSharedFilter } from "../../mqtt/Topic.ts"
 
-/** State of a filter: what the strongest of its subscriptions wants. */
-export const RouteLevel = {
-  /** QoS 0 only: a message may be lost on its way. */
-  QoS0: 1,
-  /** QoS 1 or 2 by sessions that end with their connection. */
-  Assured: 2,
-  /** QoS 1 or 2 by a session that outlives its connection: it is owed the message when its node comes back. */
-  Owed: 3
-} as const
-export type RouteLevel = (typeof RouteLevel)[keyof typeof RouteLevel]
-
 export const isGroupKey = (key: string): boolean => key.startsWith("$share/") || key.startsWith("$queue/")
 
 export const groupKey = (name: string, filter: string): string =>

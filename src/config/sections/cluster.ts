@@ -50,6 +50,12 @@ export interface ClusterSettings {
   readonly takeoverTimeoutMillis: number
   /** 1 MiB to 4 GiB. What waits for one peer; beyond it the senders' own policies hold. */
   readonly maxSendQueueBytes: number
+  /** 100 ms to 10 min. A QoS 1 or 2 message that a node has not acknowledged is kept for it after this, and its publisher answered. */
+  readonly forwardTimeoutMillis: number
+  /** 1 to 10,000,000 messages, and 1 MiB to 64 GiB, that are kept for one node. */
+  readonly outboxMessages: number
+  readonly outboxBytes: number
+  readonly outboxWhenFull: "drop_oldest" | "drop_newest"
 }
 
 const SECOND = 1_000
@@ -81,7 +87,11 @@ export const clusterDefaults: ClusterSettings = {
   claimTimeoutMillis: 5 * SECOND,
   takeoverTimeoutMillis: 10 * SECOND,
   maxFrameBytes: 8 * MEBIBYTE,
-  maxSendQueueBytes: 64 * MEBIBYTE
+  maxSendQueueBytes: 64 * MEBIBYTE,
+  forwardTimeoutMillis: 5 * SECOND,
+  outboxMessages: 100_000,
+  outboxBytes: 128 * MEBIBYTE,
+  outboxWhenFull: "drop_oldest"
 }
 
 export const clusterPort = 4370
@@ -132,7 +142,11 @@ export const cluster: Fields<ClusterSettings> = {
   claimTimeoutMillis: ["claim_timeout", duration({ minimum: "100ms", maximum: "1m" })],
   takeoverTimeoutMillis: ["takeover_timeout", duration({ minimum: "1s", maximum: "10m" })],
   maxFrameBytes: ["max_frame", size(256 * 1024, 512 * MEBIBYTE)],
-  maxSendQueueBytes: ["max_send_queue", size(MEBIBYTE, 4096 * MEBIBYTE)]
+  maxSendQueueBytes: ["max_send_queue", size(MEBIBYTE, 4096 * MEBIBYTE)],
+  forwardTimeoutMillis: ["forward_timeout", duration({ minimum: "100ms", maximum: "10m" })],
+  outboxMessages: ["outbox_messages", integer(1, 10_000_000)],
+  outboxBytes: ["outbox_size", size(MEBIBYTE, 65_536 * MEBIBYTE)],
+  outboxWhenFull: ["outbox_when_full", choice(["drop_oldest", "drop_newest"])]
 }
 
 /** Nothing of the cluster is started where this is false. */

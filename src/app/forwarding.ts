@@ -1,0 +1,86 @@
+// Routes and messages between nodes, as a part of the broker: made with the cluster, given the router before the first subscription, and
+// what the store has of it before the first link.
+import { Effect } from "effect"
+import type { Cluster } from "../cluster/Cluster.ts"
+import { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
+import { outboxKind, positionKind } from "../cluster/forward/outboxRecords.ts"
+import type { Links } from "../cluster/Links.ts"
+import type { Membership } from "../cluster/Membership.ts"
+import type { Services } from "../session/Services.ts"
+import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
+
+export type ForwardingNeeds = Pick<Services, "settings" | "scheduler" | "counters" | "log" | "journal" | "topics">
+
+/** Around a message in its frame: others before it, its publisher, names of groups. */
+const aroundMessageBytes = 200 * 1024
+const rowsPerPage = 1_000
+
+export const makeForwarding = (
+  { counters, journal, log, scheduler, settings, topics }: ForwardingNeeds,
+  cluster: Cluster,
+  links: Links,
+  membership: Membership
+): ClusterRoutes => {
+  const { forwardTimeoutMillis, maxFrameBytes, outboxBytes, outboxMessages, outboxWhenFull } = settings.cluster
+  const routes = new ClusterRoutes({
+    bus: links,
+    members: membership,
+    strategy: settings.shared.strategy,
+    topicCache: settings.router.topicCache,
+    post: (task) => void cluster.post(task),
+    journal,
+    topics,
+    now: () => scheduler.now,
+    limits: {
+      forwardTimeoutMillis,
+      outboxMessages,
+      outboxBytes,
+      outboxWhenFull,
+      mostMessageBytes: maxFrameBytes - aroundMessageBytes
+    },
+    counts: counters,
+    onFull: (node, full) => {
+      if (!full) return log.info("cluster: outbox for a node has room again", { node })
+      log.warning("cluster: outbox for a node is full, messages are dropped", {
+        node,
+        limit: "cluster.outbox_messages, cluster.outbox_size",
+        policy: outboxWhenFull
+      })
+    },
+    onDropped: (node, messages) => log.warning("cluster: messages for a node that is gone given up", { node, messages })
+  })
+  membership.listen(routes.routes)
+  membership.listen(routes.forwarder)
+  cluster.add(routes, routes.routes, routes.forwarder)
+  return routes
+}
+
+/** What peers are owed from before the start, and how far their streams had come here. */
+export const restoreForwarding = Effect.fnUntraced(function* (
+  engine: Engine,
+  { forwarder }: ClusterRoutes,
+  log: ForwardingNeeds["log"]
+): Effect.fn.Return<void, StoreFailure> {
+  let damaged = 0
+  yield* eachPage(engine, outboxKind, (rows) => {
+    damaged += forwarder.restoreOutbox(rows)
+  })
+  yield* eachPage(engine, positionKind, (rows) => {
+    for (const { key, value } of rows) if (!forwarder.restorePosition(key, value)) damaged++
+  })
+  if (damaged > 0) log.error("cluster: records of the store that cannot be read", { records: damaged })
+})
+
+const eachPage = Effect.fnUntraced(function* (
+  engine: Engine,
+  kind: string,
+  take: (rows: ReadonlyArray<RecordRow>) => void
+): Effect.fn.Return<void, StoreFailure> {
+  for (let after = "";;) {
+    const rows = yield* engine.readRecords(kind, after, rowsPerPage)
+    const last = rows[rows.length - 1]
+    if (last === undefined) return
+    take(rows)
+    after = last.key
+  }
+})

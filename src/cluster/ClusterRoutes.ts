@@ -1,0 +1,304 @@
+// The router's view of the other nodes: finds the peers of each message that is published here and hands it to the forwarder, and gives what
+// peers hand over to the sessions of this node. Plain code, called in the publisher's turn; what arrives comes in the cluster's turn.
+// Invariants: a message of a peer goes to this node's sessions, and only where a shared group has no member for it to one more node; a
+// message of a shared group goes to one member of all nodes.
+import type { SharedStrategy } from "../config/Settings.ts"
+import type { Message } from "../mqtt/Message.ts"
+import { Forward } from "../router/Forward.ts"
+import type { GroupElsewhere } from "../router/GroupElsewhere.ts"
+import { type RemoteRoutes, RouteLevel } from "../router/RemoteRoutes.ts"
+import type { Random, SharedGroup } from "../router/SharedGroup.ts"
+import type { BusPart, Members } from "./Bus.ts"
+import { mostHops, type Target, toRoutes } from "./forward/Entry.ts"
+import type { PeerStream } from "./forward/PeerStream.ts"
+import { Forwarder, type ForwarderOptions } from "./Forwarder.ts"
+import type { RemoteGroup } from "./routes/RemoteGroup.ts"
+import { RemoteTable } from "./routes/RemoteTable.ts"
+import { groupKey, groupState, isGroupKey } from "./routes/routeKey.ts"
+import { type OwnFilters, Routes } from "./Routes.ts"
+import { here, type Nodes, SharedPick } from "./SharedPick.ts"
+
+/** Of this node: the Router. */
+export interface LocalRouter {
+  /** To its sessions, shared groups left out; returns how many. */
+  publishHere(message: Message): number
+  levelOf(filter: string): number
+  filters(): Iterable<string>
+  sharedGroups(): Iterable<SharedGroup>
+}
+
+export interface ClusterRoutesOptions extends Omit<ForwarderOptions, "deliver" | "giveBack" | "wake"> {
+  readonly members: Pick<Members, "status">
+  readonly strategy: SharedStrategy
+  readonly topicCache?: number
+  readonly random?: Random
+  /** Runs it in a turn of the cluster. */
+  readonly post: (task: () => void) => void
+}
+
+const noRouter: LocalRouter = { publishHere: () => 0, levelOf: () => 0, filters: () => [], sharedGroups: () => [] }
+
+/** Members of shared groups that are looked at in one tick for clients that came or went. */
+const membersATick = 4_096
+/** Exact enough for the counts that are announced. */
+const countedAtMost = 4_096
+
+export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
+  readonly kinds = []
+  readonly routes: Routes
+  readonly forwarder: Forwarder
+  awaited: Forward | null = null
+  private readonly options: ClusterRoutesOptions
+  private readonly shared: SharedPick
+  private router = noRouter
+  private readonly streams: Array<PeerStream | undefined> = []
+  /** Of this node, by key. */
+  private readonly groups = new Map<string, SharedGroup>()
+  private walk: IterableIterator<[string, SharedGroup]> | undefined
+  /** Groups of the message under way that go to other nodes. */
+  private pickedFor: Message | undefined
+  private readonly pickedNodes: Array<number> = []
+  private readonly pickedKeys: Array<string> = []
+
+  constructor(options: ClusterRoutesOptions) {
+    this.options = options
+    const { bus, post, random, strategy, topicCache } = options
+    this.shared = new SharedPick(strategy, random ?? Math.random, this)
+    const table = new RemoteTable(topicCache === undefined ? {} : { topicCache })
+    table.onGroup = (group, there) => this.remoteGroup(group, there)
+    this.routes = new Routes({ bus, own: this, table })
+    const flush = () => this.forwarder.flush()
+    this.forwarder = new Forwarder({
+      ...options,
+      deliver: (message, target) => this.deliver(message, target),
+      giveBack: (message, groups, from) => this.giveBack(message, groups, from),
+      wake: () => post(flush)
+    })
+  }
+
+  /** Before the first message. */
+  use(router: LocalRouter): void {
+    this.router = router
+    this.replaced()
+  }
+
+  // --- what this node has ------------------------------------------------------------------------------------------
+
+  stateOf(key: string): number {
+    if (!isGroupKey(key)) return this.router.levelOf(key)
+    const group = this.groups.get(key)
+    if (group === undefined || group.size === 0) return 0
+    return groupState(group.connectedCount(countedAtMost), group.size)
+  }
+
+  *keys(): IterableIterator<string> {
+    for (const filter of this.router.filters()) yield filter
+    yield* this.groups.keys()
+  }
+
+  changed(filter: string): void {
+    this.touch(filter)
+  }
+
+  groupChanged(group: SharedGroup): void {
+    const key = groupKey(group.name, group.filter)
+    if (group.size === 0) this.groups.delete(key)
+    else if (this.groups.get(key) !== group) this.groups.set(key, group)
+    else return this.touch(key)
+    this.link(key)
+    this.touch(key)
+  }
+
+  replaced(): void {
+    this.groups.clear()
+    for (const group of this.router.sharedGroups()) {
+      const key = groupKey(group.name, group.filter)
+      this.groups.set(key, group)
+      this.link(key)
+    }
+    this.routes.touchAll()
+    this.options.post(() => this.routes.flush())
+  }
+
+  private touch(key: string): void {
+    if (!this.routes.hasChanges) this.options.post(() => this.routes.flush())
+    this.routes.touch(key)
+  }
+
+  linkUp(): void {}
+  linkDown(): void {}
+  receive(): void {}
+
+  /** Clients of members come and go, and nobody tells: the counts are compared now and then. */
+  tick(): void {
+    if (this.groups.size === 0) return
+    let looked = 0
+    for (let steps = this.groups.size; steps > 0 && looked < membersATick; steps--) {
+      let next = (this.walk ??= this.groups.entries()).next()
+      if (next.done === true) next = (this.walk = this.groups.entries()).next()
+      if (next.done === true) return
+      const [key, group] = next.value
+      looked += group.size
+      if (this.stateOf(key) !== this.routes.ownState(key)) this.touch(key)
+    }
+  }
+
+  // --- shared groups -----------------------------------------------------------------------------------------------
+
+  nameOf(number: number): string {
+    return number === here ? this.options.bus.self.name : this.routes.nameOf(number)
+  }
+
+  isUp(number: number): boolean {
+    const { bus, members } = this.options
+    const name = this.routes.nameOf(number)
+    return bus.peers.has(name) && members.status(name) !== "dead"
+  }
+
+  private remoteGroup(group: RemoteGroup, there: boolean): void {
+    const own = this.groups.get(group.key)
+    if (there) this.link(group.key)
+    else if (own !== undefined) own.elsewhere = undefined
+  }
+
+  /** A group of this node and the peers' members of the same one know each other. */
+  private link(key: string): void {
+    const own = this.groups.get(key)
+    const remote = this.routes.table.group(key)
+    if (remote !== undefined) remote.local = own
+    if (own !== undefined) own.elsewhere = remote === undefined ? undefined : this.elsewhere(remote, own)
+  }
+
+  private elsewhere(remote: RemoteGroup, own: SharedGroup): GroupElsewhere {
+    return {
+      pick: (message) => {
+        const node = this.shared.node(remote, this.routes.ownState(remote.key), message)
+        if (node === here || node === undefined) return own.pickHere(message)
+        this.picked(message, node, remote.key)
+        return undefined
+      },
+      redispatch: (message) => {
+        const state = this.routes.ownState(remote.key)
+        const node = this.shared.node(remote, state, message, { notHere: true, onlyConnected: true })
+        if (node === undefined) return false
+        this.hand(node, message, { routes: false, groups: [remote.key], hops: 0 }, RouteLevel.Owed)
+        return true
+      }
+    }
+  }
+
+  private picked(message: Message, node: number, key: string): void {
+    if (this.pickedFor !== message) this.forgetPicked()
+    this.pickedFor = message
+    this.pickedNodes.push(node)
+    this.pickedKeys.push(key)
+  }
+
+  private forgetPicked(): void {
+    this.pickedFor = undefined
+    this.pickedNodes.length = 0
+    this.pickedKeys.length = 0
+  }
+
+  // --- messages out ------------------------------------------------------------------------------------------------
+
+  publish(message: Message): number {
+    this.awaited = null
+    const { groups, levels, nodes } = this.routes.table.match(message.topicName.text)
+    for (const group of groups) {
+      // Those with members here were asked before.
+      if (group.local !== undefined) continue
+      const node = this.shared.node(group, 0, message, { notHere: true })
+      if (node !== undefined) this.picked(message, node, group.key)
+    }
+    let receivers = 0
+    for (let index = 0; index < nodes.length; index++) {
+      const node = nodes[index]
+      const level = levels[index]
+      if (node !== undefined && level !== undefined && this.handCounted(node, message, toRoutes, level)) receivers++
+    }
+    if (this.pickedFor === message) receivers += this.handGroups(message, 0)
+    return receivers
+  }
+
+  needsStore(message: Message): boolean {
+    if (message.qos !== 2) return false
+    const { groups, levels } = this.routes.table.match(message.topicName.text)
+    return groups.length > 0 || levels.some((level) => level > RouteLevel.QoS0)
+  }
+
+  private handGroups(message: Message, hops: number): number {
+    const { pickedKeys, pickedNodes } = this
+    let receivers = 0
+    for (const node of new Set(pickedNodes)) {
+      const groups = pickedKeys.filter((_, index) => pickedNodes[index] === node)
+      if (this.handCounted(node, message, { routes: false, groups, hops }, RouteLevel.Owed)) receivers += groups.length
+    }
+    this.forgetPicked()
+    return receivers
+  }
+
+  /** As `hand`, and the publisher's acknowledgement waits for it. */
+  private handCounted(node: number, message: Message, target: Target, level: RouteLevel): boolean {
+    if (message.qos === 0 || level === RouteLevel.QoS0) {
+      return this.forwarder.forward(this.stream(node), message, target, level, null)
+    }
+    const forward = this.awaited ?? new Forward()
+    const taken = this.forwarder.forward(this.stream(node), message, target, level, forward)
+    if (forward.open > 0) this.awaited = forward
+    return taken
+  }
+
+  private hand(node: number, message: Message, target: Target, level: RouteLevel): Forward | null {
+    if (message.qos === 0) {
+      this.forwarder.forward(this.stream(node), message, target, level, null)
+      return null
+    }
+    const forward = new Forward()
+    this.forwarder.forward(this.stream(node), message, target, level, forward)
+    return forward.open === 0 && forward.group === 0 ? null : forward
+  }
+
+  private stream(node: number): PeerStream {
+    return this.streams[node] ??= this.forwarder.stream(this.routes.nameOf(node))
+  }
+
+  // --- messages in -------------------------------------------------------------------------------------------------
+
+  /** Of a peer; what it returns the peer has to wait for as well. */
+  deliver(message: Message, { groups, hops, routes }: Target): Forward | null {
+    if (routes) this.router.publishHere(message)
+    let forward: Forward | null = null
+    for (const key of groups) forward = this.serve(key, message, hops) ?? forward
+    return forward
+  }
+
+  /** A peer that is down was owed this by way of shared groups and has not had it: others get it. Null: no node has a member. */
+  giveBack(message: Message, groups: ReadonlyArray<string>, from: string): Forward | null {
+    let forward: Forward | null = null
+    const node = this.routes.numberOf(from)
+    for (const key of groups) forward = this.serve(key, message, 0, node) ?? forward
+    return forward
+  }
+
+  private serve(key: string, message: Message, hops: number, except?: number): Forward | null {
+    const own = this.groups.get(key)
+    const connected = own?.pickConnected(message, undefined)
+    if (connected !== undefined) {
+      connected.subscriber.deliver(message, connected)
+      return null
+    }
+    const remote = this.routes.table.group(key)
+    if (remote !== undefined && hops < mostHops) {
+      const others = except === undefined ? {} : { except: [except] }
+      const node = this.shared.node(remote, 0, message, { ...others, notHere: true, onlyConnected: own !== undefined })
+      if (node !== undefined) {
+        return this.hand(node, message, { routes: false, groups: [key], hops: hops + 1 }, RouteLevel.Owed)
+      }
+    }
+    const waiting = own?.pickHere(message)
+    if (waiting === undefined) this.options.counts.forward_nobody_total++
+    else waiting.subscriber.deliver(message, waiting)
+    return null
+  }
+}
