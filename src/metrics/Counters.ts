@@ -104,6 +104,8 @@ export class Counters {
   sessions_ended_total = 0
   sessions_crashed_total = 0
   sessions_refused_total = 0
+  /** Among the refused: the session of that client id is another user's. */
+  takeovers_refused_total = 0
   subscriptions_refused_total = 0
   /** By the access rules, among the refused. */
   subscriptions_denied_total = 0

@@ -17,9 +17,15 @@ import { storedSubscription, Subscriptions } from "./Subscriptions.ts"
 
 const takenOver = "taken over by a new connection on another node"
 
+/** For its row. */
+export const ownerOf = (userName: string | null | undefined): { readonly userName?: string | null } =>
+  userName === undefined ? {} : { userName }
+
 export abstract class MovingSession extends SessionInbox {
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
   expiryMillis = 0
+  /** Of the client that it belongs to; null: it has none; undefined: not known, from a store of an earlier version. */
+  userName: string | null | undefined = undefined
   subscriptions: Subscriptions | null = null
   protected lastWill: LastWill | null = null
   protected link: ClientLink | null = null
@@ -66,9 +72,9 @@ export abstract class MovingSession extends SessionInbox {
     this.save()
     this.setTimer()
     will?.arm(services, clientId, scheduler.now, Infinity)
-    const { expiresAt, expiryMillis } = this
+    const { expiresAt, expiryMillis, userName } = this
     const head: SessionHead = {
-      row: { clientId, expiryMillis, expiresAt, connected: false, will: null },
+      row: { clientId, expiryMillis, expiresAt, connected: false, will: null, ...ownerOf(userName) },
       subscriptions: [...this.subscriptions?.values() ?? []],
       awaitingPubrel: this.awaiting?.toArray() ?? []
     }
@@ -93,6 +99,7 @@ export abstract class MovingSession extends SessionInbox {
   install({ awaitingPubrel, deliveries, row, subscriptions }: SessionState, done: (group: number) => void): void {
     const { counters, journal } = this.services
     counters.sessions_moved_in_total++
+    this.userName = row.userName
     this.expiryMillis = row.expiryMillis
     this.expiresAt = row.expiresAt
     if (journal.enabled) this.durable = new DurableState(journal, journal.nextSession(), 0)

@@ -16,7 +16,7 @@ import { Outgoing } from "./Outgoing.ts"
 import type { Services, Timed } from "./Services.ts"
 import { isShared, StoredHandOver } from "./StoredHandOver.ts"
 import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
-import { MovingSession } from "./MovingSession.ts"
+import { MovingSession, ownerOf } from "./MovingSession.ts"
 import { judgeSubscribe, routerIsFull } from "./subscribe.ts"
 import { Subscriptions } from "./Subscriptions.ts"
 
@@ -177,6 +177,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.remove(denied, () => {})
     const formerWill = takenOver ? this.lastWill : null
     this.link = link
+    this.userName = link.subject.userName ?? null
     this.connected = true
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
@@ -211,15 +212,17 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   /** What outlives the process: a node that starts finds this session as it is now. */
   protected save(): void {
-    const { clientId, connected, durable, expiresAt, expiryMillis } = this
+    const { clientId, connected, durable, expiresAt, expiryMillis, userName } = this
     const { zone } = this.services
-    durable?.save({ clientId, expiryMillis, expiresAt, connected, will: this.lastWill?.row(clientId) ?? null, zone })
+    const will = this.lastWill?.row(clientId) ?? null
+    durable?.save({ clientId, expiryMillis, expiresAt, connected, will, zone, ...ownerOf(userName) })
   }
 
   /** Before the broker listens: as it was when the last group was committed. `begin` follows once all are read. */
   restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): void {
     const { row } = stored
     this.durable = new DurableState(this.services.journal, row.session, stored.lastSequence)
+    this.userName = row.userName
     this.expiryMillis = row.expiryMillis
     this.expiresAt = row.connected ? committedAt + row.expiryMillis : row.expiresAt
     this.stored = stored.owed

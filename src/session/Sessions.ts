@@ -42,6 +42,17 @@ type Open = Extract<SessionsMessage, { readonly _tag: "Open" }>
 
 const mailboxCapacity = 1_048_576
 
+const anotherUsers: LinkEvent = {
+  _tag: "Refused",
+  reasonCode: ReasonCode.ClientIdentifierNotValid,
+  reason: "the session of this client id is another user's (authentication.takeover)"
+}
+
+const isByUser = (link: ClientLink): boolean => link.services.settings.authentication.takeover === "same_user"
+
+const mayTakeOver = ({ userName }: Session, link: ClientLink): boolean =>
+  !isByUser(link) || userName === undefined || userName === (link.subject.userName ?? null)
+
 export class Sessions extends MailboxActor<SessionsMessage> implements SessionOwner {
   private readonly services: Services
   private readonly supervisor: Supervisor
@@ -172,7 +183,14 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
       })
       return true
     }
-    if (this.byClientId.has(clientId) || this.byClientId.size < settings.session.maxSessions) return false
+    const present = this.byClientId.get(clientId)
+    if (present !== undefined && !present.isFinished && !mayTakeOver(present, link)) {
+      counters.sessions_refused_total++
+      counters.takeovers_refused_total++
+      link.post(anotherUsers)
+      return true
+    }
+    if (present !== undefined || this.byClientId.size < settings.session.maxSessions) return false
     counters.sessions_refused_total++
     log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
     link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
@@ -202,6 +220,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     if (session === undefined) {
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-6] [MQTT31-8] no session: a new one
       session = this.create(clientId, link.services)
+      session.userName = link.subject.userName ?? null
       counters.sessions_created_total++
     } else {
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-5]
@@ -225,7 +244,12 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     if (this.refused(message)) return
     this.claiming.set(clientId, { first: message, last: message })
     this.services.counters.sessions_claimed_total++
-    remote.claim(clientId, !message.connect.cleanStart, (claimed) => this.cast({ _tag: "Claimed", clientId, claimed }))
+    // One that only has to end elsewhere comes here all the same where it matters whose it is.
+    remote.claim(
+      clientId,
+      !message.connect.cleanStart || isByUser(message.link),
+      (claimed) => this.cast({ _tag: "Claimed", clientId, claimed })
+    )
   }
 
   private claimed(clientId: string, claimed: Claimed): void {

@@ -28,6 +28,8 @@ export interface SessionRow {
   readonly will: WillRow | null
   /** Whose limits it has; "" or missing: the node's. */
   readonly zone?: string
+  /** Of the client that it belongs to; null: it had none; missing: not known, in a row of an earlier version. */
+  readonly userName?: string | null
 }
 
 export interface SubscriptionRow {

@@ -33,6 +33,7 @@ export const whole = session(7, {
   expiresAt: 1_700_000_000_001,
   connected: false,
   zone: "Zone é",
+  userName: "Nutzerin é",
   will: lastWill
 })
 

@@ -28,9 +28,10 @@ const everything = changes({
       expiresAt: 1_700_000_000_000,
       connected: false,
       will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity, by: "[1]" },
-      zone: "z"
+      zone: "z",
+      userName: "u\u00e9"
     }),
-    session(9)
+    session(9, { userName: null })
   ],
   subscriptions: [
     subscription(3, "a/#", { qos: 2, noLocal: true, subscriptionIdentifier: 4 }),

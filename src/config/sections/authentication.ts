@@ -44,6 +44,8 @@ export interface AuthenticationSettings {
   readonly failurePauseMillis: number
   /** 100 to 1,000,000 addresses, and as many client ids. */
   readonly failuresRemembered: number
+  /** Who may come in with a client id whose session is there. */
+  readonly takeover: "anyone" | "same_user"
 }
 
 export const authenticationDefaults: AuthenticationSettings = {
@@ -59,7 +61,8 @@ export const authenticationDefaults: AuthenticationSettings = {
   failuresPerClientId: 20,
   failureWindowMillis: 60_000,
   failurePauseMillis: 60_000,
-  failuresRemembered: 10_000
+  failuresRemembered: 10_000,
+  takeover: "anyone"
 }
 
 const isLinks = (value: unknown): value is ReadonlyArray<LinkType> => Array.isArray(value)
@@ -91,5 +94,6 @@ export const authentication: Fields<AuthenticationSettings> = {
   failuresPerClientId: ["failures_per_client_id", integer(0, 10_000)],
   failureWindowMillis: ["failure_window", duration({ minimum: "1s", maximum: "1d" })],
   failurePauseMillis: ["failure_pause", duration({ minimum: "1s", maximum: "1d" })],
-  failuresRemembered: ["failures_remembered", integer(100, 1_000_000)]
+  failuresRemembered: ["failures_remembered", integer(100, 1_000_000)],
+  takeover: ["takeover", choice(["anyone", "same_user"])]
 }

@@ -8,9 +8,11 @@ export type RetainedMessage = Omit<MessageRow, "message">
 
 /** What came later stands at the end, behind a flag of its own: a row without it is as it always was. */
 export const writeSession = (to: RecordWriter, row: SessionRow) => {
-  const { clientId, connected, expiresAt, expiryMillis, will, zone = "" } = row
+  const { clientId, connected, expiresAt, expiryMillis, userName, will, zone = "" } = row
   const by = will?.by ?? ""
-  to.uint8((connected ? 1 : 0) | (will === null ? 0 : 2) | (zone === "" ? 0 : 4) | (by === "" ? 0 : 8))
+  to.uint8(
+    (connected ? 1 : 0) | (will === null ? 0 : 2) | (zone === "" ? 0 : 4) | (by === "" ? 0 : 8) | userNameFlag(userName)
+  )
   to.float64(expiryMillis)
   to.float64(expiresAt)
   to.text(clientId)
@@ -21,7 +23,11 @@ export const writeSession = (to: RecordWriter, row: SessionRow) => {
   }
   if (zone !== "") to.text(zone)
   if (by !== "") to.text(by)
+  if (typeof userName === "string") to.text(userName)
 }
+
+const userNameFlag = (userName: SessionRow["userName"]): number =>
+  userName === undefined ? 0 : userName === null ? 32 : 16
 
 export const readSession = (from: RecordReader, session: number): SessionRow => {
   const flags = from.uint8()
@@ -31,6 +37,7 @@ export const readSession = (from: RecordReader, session: number): SessionRow => 
   const will = (flags & 2) === 0 ? null : { delaySeconds: from.float64(), dueAt: from.float64(), packet: from.data() }
   const zone = (flags & 4) === 0 ? undefined : from.text()
   const by = (flags & 8) === 0 ? undefined : from.text()
+  const userName = (flags & 16) !== 0 ? from.text() : (flags & 32) !== 0 ? null : undefined
   return {
     session,
     clientId,
@@ -38,7 +45,8 @@ export const readSession = (from: RecordReader, session: number): SessionRow => 
     expiresAt,
     connected: (flags & 1) !== 0,
     will: will === null || by === undefined ? will : { ...will, by },
-    ...(zone === undefined ? {} : { zone })
+    ...(zone === undefined ? {} : { zone }),
+    ...(userName === undefined ? {} : { userName })
   }
 }
 

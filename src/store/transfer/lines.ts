@@ -36,7 +36,8 @@ const Line = Schema.Union([
         due_at: EndlessNumber,
         by: Schema.optionalKey(Schema.String)
       })),
-      zone: Schema.optionalKey(Schema.String)
+      zone: Schema.optionalKey(Schema.String),
+      user_name: Schema.optionalKey(Schema.NullOr(Schema.String))
     })
   }),
   Schema.Struct({
@@ -87,7 +88,7 @@ const base64 = (bytes: Uint8Array): string =>
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"))
 
 export const sessionLine = (
-  { clientId, connected, expiresAt, expiryMillis, session, will, zone }: SessionRow
+  { clientId, connected, expiresAt, expiryMillis, session, userName, will, zone }: SessionRow
 ): Line => ({
   session: {
     session,
@@ -101,7 +102,8 @@ export const sessionLine = (
       due_at: endless(will.dueAt),
       ...(will.by === undefined ? {} : { by: will.by })
     },
-    ...(zone === undefined ? {} : { zone })
+    ...(zone === undefined ? {} : { zone }),
+    ...(userName === undefined ? {} : { user_name: userName })
   }
 })
 
@@ -117,7 +119,8 @@ export const sessionOf = ({ session: row }: Extract<Line, { session: unknown }>)
     dueAt: finite(row.will.due_at),
     ...(row.will.by === undefined ? {} : { by: row.will.by })
   },
-  ...(row.zone === undefined ? {} : { zone: row.zone })
+  ...(row.zone === undefined ? {} : { zone: row.zone }),
+  ...(row.user_name === undefined ? {} : { userName: row.user_name })
 })
 
 export const subscriptionLine = (row: SubscriptionRow): Line => ({
