@@ -4,6 +4,7 @@ import type { AdminRules, AdminUsers } from "../admin/AdminNode.ts"
 import { Refused } from "../admin/faults.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { builtIn, type RuleDatabase } from "../access/rules/RuleDatabase.ts"
+import type { AuthenticationInForce } from "../access/authentication/Authentication.ts"
 import type { LinkFailure } from "../access/authentication/AuthLink.ts"
 import type { ScramSettings } from "../access/scram/Scram.ts"
 import { makeUser, userFault } from "../access/users/makeUser.ts"
@@ -26,7 +27,8 @@ export const adminUsers = (
   users: UserDatabase,
   scram: () => ScramSettings,
   journal: Journal,
-  log: EventLog
+  log: EventLog,
+  authentication: AuthenticationInForce
 ): AdminUsers => {
   // What an administrator asks for takes its turn, as it takes CPU.
   const turn = Semaphore.makeUnsafe(1)
@@ -61,6 +63,7 @@ export const adminUsers = (
         const before = users.find(name)
         if (before === undefined) return false
         const { group } = users.put({ ...fresh, superuser: before.superuser })
+        authentication.chain.forget()
         log.info("user has a new password", { user_name: name })
         yield* onDisk(journal, group)
         return true
@@ -69,6 +72,7 @@ export const adminUsers = (
       Effect.gen(function* () {
         const removed = users.remove(name)
         if (removed === undefined) return false
+        authentication.chain.forget()
         log.info("user removed", { user_name: name })
         yield* onDisk(journal, removed.group)
         return true

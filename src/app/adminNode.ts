@@ -72,7 +72,8 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       broker.kept.users,
       () => broker.kept.scram.settings,
       broker.services.journal,
-      broker.services.log
+      broker.services.log,
+      broker.services.authentication
     ),
     rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal),
     tree: (limit) => broker.tree(limit),

@@ -65,7 +65,10 @@ describe("built-in users", () => {
       assert.strictEqual(added.status, 204, JSON.stringify(added.body))
       const admin = { name: "root", password: "s3cret", superuser: true }
       assert.strictEqual((await adminCall(first, "POST", "/api/v1/users/", admin)).status, 204)
-      assert.strictEqual(await knock(first, "bob", "pencil"), 0)
+      for (const _ of ["", "remembered"]) assert.strictEqual(await knock(first, "bob", "pencil"), 0)
+      const nobody = await first.open(5)
+      nobody.sendConnect({ clientId: "c1" })
+      await nobody.receive("connack", { reasonCode: 0x87 })
       assert.strictEqual(await scramIn(first, "bob", "pencil"), 0)
       for (const wrong of ["Pencil", "", "pencil ", "s3cret"]) {
         assert.strictEqual(await knock(first, "bob", wrong), 0x86, wrong)
@@ -97,7 +100,17 @@ describe("built-in users", () => {
         assert.strictEqual((await adminCall(second, "DELETE", "/api/v1/users/bob")).status, 404)
         assert.strictEqual(await knock(second, "bob", "brush"), 0x86)
         assert.strictEqual(await scramIn(second, "bob", "brush"), 0x87)
+        assert.strictEqual(
+          (await adminCall(second, "PUT", "/api/v1/users/root/password", { password: "other" })).status,
+          204
+        )
         await second.end()
+        // Who is gone stays gone, and a superuser with another password is one still.
+        const third = await startInnerBroker(withUsers({ dataDir }))
+        assert.strictEqual((await adminCall(third, "GET", "/api/v1/users/")).body.total, 1)
+        const again = await third.connect(5, { username: "root", password: Buffer.from("other") })
+        assert.isTrue(third.connection(again.clientId).subject.superuser)
+        await third.end()
       })()
     }))
 

@@ -26,8 +26,8 @@ export const usersLink = (
   const decoy = { ...templateFor("pbkdf2-sha256", iterations), hash: new Uint8Array(32) }
   return {
     name: "users",
-    // A password that is changed counts at once: no answer of before is remembered.
-    cacheable: false,
+    // Who changes users has the chain forget what it remembers.
+    cacheable: true,
     check: ({ clientId, password, userName }): Answer | Effect.Effect<Answer, LinkFailure> => {
       const name = key === "client_id" ? clientId : userName
       if (name === undefined) return ignore
@@ -36,6 +36,8 @@ export const usersLink = (
       return Effect.map(passwords.check(user?.passwordHash ?? decoy, password), (right): Answer => {
         if (right === "busy") return tooBusy
         if (user === undefined) return ignore
+        // Changed or removed while it was checked: that counts.
+        if (users.find(name) !== user) return wrongPassword
         return right ? (user.superuser ? allowedAll : allowed) : wrongPassword
       })
     }
