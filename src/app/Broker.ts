@@ -219,7 +219,7 @@ export class Broker {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
       clusterSessions(clustering, services, sessions)
       const { startReplicating } = yield* Effect.promise(() => import("./replicating.ts"))
-      yield* Effect.mapError(startReplicating(clustering, services, engine), storeFailed)
+      yield* Effect.mapError(startReplicating(clustering, services, kept, engine), storeFailed)
       yield* Effect.mapError(
         clustered?.startClustering(root, clustering, services, engine) ?? Effect.void,
         asStartFailed

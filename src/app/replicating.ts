@@ -1,11 +1,17 @@
-// Retained messages on every node of the cluster, as a part of the broker. Loaded with clustering.ts. Invariant: what the store has of the stamps is there
-// before the first link is up; what was retained without one is older than whatever another node has.
+// What is the same on every node of the cluster, as parts of the broker: retained messages, users, rules and bans. Loaded with clustering.ts. Invariant: what the
+// store has of their stamps is there before the first link is up; what was here without one is older than whatever another node has.
 import { Effect } from "effect"
+import { banRecords } from "../access/bans/Bans.ts"
+import { ruleKind } from "../access/rules/RuleDatabase.ts"
+import { userKind } from "../access/users/User.ts"
 import { HybridClock } from "../cluster/HybridClock.ts"
+import { RecordReplica, recordStampKind } from "../cluster/RecordReplica.ts"
+import type { Replica } from "../cluster/Replica.ts"
 import { RetainedReplica, retainedStampKind } from "../cluster/RetainedReplica.ts"
 import type { Services } from "../session/Services.ts"
-import type { Engine, StoreFailure } from "../store/Engine.ts"
+import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
 import type { Clustering } from "./clustering.ts"
+import type { KeptAccess } from "./keptAccess.ts"
 
 const rowsPerPage = 1_000
 const digestMillis = 10_000
@@ -13,33 +19,66 @@ const digestMillis = 10_000
 /** After the store was read. */
 export const startReplicating = Effect.fnUntraced(function* (
   { cluster, links }: Clustering,
-  { journal, log, retainer, scheduler, settings, topics }: Services,
+  { bans, journal, log, retainer, scheduler, settings, topics }: Services,
+  { rules, users }: KeptAccess,
   engine: Engine | undefined
-): Effect.fn.Return<RetainedReplica, StoreFailure> {
+): Effect.fn.Return<void, StoreFailure> {
   const now = () => scheduler.now
-  const replica: RetainedReplica = new RetainedReplica({
+  const shared = {
     bus: links,
-    retainer,
     journal,
-    topics,
     clock: new HybridClock(now),
     now,
     digestMillis,
-    rememberMillis: settings.cluster.forgetAfterMillis,
-    wake: () => cluster.post(() => replica.flush())
-  })
-  let damaged = 0
-  for (let after = ""; engine !== undefined;) {
-    const rows = yield* engine.readRecords(retainedStampKind, after, rowsPerPage)
-    for (const { key, value } of rows) {
-      after = key
-      if (!replica.restore(key, value)) damaged++
-    }
-    if (rows.length < rowsPerPage) break
+    rememberMillis: settings.cluster.forgetAfterMillis
   }
-  if (damaged > 0) log.error("cluster: stamps of retained messages that cannot be read", { records: damaged })
-  for (const topic of retainer.topics()) replica.adopt(topic)
-  cluster.add(replica)
-  retainer.replicas = replica
-  return replica
+  const retained: RetainedReplica = new RetainedReplica({
+    ...shared,
+    retainer,
+    topics,
+    wake: () => cluster.post(() => retained.flush())
+  })
+  const records: RecordReplica = new RecordReplica({
+    ...shared,
+    kept: new Map([
+      [userKind, (key, value) => users.take(key, value)],
+      [ruleKind, (key, value) => rules.take(key, value)],
+      [banRecords, (key, value) => bans.take(key, value)]
+    ]),
+    wake: () => cluster.post(() => records.flush())
+  })
+  if (engine !== undefined) {
+    const damaged = (yield* restore(engine, retained, retainedStampKind)) +
+      (yield* restore(engine, records, recordStampKind))
+    if (damaged > 0) log.error("cluster: stamps of replicated things that cannot be read", { records: damaged })
+    for (const kind of [userKind, ruleKind, banRecords]) {
+      yield* eachRow(engine, kind, ({ key, value }) => records.has(kind, key, value))
+    }
+  }
+  for (const topic of retainer.topics()) retained.adopt(topic)
+  cluster.add(retained, records)
+  retainer.replicas = retained
+  journal.onRecord = (kind, key, value) => records.recorded(kind, key, value)
+})
+
+/** Returns how many cannot be read. */
+const restore = Effect.fnUntraced(function* (
+  engine: Engine,
+  replica: Pick<Replica<unknown>, "restore">,
+  kind: string
+) {
+  let damaged = 0
+  yield* eachRow(engine, kind, ({ key, value }) => {
+    if (!replica.restore(key, value)) damaged++
+  })
+  return damaged
+})
+
+const eachRow = Effect.fnUntraced(function* (engine: Engine, kind: string, take: (row: RecordRow) => void) {
+  for (let after = "";;) {
+    const rows = yield* engine.readRecords(kind, after, rowsPerPage)
+    for (const row of rows) take(row)
+    after = rows.at(-1)?.key ?? after
+    if (rows.length < rowsPerPage) return
+  }
 })

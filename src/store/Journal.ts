@@ -56,6 +56,8 @@ export class Journal implements Task {
   changes = 0
   /** Why the store does not take changes now; null: it does. */
   failing: StoreFailure | null = null
+  /** Told of every record that is put; null: deleted. Also where nothing is kept. */
+  onRecord: ((kind: string, key: string, value: Uint8Array | null) => void) | null = null
   private readonly counters: Counters
   private readonly scheduler: Scheduler
   private readonly onAlarm: (failure: StoreFailure | undefined) => void
@@ -228,6 +230,7 @@ export class Journal implements Task {
   }
 
   private record(kind: string, key: string, value: Uint8Array | null): boolean {
+    this.onRecord?.(kind, key, value)
     if (this.enabled) this.forming.record(kind, key, value)
     return this.enabled
   }

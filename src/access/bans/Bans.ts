@@ -6,7 +6,7 @@ import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import type { Journal } from "../../store/Journal.ts"
-import { type Ban, banKey, type BanKind, encodeBan } from "./Ban.ts"
+import { type Ban, banKey, type BanKind, banKinds, decodeBan, encodeBan } from "./Ban.ts"
 import { BanList } from "./BanList.ts"
 import { Flapping } from "./Flapping.ts"
 
@@ -96,6 +96,17 @@ export class Bans {
     this.parts.journal.deleteRecord(banRecords, banKey(ban))
     this.parts.log.info("ban removed", { kind, value, by })
     return ban.until > this.parts.now()
+  }
+
+  /** As another node has it; null: removed there. False: it is none, or one too many. */
+  take(key: string, value: Uint8Array | null): boolean {
+    if (value === null) {
+      const kind = banKinds.find((one) => key.startsWith(`${one}:`))
+      if (kind !== undefined) this.remove(kind, key.slice(kind.length + 1), "another node")
+      return kind !== undefined
+    }
+    const ban = decodeBan(value)
+    return ban !== undefined && banKey(ban) === key && this.add(ban)
   }
 
   /** A client that was let in has gone, whatever the reason. */

@@ -108,6 +108,21 @@ export class RuleDatabase {
     return { group }
   }
 
+  /** As another node has it; null: removed there. False: it is none, or one too many. */
+  take(key: string, value: Uint8Array | null): boolean {
+    const before = this.rules
+    this.rules = before.filter(({ place }) => keyOf(place) !== key)
+    if (value !== null && (this.rules.length >= this.maximum() || !this.load(key, value))) {
+      this.rules = before
+      return false
+    }
+    this.rules.sort((a, b) => a.place - b.place)
+    if (value === null) this.journal.deleteRecord(ruleKind, key)
+    else this.journal.putRecord(ruleKind, key, value)
+    this.changed(this.file)
+    return true
+  }
+
   /** A place before the rule at `index`, after the one before it. */
   private placeAt(index: number): number {
     const below = this.rules[index - 1]?.place ?? 0

@@ -1,7 +1,7 @@
 // The users that the node keeps itself: all of them in memory, each a record in the store. Read at the start, changed while it runs by the
 // management API. Invariant: what is asked of it is what was last said, also before the store has it; the group that a change names says when it is on disk.
 import type { Journal } from "../../store/Journal.ts"
-import { storedUser, type User, userKind } from "./User.ts"
+import { storedUser, type User, userKind, userOf } from "./User.ts"
 
 /** The group of the journal that has the change. */
 export interface Changed {
@@ -58,5 +58,17 @@ export class UserDatabase {
     if (!this.users.delete(name)) return undefined
     this.names = undefined
     return { group: this.journal.deleteRecord(userKind, name) }
+  }
+
+  /** As another node has it; null: removed there. False: it is none, or one too many. */
+  take(name: string, value: Uint8Array | null): boolean {
+    if (value === null) {
+      this.remove(name)
+      return true
+    }
+    const user = userOf(name, value)
+    if (user === undefined || (this.isFull && !this.users.has(name))) return false
+    this.put(user)
+    return true
   }
 }

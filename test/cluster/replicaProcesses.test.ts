@@ -29,6 +29,29 @@ const retained = async (node: ClusterNode, expected: string): Promise<void> => {
   client.drop()
 }
 
+describe("users, rules and bans", { timeout: 60_000 }, () => {
+  it("made on one node hold on all, and when it is made to forget one all do", async () => {
+    const a = await farm.start("a@test")
+    const b = await farm.start("b@test", "--cluster", a.address)
+    await b.logged("cluster: link up", "node=a@test")
+    const until = async (node: ClusterNode, args: ReadonlyArray<string>, shown: RegExp) => {
+      for (;;) if (shown.test((await node.ctl(...args)).stdout)) return
+    }
+    assert.strictEqual((await a.ctl("bans", "add", "client", "evil", "--reason", "test")).code, 0)
+    assert.strictEqual((await a.ctl("acl", "add", "deny", "publish", "secret/#")).code, 0)
+    await until(b, ["bans", "list"], /evil/)
+    await until(b, ["acl", "list"], /secret/)
+    const evil = await TestClient.open(b.port, 5)
+    evil.sendConnect({ clientId: "evil" })
+    await evil.expectConnectRefused(0x8a)
+    assert.strictEqual((await b.ctl("bans", "remove", "client", "evil")).code, 0)
+    await until(a, ["bans", "list"], /^(?![^]*evil)/)
+    const good = await connect(a, "evil")
+    await good.ping()
+    good.drop()
+  })
+})
+
 describe("retained messages between nodes", { timeout: 60_000 }, () => {
   it("are on every node, also on one that joins later or was away while they changed", async () => {
     const a = await farm.start("a@test")
