@@ -23,6 +23,8 @@ export interface AdminRules {
   readonly add: (rule: NewRule) => Effect.Effect<RuleAdded, Refused>
   /** False: there is no such rule. */
   readonly remove: (number: number) => Effect.Effect<boolean, Refused>
+  /** The files of authorization.sources, anew. With a fault the rules from before stay, and it is refused with all of them. */
+  readonly reload: Effect.Effect<void, Refused>
 }
 
 export interface AdminNode {

@@ -59,6 +59,7 @@ export type NewRule = typeof NewRule.Type
 export class RulesApi extends HttpApiGroup.make("rules").add(
   HttpApiEndpoint.get("list", "/", { success: Schema.Array(KeptRule) }),
   HttpApiEndpoint.post("add", "/", { payload: NewRule, success: RuleAdded, error: Refused }),
+  HttpApiEndpoint.post("reload", "/reload", { success: HttpApiSchema.NoContent, error: Refused }),
   HttpApiEndpoint.delete("remove", "/:number", {
     params: { number: Schema.FiniteFromString },
     success: HttpApiSchema.NoContent,

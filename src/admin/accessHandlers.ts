@@ -23,6 +23,7 @@ export const rulesHandlers = (node: AdminNode) =>
     Effect.succeed(handlers.handleAll({
       list: () => Effect.sync(node.rules.list),
       add: ({ payload }) => node.rules.add(payload),
+      reload: () => node.rules.reload,
       remove: ({ params }) =>
         Effect.filterOrFail(
           node.rules.remove(params.number),

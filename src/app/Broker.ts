@@ -39,6 +39,7 @@ import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
 import { recover } from "./recovery.ts"
+import { rejudge, rejudging } from "./rejudging.ts"
 
 /** One line for the operator, and the code that the process ends with: 69 for an address, 74 for a disk. */
 export class BrokerStartFailed extends Data.TaggedError("BrokerStartFailed")<{
@@ -73,6 +74,8 @@ export class Broker {
   /** Rules that the node keeps itself. */
   readonly kept: KeptAccess
   private readonly settings: Settings
+  /** With what a reload has changed. */
+  private current: Settings
   /** Fails when a part has crashed too often: the process cannot go on. Whoever waits for it may be interrupted. */
   readonly run: Effect.Effect<never, IntensityExceeded>
   private readonly root: Supervisor
@@ -94,6 +97,7 @@ export class Broker {
     this.run = run
     this.services = services
     this.settings = services.settings
+    this.current = services.settings
     this.counters = services.counters
     this.sessions = sessions
     this.root = root
@@ -243,7 +247,7 @@ export class Broker {
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()
     yield* Effect.forkScoped(Effect.catch(root.run, (failure) => Deferred.fail(failed, failure)))
-    broker = new Broker(
+    const made = broker = new Broker(
       services,
       sessions,
       root,
@@ -254,8 +258,9 @@ export class Broker {
       kept,
       readRules
     )
-    if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, broker)
-    return broker
+    root.startChild(rejudging(made, () => made.current))
+    if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, made)
+    return made
   })
 
   get addresses(): ReadonlyArray<BrokerAddress> {
@@ -276,9 +281,18 @@ export class Broker {
   }
 
   /** Reads the files of rules anew: they hold from the next packet on. With a fault in them the rules from before stay. */
-  reloadRules(settings: Settings = this.settings): Effect.Effect<void, RulesInvalid> {
+  private replaceRules(settings: Settings): Effect.Effect<void, RulesInvalid> {
     return Effect.map(this.readRules(settings), (authorization) => {
       this.services.rules.authorization = authorization.replacing(this.kept.rules.file)
+    })
+  }
+
+  /** Reads the files of rules anew, for who is connected too. With a fault in them the rules from before stay. */
+  reloadRules(): Effect.Effect<void, RulesInvalid> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.replaceRules(this.current)
+      yield* rejudge(this, this.current)
+      this.services.log.info("access rules read again", {})
     })
   }
 
@@ -294,7 +308,7 @@ export class Broker {
     return Effect.gen({ self: this }, function* () {
       const { log } = this.services
       yield* Effect.catch(
-        this.reloadRules(next),
+        this.replaceRules(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
       )
       this.kept.scram.settings = next.auth_scram
@@ -305,7 +319,9 @@ export class Broker {
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
       this.overload.limit(next.limits)
       this.services.bans.change(next.bans)
-      const failed = yield* this.doors.apply(withLiveTables(this.settings, next))
+      this.current = withLiveTables(this.settings, next)
+      const failed = yield* this.doors.apply(this.current)
+      yield* rejudge(this, this.current)
       log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })
     })
   }

@@ -3,6 +3,7 @@ import { Effect, Semaphore } from "effect"
 import type { AdminRules, AdminUsers } from "../admin/AdminNode.ts"
 import { Refused } from "../admin/faults.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
+import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import { builtIn, type RuleDatabase } from "../access/rules/RuleDatabase.ts"
 import type { AuthenticationInForce } from "../access/authentication/Authentication.ts"
 import type { LinkFailure } from "../access/authentication/AuthLink.ts"
@@ -80,7 +81,14 @@ export const adminUsers = (
   }
 }
 
-export const adminRules = (rules: RuleDatabase, inForce: InForce, journal: Journal): AdminRules => ({
+/** `reload`: of the files. */
+export const adminRules = (
+  rules: RuleDatabase,
+  inForce: InForce,
+  journal: Journal,
+  reload: Effect.Effect<void, RulesInvalid>
+): AdminRules => ({
+  reload: Effect.mapError(reload, ({ message }) => new Refused({ message })),
   list: () => rules.list.map(({ number, table }) => ({ number, rule: table })),
   add: ({ before, rule }) =>
     Effect.suspend(() => {

@@ -1,6 +1,8 @@
 // What the management API may ask of this broker, read from its parts as they are. Invariant: nothing here changes a part's state but by
 // the message that the part takes from anybody.
 import packageJson from "../../package.json" with { type: "json" }
+import type { Effect } from "effect"
+import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import type { AdminNode } from "../admin/AdminNode.ts"
 import type { Client, ListenerStatus } from "../admin/Api.ts"
 import { adminBans } from "./banning.ts"
@@ -25,6 +27,7 @@ export interface AdministeredBroker {
   readonly overload: Overload
   readonly kept: KeptAccess
   readonly isClosing: boolean
+  readonly reloadRules: () => Effect.Effect<void, RulesInvalid>
   readonly tree: (limit: number) => TreeNode
 }
 
@@ -75,7 +78,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       broker.services.log,
       broker.services.authentication
     ),
-    rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal),
+    rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal, broker.reloadRules()),
     tree: (limit) => broker.tree(limit),
     counters: () => ({ ...counters.snapshot() }),
     listeners,

@@ -29,6 +29,7 @@ export const keptAccess = Effect.fn("keptAccess")(function* (
 ): Effect.fn.Return<KeptAccess, StoreFailure> {
   const rules = new RuleDatabase(journal, () => settings.authorization.maxBuiltInRules, (file) => {
     inForce.authorization = inForce.authorization.replacing(file)
+    inForce.replaced?.()
   })
   const unreadable = ({ key, kind }: RecordRow) => log.error("store: a record cannot be understood", { kind, key })
   yield* eachRecord(engine, ruleKind, (row) => {

@@ -111,7 +111,8 @@ export const admit = (
       listener: listener.name,
       certificateName,
       superuser: verdict.superuser,
-      rules: verdict.rules
+      rules: verdict.rules,
+      by: verdict.by
     }
   }
 }

@@ -19,6 +19,8 @@ export class Counters {
   connections_banned_total = 0
   /** Client ids that came and went too often. */
   flapping_detected_total = 0
+  /** Sent away after a reload: not allowed any more. */
+  connections_revoked_total = 0
   connections_timed_out_total = 0
   connections_crashed_total = 0
   tls_handshakes_failed_total = 0
@@ -86,6 +88,8 @@ export class Counters {
   deliveries_dropped_mailbox_full_total = 0
   deliveries_dropped_too_large_total = 0
   deliveries_dropped_expired_total = 0
+  /** Owed to a session whose client may not read it any more. */
+  deliveries_dropped_denied_total = 0
   /** Owed to a session that ended. */
   deliveries_dropped_session_ended_total = 0
   /** Of messages that were refused with 0x97 after the store had failed on them. */

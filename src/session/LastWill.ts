@@ -80,7 +80,7 @@ export class LastWill {
     const { payload, properties, qos, retain, topic } = will
     this.packet ??=
       contentOf(Message.make({ topic, payload, qos, retain, properties, publisher: clientId, now: 0 })).packet
-    const by = subjectText(this.subject, this.mountpoint)
+    const by = subjectText(this.subject, this.mountpoint, will)
     const row = { packet: this.packet, delaySeconds: will.delayIntervalSeconds, dueAt }
     return by === "" ? row : { ...row, by }
   }

@@ -3,7 +3,6 @@
 // Invariants: QoS 1 and 2 leave in the order in which they came [MQTT-4.6.0-5] [MQTT-4.6.0-6] [MQTT5-4.6.0-5]
 // [MQTT5-4.6.0-6]; never more unacknowledged messages than the client takes [MQTT5-3.3.4-9]; each message given up is counted.
 import type { Settings } from "../config/Settings.ts"
-import { writeAcknowledgement } from "../mqtt/acknowledgement.ts"
 import { publishSize, writePublish } from "../mqtt/encodePublish.ts"
 import type { Message } from "../mqtt/Message.ts"
 import { PacketType, type QoS } from "../mqtt/Packet.ts"
@@ -17,16 +16,18 @@ import type { Journal, Waiter } from "../store/Journal.ts"
 import { Backlog, storedMessage } from "./Backlog.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import type { DurableState } from "./DurableState.ts"
+import { appendPubrel } from "./appendPubrel.ts"
 import { Drops } from "./Drops.ts"
 import { HeldExchanges } from "./HeldExchanges.ts"
 import { ExchangeState, type InflightEntry, InflightWindow } from "./InflightWindow.ts"
 import { unmountedMessage } from "./mountpoint.ts"
 import { OutgoingQueue } from "./OutgoingQueue.ts"
+import type { ReadJudge } from "./ReadJudge.ts"
 import { Replays } from "./Replays.ts"
 import type { Services } from "./Services.ts"
 import { isShared } from "./StoredHandOver.ts"
 
-const { Puback, Pubcomp, Pubrec, Pubrel } = PacketType
+const { Puback, Pubcomp, Pubrec } = PacketType
 
 const noEntries: ReadonlyArray<InflightEntry> = []
 
@@ -45,6 +46,8 @@ export class Outgoing {
   /** Exchanges of an earlier connection that this one has not seen yet, oldest first. */
   private resend: ReadonlyArray<InflightEntry> = noEntries
   private replays: Replays | null = null
+  /** There while something is owed that the client may not be allowed to read any more. */
+  judge: ReadJudge | null = null
   /** Exchanges that count against the window of this connection. */
   private outstanding = 0
   private window = 0
@@ -212,7 +215,7 @@ export class Outgoing {
     const link = this.link
     if (link === null) return
     // [MQTT-4.6.0-4] at once, so in the order of the PUBRECs
-    this.sendPubrel(link, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
+    appendPubrel(link, packetIdentifier, known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound)
   }
 
   private finish(entry: InflightEntry): void {
@@ -298,6 +301,7 @@ export class Outgoing {
       this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain, next.record)
     }
     this.backlog?.readOn(this.queue.size, true)
+    if (this.backlog === null) this.judge = null
     if (this.exchangesUnread) return false
     if (this.replays === null) return false
     return this.replays.pump(
@@ -344,12 +348,13 @@ export class Outgoing {
 
   private sendAgain(link: ClientLink, entry: InflightEntry): void {
     if (!entry.written && this.isWithdrawn(entry.record)) return this.finish(entry)
+    if (entry.message !== null && this.judge?.refuses(entry.message, entry.qos) === true) return this.finish(entry)
     const again = entry.written
     if (again) this.services.counters.deliveries_resent_total++
     entry.written = true
     entry.sentAt = this.services.scheduler.now
     if (entry.state === ExchangeState.AwaitingPubcomp) {
-      this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
+      appendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
     } else if (entry.message !== null && entry.route !== null) {
       // [MQTT-3.3.1-1] [MQTT5-3.3.1-1] sent again: DUP is 1
       if (!this.write(link, entry.message, entry.route, entry.qos, again, entry.retain, entry.packetIdentifier)) {
@@ -382,6 +387,7 @@ export class Outgoing {
     }
     // [MQTT-3.8.4-6] [MQTT5-3.8.4-8] the lower of the two QoS
     const qos: QoS = message.qos < route.qos ? message.qos : route.qos
+    if (this.judge?.refuses(message, qos) === true) return this.forget(record)
     if (qos === 0) this.sendQos0(link, message, route, retain)
     else this.sendWithIdentifier(link, message, route, qos, retain, record)
   }
@@ -435,7 +441,7 @@ export class Outgoing {
     if (held.isEmpty) this.held = null
     for (const entry of entries) {
       if (entry.state === ExchangeState.AwaitingPubcomp) {
-        this.sendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
+        appendPubrel(link, entry.packetIdentifier, ReasonCode.Success)
       } else if (this.isWithdrawn(entry.record)) this.finish(entry)
       else if (entry.message !== null && entry.route !== null) {
         entry.written = true
@@ -444,14 +450,6 @@ export class Outgoing {
         if (!this.write(link, message, route, qos, false, retain, packetIdentifier)) this.finish(entry)
       }
     }
-  }
-
-  private sendPubrel(link: ClientLink, packetIdentifier: number, reasonCode: number): void {
-    const output = link.outlet.arena.output
-    output.reserve(8)
-    const start = output.position
-    writeAcknowledgement(output, Pubrel, packetIdentifier, reasonCode, link.version)
-    link.outlet.append(output.buffer, start, output.position)
   }
 
   /** False: the packet is larger than the client takes; the message counts as sent [MQTT5-3.1.2-25]. */

@@ -2,6 +2,7 @@
 // delivers to it, the attached connection hands it acknowledgements and requests, Sessions opens and ends it.
 // Invariant: at most one connection is attached, and nobody else writes this state.
 import type { Subscribe, Unsubscribe } from "../mqtt/Packet.ts"
+import { Permissions } from "../access/rules/Permissions.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Timer } from "../otp/TimerWheel.ts"
 import { Route } from "../router/Route.ts"
@@ -9,10 +10,12 @@ import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink, LinkEvent, SessionCommand, SessionHandle } from "./ClientLink.ts"
-import { deniedNow } from "./deniedNow.ts"
+import { awaitedPermissions, deniedNow } from "./deniedNow.ts"
 import { DurableState } from "./DurableState.ts"
+import { type Holder, sameHolder } from "./Holder.ts"
 import { LastWill } from "./LastWill.ts"
 import { Outgoing } from "./Outgoing.ts"
+import { ReadJudge } from "./ReadJudge.ts"
 import type { Services, Timed } from "./Services.ts"
 import { isShared, StoredHandOver } from "./StoredHandOver.ts"
 import { type HeldAnswer, HeldAnswers } from "./HeldAnswers.ts"
@@ -45,6 +48,9 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   private answers: HeldAnswers | null = null
   /** It waits for answers of the access rules about the subscriptions that are here. */
   private judged: ClientLink | null = null
+  /** Whose it was when what it is owed was judged last, and under which rules. */
+  private holder: Holder | null = null
+  private judgedUnder = 0
 
   constructor(clientId: string, services: Services, owner: SessionOwner) {
     super(clientId, services)
@@ -169,12 +175,13 @@ export class Session extends MovingSession implements SessionHandle, Timed {
       this.link.post(sentAway)
       this.loseLink()
     }
-    const denied = this.subscriptions === null ? [] : deniedNow(link, this.subscriptions, () => {
+    const permissions = awaitedPermissions(link)
+    const denied = this.deniedTo(link, permissions, "the session was resumed", () => {
       if (this.judged === link) this.command({ ...command, takenOver })
     })
     if (denied === undefined) return
     this.judged = null
-    this.remove(denied, () => {})
+    this.giveUp(link, denied, permissions)
     const formerWill = takenOver ? this.lastWill : null
     this.link = link
     this.userName = link.subject.userName ?? null
@@ -191,6 +198,45 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.setTimer()
     // [MQTT5-3.1.3-9] within its delay the new connection cancels the will of the old one; without a delay it is published
     formerWill?.arm(this.services, this.clientId, this.scheduler.now, Infinity)
+  }
+
+  /** Undefined: answers have to be fetched first. */
+  private deniedTo(
+    link: ClientLink,
+    permissions: Permissions,
+    why: string,
+    answered: () => void
+  ): ReadonlyArray<string> | undefined {
+    return this.subscriptions === null ? [] : deniedNow(link, this.subscriptions, permissions, why, answered)
+  }
+
+  /** What is denied to who is there now: subscriptions at once, what it is owed when its turn comes. */
+  private giveUp(link: ClientLink, denied: ReadonlyArray<string>, permissions: Permissions): void {
+    this.remove(denied, () => {})
+    const holder = { subject: link.subject, mountpoint: link.mountpoint }
+    const { serial } = this.services.rules.authorization
+    const isAsBefore = this.judgedUnder === serial && this.holder !== null && sameHolder(this.holder, holder)
+    this.judgedUnder = serial
+    this.holder = holder
+    if (isAsBefore || (this.owed === 0 && (this.messages?.length ?? 0) === 0)) return
+    this.outgoing.judge = new ReadJudge(link, permissions, () => this.subscriptions)
+  }
+
+  /** In its turn: the rules have changed under a client that is there. */
+  rejudge(whenRevoked: "unsubscribe" | "disconnect", permissions?: Permissions): void {
+    const { link } = this
+    if (link === null || this.departing || this.judgedUnder === this.services.rules.authorization.serial) return
+    const asked = permissions ?? new Permissions(link.services.rules, link.subject, 0)
+    const denied = this.deniedTo(
+      link,
+      asked,
+      "the rules have changed",
+      () => this.command({ _tag: "Step", run: () => this.rejudge(whenRevoked, this.link === link ? asked : undefined) })
+    )
+    if (denied === undefined) return
+    this.giveUp(link, denied, asked)
+    if (denied.length === 0 || whenRevoked === "unsubscribe") return
+    link.post({ _tag: "Close", reasonCode: ReasonCode.NotAuthorized, reason: "a subscription is denied now" })
   }
 
   private detach(link: ClientLink, publishWill: boolean, expiryMillis: number | undefined): void {

@@ -10,15 +10,19 @@ import type { Subscriptions } from "./Subscriptions.ts"
 /** Another listener's clients are not to be met through a session that began there. */
 const outside: Decision = { allowed: false, file: undefined, line: 0, by: "the mount point of the listener" }
 
-/** Undefined: answers have to be fetched first; `answered` is called when they are there. */
+/** Of who comes in: its own, where an answer may have to be waited for. */
+export const awaitedPermissions = ({ asking, services: { rules }, subject }: ClientLink): Permissions =>
+  rules.authorization.awaits ? asking.permissions : new Permissions(rules, subject, 0)
+
+/** Undefined: answers have to be fetched first; `answered` is called when they are there. `why`: for the log. */
 export const deniedNow = (
-  link: ClientLink,
+  { mountpoint, services, subject }: ClientLink,
   subscriptions: Subscriptions,
+  permissions: Permissions,
+  why: string,
   answered: () => void
 ): ReadonlyArray<string> | undefined => {
-  const { mountpoint, services, subject } = link
   const { awaits } = services.rules.authorization
-  const permissions = awaits ? link.asking.permissions : new Permissions(services.rules, subject, 0)
   const decisions: Array<readonly [topicFilter: string, decision: Decision]> = []
   for (const { qos, topicFilter } of subscriptions.values()) {
     const filter = unmountedFilter(mountpoint, topicFilter)
@@ -33,10 +37,11 @@ export const deniedNow = (
   if (awaits) permissions.settle()
   return decisions.map(([topicFilter, { by }]) => {
     services.counters.subscriptions_denied_total++
-    services.log.warning("subscription of a resumed session denied", {
+    services.log.warning("subscription removed: denied now", {
       client_id: subject.clientId,
       topic_filter: topicFilter,
-      by
+      by,
+      why
     })
     return topicFilter
   })

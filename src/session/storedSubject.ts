@@ -1,11 +1,23 @@
 // Who a will is published for, as a text in the store: what the access rules ask of a client, and the mount point in its topic.
-// Invariant: of a client's own rules nothing is stored; what the text does not say is unknown.
-import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
+// Invariant: of a client's own rules (its token's) only what they say of this will is stored; what the text does not say is unknown.
+import { RuleSet } from "../access/rules/RuleSet.ts"
+import { anyQoS, nobodyKnown, type RuleFile, type Subject } from "../access/rules/Rule.ts"
+import type { Will } from "../mqtt/Packet.ts"
+import { unmountedTopic } from "./mountpoint.ts"
 
 /** "": no more than the client id is known. */
-export const subjectText = (subject: Subject | undefined, mountpoint: string): string => {
+export const subjectText = (subject: Subject | undefined, mountpoint: string, will: Will): string => {
   const { address, certificateName, listener, superuser, userName } = subject ?? nobodyKnown("")
-  const fields = [userName ?? null, listener ?? null, address ?? null, certificateName ?? null, superuser, mountpoint]
+  const fields: Array<string | boolean | null> = [
+    userName ?? null,
+    listener ?? null,
+    address ?? null,
+    certificateName ?? null,
+    superuser,
+    mountpoint
+  ]
+  const own = subject === undefined ? undefined : ownDecision(subject, mountpoint, will)
+  if (own !== undefined) fields.push(own)
   return fields.some((field) => field !== null && field !== false && field !== "") ? JSON.stringify(fields) : ""
 }
 
@@ -24,10 +36,31 @@ export const storedSubject = (
     listener: at(1),
     address: at(2),
     certificateName: at(3),
-    superuser: fields[4] === true
+    superuser: fields[4] === true,
+    rules: typeof fields[6] === "boolean" ? decided(fields[6]) : undefined
   }
   return { subject, mountpoint: at(5) ?? "" }
 }
+
+/** What its own rules say of its will; undefined: it has none, or they say nothing. */
+const ownDecision = (subject: Subject, mountpoint: string, { qos, retain, topic }: Will): boolean | undefined =>
+  subject.rules === undefined
+    ? undefined
+    : new RuleSet(subject.rules).for(subject).publish(unmountedTopic(mountpoint, topic), qos, retain)?.allowed
+
+const decided = (allowed: boolean): RuleFile => ({
+  file: "the rules of its own at its CONNECT",
+  dialect: "first_match",
+  rules: [{
+    effect: allowed ? "allow" : "deny",
+    who: { _tag: "All" },
+    action: "publish",
+    topics: undefined,
+    qos: anyQoS,
+    retain: undefined,
+    line: 0
+  }]
+})
 
 const fieldsOf = (text: string): ReadonlyArray<unknown> => {
   if (text === "") return []

@@ -86,6 +86,12 @@ describe("emqttd ctl", () => {
     })
   })
 
+  it("acl reload: the files are read again; with a fault it says no, with all of them", async () => {
+    const again = await ctl("acl", "reload", "--data", "node")
+    assert.deepStrictEqual(again, { code: 0, stdout: "access rules read again\n", stderr: "" })
+    assert.include(broker?.stderr, "access rules read again")
+  })
+
   it("acl: rules are added, listed in their order and removed", async () => {
     const notAsked = 'not asked: authorization.sources has no { type = "built_in" }'
     const first = await ctl("acl", "add", "deny", "pubsub", "--data", "node")

@@ -67,4 +67,9 @@ export interface AuthLink {
   readonly cacheable: boolean
   /** An answer at once, or an Effect that takes time. Never throws. */
   check(credentials: Credentials): Answer | Effect.Effect<Answer, LinkFailure>
+  /**
+   * After a reload: whether somebody whom a link of this type has let in may stay, at once and without a password. A link that cannot
+   * tell leaves it out, and who is in stays.
+   */
+  stillAllows?(who: Pick<Credentials, "clientId" | "userName" | "address">): boolean
 }

@@ -74,6 +74,13 @@ export class Authentication {
     this.cache?.clear()
   }
 
+  /** Whether somebody whom the link `by` has let in, of this chain or of one before it, may stay. */
+  stillAllows(by: string, who: Pick<Credentials, "clientId" | "userName" | "address">): boolean {
+    const type = typeOf(by)
+    const link = this.links.find(({ name }) => typeOf(name) === type)
+    return link !== undefined && link.stillAllows?.(who) !== false
+  }
+
   /** `done` is called only where `Awaited` was returned. */
   ask(credentials: Credentials, done: (verdict: Verdict) => void): Verdict | Awaited {
     const known = this.remembered(credentials)
@@ -220,6 +227,8 @@ export class Authentication {
 
 /** What somebody is told who has guessed wrong. */
 const isGuess: ReadonlySet<number> = new Set([ReasonCode.BadUserNameOrPassword, ReasonCode.NotAuthorized])
+/** Of the name of a link: "password_file etc/passwd". */
+const typeOf = (name: string): string => name.split(" ")[0] ?? ""
 
 const denied = (reasonCode: number, reason: string): Deny & { readonly by: string } => ({
   _tag: "Deny",

@@ -12,14 +12,17 @@ export const anonymousLink = (anonymous: AnonymousAccess, alone: boolean): AuthL
     reasonCode: ReasonCode.NotAuthorized,
     reason: keptOutBy(anonymous)
   }
+  const lets = (address: string): boolean =>
+    anonymous === "anywhere" || (anonymous === "loopback" && isLoopback(address))
   return {
     name: "anonymous",
     cacheable: false,
     check: ({ address, userName }) => {
       if (userName !== undefined && !alone) return ignore
-      if (anonymous === "anywhere" || (anonymous === "loopback" && isLoopback(address))) return allow
+      if (lets(address)) return allow
       return alone ? keptOut : ignore
-    }
+    },
+    stillAllows: ({ address, userName }) => (userName === undefined || alone) && lets(address)
   }
 }
 

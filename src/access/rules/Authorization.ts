@@ -9,6 +9,9 @@ import { RuleSet } from "./RuleSet.ts"
 export type RuleOptions = Pick<AuthorizationSettings, "noMatch" | "denyCovers">
 
 export class Authorization {
+  private static last = 0
+  /** Tells it from all others, without keeping it in memory. */
+  readonly serial = ++Authorization.last
   readonly denyCovers: boolean
   readonly noMatch: Decision
   private readonly options: RuleOptions
@@ -49,6 +52,8 @@ export class Authorization {
 /** Where the Authorization in force is found; a reload replaces it. */
 export interface InForce {
   authorization: Authorization
+  /** Called when other rules have been put in place between two reloads: who is connected is to be judged again. */
+  replaced?: () => void
 }
 
 export const superuser: Decision = { allowed: true, file: undefined, line: 0, by: "superuser" }

@@ -81,6 +81,8 @@ export interface Subject {
   readonly superuser: boolean
   /** Of this client alone: asked before all sources. */
   readonly rules?: RuleFile | undefined
+  /** The link of the authentication chain that has let it in. */
+  readonly by?: string | undefined
 }
 
 /** A client of which only the client id is left. */

@@ -123,8 +123,19 @@ export const aclCommand = <R>(target: Effect.Effect<Target, ExitWith, R>) => {
       })
   ).pipe(Command.withDescription("Take a rule away"))
 
+  const reload = Command.make("reload", {}, () =>
+    Effect.gen(function* () {
+      yield* (yield* questions).rulesReload(yield* target)
+    })).pipe(
+      Command.withDescription(
+        "Read the files of authorization.sources again; with a fault in them the rules from before stay"
+      )
+    )
+
   return Command.make("acl").pipe(
-    Command.withDescription(`Rules that the node keeps: what { type = "built_in" } of authorization.sources asks`),
-    Command.withSubcommands([list, add, remove])
+    Command.withDescription(
+      `Access rules: the files read again; the rules that the node keeps, which { type = "built_in" } of authorization.sources asks`
+    ),
+    Command.withSubcommands([reload, list, add, remove])
   )
 }

@@ -55,6 +55,12 @@ export const ruleAdd = (
     ])
   })
 
+export const rulesReload = (target: Target): Told =>
+  Effect.gen(function* () {
+    yield* ask(target, (node) => node.rules.reload())
+    yield* print(target, { reloaded: true }, () => ["access rules read again"])
+  })
+
 export const ruleRemove = (target: Target, number: number): Told =>
   Effect.gen(function* () {
     yield* ask(target, (node) => node.rules.remove({ params: { number } }))

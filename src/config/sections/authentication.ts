@@ -23,6 +23,8 @@ export interface AuthenticationSettings {
   readonly links: ReadonlyArray<LinkType>
   /** What a link that fails or takes too long comes to. */
   readonly onFailure: "deny" | "ignore"
+  /** What becomes of who is connected and would not be let in any more after a reload. */
+  readonly whenRevoked: "disconnect" | "keep"
   /** 100ms to 5m: for the answer of one link. */
   readonly timeoutMillis: number
   /** 1 to 1,000,000: clients that wait for an answer at a time. The next one: CONNACK 0x89 Server busy. */
@@ -51,6 +53,7 @@ export interface AuthenticationSettings {
 export const authenticationDefaults: AuthenticationSettings = {
   links: ["anonymous"],
   onFailure: "deny",
+  whenRevoked: "disconnect",
   timeoutMillis: 5_000,
   maxWaiting: 10_000,
   hashesAtATime: 2,
@@ -84,6 +87,7 @@ const links: SettingCodec<ReadonlyArray<LinkType>> = codec(
 export const authentication: Fields<AuthenticationSettings> = {
   links: ["links", links],
   onFailure: ["on_failure", choice(["deny", "ignore"])],
+  whenRevoked: ["when_revoked", choice(["disconnect", "keep"])],
   timeoutMillis: ["timeout", duration({ minimum: "100ms", maximum: "5m" })],
   maxWaiting: ["max_waiting", integer(1, 1_000_000)],
   hashesAtATime: ["hashes_at_a_time", integer(1, 64)],

@@ -23,6 +23,8 @@ export interface AuthorizationSettings {
   readonly noMatch: "allow" | "deny"
   /** What a denied PUBLISH of an MQTT 3.x client comes to. */
   readonly denyAction: "ignore" | "disconnect"
+  /** What a client comes to whose subscription the rules of a reload deny: it loses the subscription, or its connection. */
+  readonly whenRevoked: "unsubscribe" | "disconnect"
   /** Whether a denied topic denies every SUBSCRIBE that could bring its messages, not only those that the original denies. */
   readonly denyCovers: boolean
   /** 0 to 1,000,000: rules that `emqttd ctl acl add` takes. */
@@ -37,6 +39,7 @@ export const authorizationDefaults: AuthorizationSettings = {
   sources: [{ type: "default", path: "" }],
   noMatch: "allow",
   denyAction: "ignore",
+  whenRevoked: "unsubscribe",
   denyCovers: true,
   maxBuiltInRules: 10_000,
   cacheSize: 32,
@@ -80,6 +83,7 @@ export const authorization: Fields<AuthorizationSettings> = {
   sources: ["sources", ruleSources],
   noMatch: ["no_match", choice(["allow", "deny"])],
   denyAction: ["deny_action", choice(["ignore", "disconnect"])],
+  whenRevoked: ["when_revoked", choice(["unsubscribe", "disconnect"])],
   denyCovers: ["deny_covers", truth],
   maxBuiltInRules: ["max_built_in_rules", integer(0, 1_000_000)],
   cacheSize: ["cache_size", integer(0, 65_536)],

@@ -1,0 +1,67 @@
+// Who is connected, judged again: after a reload, and whenever rules are put in or taken out. Each session looks at its own subscriptions in
+// its own turn. Invariants: who is still allowed notices nothing; a large broker is not held up: so many at a time, then others have a turn.
+import { Effect, Queue } from "effect"
+import type { Settings } from "../config/Settings.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { Listener } from "../listener/Listener.ts"
+import type { Listeners } from "../listener/Listeners.ts"
+import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { ChildSpec } from "../otp/ChildSpec.ts"
+import type { Services } from "../session/Services.ts"
+import type { Sessions } from "../session/Sessions.ts"
+
+export interface Judged {
+  readonly services: Services
+  readonly sessions: Sessions
+  readonly doors: Pick<Listeners, "open">
+}
+
+const atATime = 256
+
+/** Why it would not be let in any more, as far as that can be told without its password; undefined: it may stay. */
+const revoked = ({ services }: Judged, listener: Listener, { subject }: Connection): string | undefined => {
+  const { address = "", by, clientId, userName } = subject
+  if (!listener.admits(address)) return "its listener does not let its address in any more"
+  if (by === undefined || services.authentication.chain.stillAllows(by, { clientId, userName, address })) {
+    return undefined
+  }
+  return `${by} does not let it in any more`
+}
+
+export const rejudge = Effect.fn("rejudge")(function* (
+  judged: Judged,
+  { authentication, authorization }: Settings
+): Effect.fn.Return<void> {
+  const { services, sessions } = judged
+  const look = (listener: Listener, connection: Connection): void => {
+    if (!connection.connected) return
+    const { clientId } = connection
+    const reason = authentication.whenRevoked === "keep" ? undefined : revoked(judged, listener, connection)
+    if (reason !== undefined) {
+      services.counters.connections_revoked_total++
+      services.log.warning("client sent away: not allowed any more", { client_id: clientId, reason })
+      return connection.post({ _tag: "Close", reasonCode: ReasonCode.NotAuthorized, reason: "not allowed any more" })
+    }
+    const session = sessions.get(clientId)
+    session?.command({ _tag: "Step", run: () => session.rejudge(authorization.whenRevoked) })
+  }
+  for (const listener of judged.doors.open) {
+    const connections = [...listener.connections]
+    for (let at = 0; at < connections.length; at += atATime) {
+      for (const connection of connections.slice(at, at + atATime)) look(listener, connection)
+      yield* Effect.sleep(0)
+    }
+  }
+})
+
+/** A child of the tree: however many changes come at once, one look follows the last of them. */
+export const rejudging = (judged: Judged, settings: () => Settings): ChildSpec => {
+  const changes = Effect.runSync(Queue.sliding<true>(1))
+  judged.services.rules.replaced = () => void Queue.offerUnsafe(changes, true)
+  return {
+    id: "rejudging",
+    kind: "worker",
+    restart: "permanent",
+    start: Effect.forever(Effect.andThen(Queue.take(changes), Effect.suspend(() => rejudge(judged, settings()))))
+  }
+}
