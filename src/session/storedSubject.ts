@@ -18,7 +18,8 @@ export const subjectText = (subject: Subject | undefined, mountpoint: string, wi
   ]
   const own = subject === undefined ? undefined : ownDecision(subject, mountpoint, will)
   if (own !== undefined) fields.push(own)
-  return fields.some((field) => field !== null && field !== false && field !== "") ? JSON.stringify(fields) : ""
+  const says = own !== undefined || fields.some((field) => field !== null && field !== false && field !== "")
+  return says ? JSON.stringify(fields) : ""
 }
 
 export const storedSubject = (
