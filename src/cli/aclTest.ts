@@ -63,4 +63,4 @@ export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings
   const { allowed, by } = decision
   yield* Console.log(`${allowed ? "allow" : "deny"}: ${by}`)
   if (!allowed) return yield* exitWith(ExitCode.Denied, [])
-})
+}, Effect.scoped)

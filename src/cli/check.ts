@@ -20,7 +20,7 @@ export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSett
   const faults = (yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
   if (faults.length > 0) return yield* exitWith(ExitCode.Configuration, faults)
   return yield* Console.log(`ok: ${file ?? "no file, the defaults"}`)
-})
+}, Effect.scoped)
 
 /** In the words in which the start would end. */
 const certificateFaults = (listener: ListenerSettings): Effect.Effect<ReadonlyArray<string>> => {

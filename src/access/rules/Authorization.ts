@@ -3,10 +3,17 @@
 import type { AuthorizationSettings } from "../../config/Settings.ts"
 import { AskedRules, type AskedSource } from "./AskedRules.ts"
 import type { ClientRules } from "./ClientRules.ts"
+import { FetchedSource } from "./FetchedRules.ts"
+import type { FetchedRules } from "./FetchedRules.ts"
 import type { Decision, RuleFile, Subject } from "./Rule.ts"
 import { RuleSet } from "./RuleSet.ts"
 
 export type RuleOptions = Pick<AuthorizationSettings, "noMatch" | "denyCovers">
+
+/** Rules in a file, or where they are asked for or fetched from. */
+export type RuleSourceInForce = RuleFile | RuleSet | AskedSource | FetchedSource
+/** Those of one client. */
+export type RulesInForce = ClientRules | AskedRules | FetchedRules
 
 export class Authorization {
   private static last = 0
@@ -15,11 +22,11 @@ export class Authorization {
   readonly denyCovers: boolean
   readonly noMatch: Decision
   private readonly options: RuleOptions
-  private readonly sets: ReadonlyArray<RuleSet | AskedSource>
+  private readonly sets: ReadonlyArray<Exclude<RuleSourceInForce, RuleFile>>
   /** Some answers have to be fetched: a decision may be `awaited`. */
   readonly awaits: boolean
 
-  constructor(files: ReadonlyArray<RuleFile | RuleSet | AskedSource>, options: RuleOptions) {
+  constructor(files: ReadonlyArray<RuleSourceInForce>, options: RuleOptions) {
     const { denyCovers, noMatch } = options
     this.options = options
     this.sets = files.map((file) => "rules" in file ? new RuleSet(file) : file)
@@ -43,8 +50,10 @@ export class Authorization {
     return this.sets.some((set) => set.file === file)
   }
 
-  rulesFor(subject: Subject): ReadonlyArray<ClientRules | AskedRules> {
-    const rules = this.sets.map((set) => set instanceof RuleSet ? set.for(subject) : new AskedRules(set, subject))
+  rulesFor(subject: Subject): ReadonlyArray<RulesInForce> {
+    const rules = this.sets.map((set) =>
+      set instanceof RuleSet || set instanceof FetchedSource ? set.for(subject) : new AskedRules(set, subject)
+    )
     return subject.rules === undefined ? rules : [new RuleSet(subject.rules).for(subject), ...rules]
   }
 }

@@ -1,12 +1,10 @@
 // What one connection may do: asks the rules in force and remembers a few answers. Owned by its connection, made when it first publishes or
 // subscribes. Invariants: an answer is never older than the rules in force; what is remembered is bounded.
 import { parseSharedFilter } from "../../mqtt/Topic.ts"
-import { type Authorization, type InForce, superuser } from "./Authorization.ts"
-import { AskedRules } from "./AskedRules.ts"
-import type { ClientRules } from "./ClientRules.ts"
+import { type Authorization, type InForce, type RulesInForce, superuser } from "./Authorization.ts"
 import type { Decision, Subject } from "./Rule.ts"
 
-const noRules: ReadonlyArray<ClientRules | AskedRules> = []
+const noRules: ReadonlyArray<RulesInForce> = []
 
 export class Permissions {
   private readonly inForce: InForce
@@ -69,7 +67,7 @@ export class Permissions {
     }
     const stops: Array<() => void> = []
     for (const rules of this.rules) {
-      const stop = rules instanceof AskedRules ? rules.fetch(one) : undefined
+      const stop = "fetch" in rules ? rules.fetch(one) : undefined
       if (stop === undefined) continue
       left++
       stops.push(stop)
@@ -84,7 +82,7 @@ export class Permissions {
 
   /** What was fetched has been taken: from here on only what is kept for a while counts. */
   settle(): void {
-    for (const rules of this.rules) if (rules instanceof AskedRules) rules.settle()
+    for (const rules of this.rules) if ("settle" in rules) rules.settle()
   }
 
   /** Answers that are remembered besides the last one. */

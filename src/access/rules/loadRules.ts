@@ -1,12 +1,14 @@
 // Reads the files of [authorization] and gives the rules, or every fault of all of them. Used at the start, by a reload and by the command
 // line. Invariant: rules with a fault are never in force, not even those without.
-import { Data, Effect, type FileSystem } from "effect"
+import { Data, Effect, type FileSystem, type Scope } from "effect"
 import type { RuleSourceType, Settings } from "../../config/Settings.ts"
 import { readText } from "../readText.ts"
 import type { AskedSource } from "./AskedRules.ts"
-import { Authorization } from "./Authorization.ts"
+import { Authorization, type RuleSourceInForce } from "./Authorization.ts"
 import { defaultRules, defaultRulesName } from "./defaultRules.ts"
+import type { FetchedSource, KnownRules } from "./FetchedRules.ts"
 import type { SourceParts } from "./HttpRules.ts"
+import type { FetchedSettings, FetchedType } from "./makeFetchedRules.ts"
 import { parseAclConfig } from "./parseAclConfig.ts"
 import { parseMosquittoAcl } from "./parseMosquittoAcl.ts"
 import { parseTomlRules } from "./parseTomlRules.ts"
@@ -23,7 +25,7 @@ export class RulesInvalid extends Data.TaggedError("RulesInvalid")<{ readonly fa
 }
 
 /** Sources that are text. */
-export type RuleTextType = Exclude<RuleSourceType, "built_in" | "http">
+export type RuleTextType = Exclude<RuleSourceType, "built_in" | "http" | FetchedType>
 
 const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) => ParsedRules } = {
   default: parseAclConfig,
@@ -34,12 +36,19 @@ const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) =
 
 export const parseRules = (type: RuleTextType, file: string, text: string): ParsedRules => parsers[type](file, text)
 
+export type RuleSettings = Pick<Settings, "authorization" | "auth_http"> & FetchedSettings
+
+/** What those who are connected have of rules that were fetched: from one reload to the next. */
+export type KnownByType = { readonly [Type in FetchedType]: KnownRules }
+
+/** The sessions of its databases end with the scope. */
 export const loadRules = Effect.fn("loadRules")(function* (
-  settings: Pick<Settings, "authorization" | "auth_http">,
-  parts: SourceParts
+  settings: RuleSettings,
+  parts: SourceParts,
+  known: KnownByType
 ) {
   const { authorization } = settings
-  const files: Array<RuleFile | AskedSource> = []
+  const files: Array<RuleSourceInForce> = []
   const faults: Array<string> = []
   const noted = (fault: string) => {
     faults.push(fault)
@@ -56,6 +65,13 @@ export const loadRules = Effect.fn("loadRules")(function* (
       if (source !== undefined) files.push(source)
       continue
     }
+    if (type === "postgres" || type === "mysql" || type === "redis") {
+      yield* fetchedRules(type, settings, known[type], parts).pipe(
+        Effect.map((source) => files.push(source)),
+        Effect.catch((all) => Effect.sync(() => faults.push(...all)))
+      )
+      continue
+    }
     const file = type === "default" ? defaultRulesName : path
     const text = type === "default" ? defaultRules : yield* Effect.catch(readText("authorization.sources", path), noted)
     if (text === undefined) continue
@@ -70,7 +86,7 @@ export const loadRules = Effect.fn("loadRules")(function* (
 const noRules: RuleFile = { file: builtIn, rules: [], dialect: "first_match" }
 
 const httpRules = Effect.fnUntraced(function* (
-  { auth_http: http, authorization }: Pick<Settings, "authorization" | "auth_http">,
+  { auth_http: http, authorization }: RuleSettings,
   parts: SourceParts
 ): Effect.fn.Return<AskedSource, string, FileSystem.FileSystem> {
   if (http.aclReq === "") {
@@ -80,3 +96,14 @@ const httpRules = Effect.fnUntraced(function* (
   const { makeHttpRules } = yield* Effect.promise(() => import("./makeHttpRules.ts"))
   return yield* makeHttpRules(http, authorization, parts)
 })
+
+const fetchedRules = (
+  type: FetchedType,
+  settings: FetchedSettings,
+  known: KnownRules,
+  parts: SourceParts
+): Effect.Effect<FetchedSource, ReadonlyArray<string>, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./makeFetchedRules.ts")),
+    ({ makeFetchedRules }) => makeFetchedRules(type, settings, known, parts)
+  )

@@ -3,11 +3,21 @@ import type { Fields } from "../table.ts"
 import { choice, codec, duration, integer, type SettingCodec, truth } from "../settingCodecs.ts"
 import { isTree } from "../SettingsSource.ts"
 
-const sourceTypes = ["default", "acl_config", "mosquitto", "toml", "built_in", "http"] as const
+const sourceTypes = [
+  "default",
+  "acl_config",
+  "mosquitto",
+  "toml",
+  "built_in",
+  "http",
+  "postgres",
+  "mysql",
+  "redis"
+] as const
 /** Those that have no path. */
-const withoutPath: ReadonlySet<string> = new Set(["default", "built_in", "http"])
+const withoutPath: ReadonlySet<string> = new Set(["default", "built_in", "http", "postgres", "mysql", "redis"])
 
-/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store, "http" the service of `[auth_http]`. */
+/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store, "http" the service of `[auth_http]`, and so on. */
 export type RuleSourceType = typeof sourceTypes[number]
 
 export interface RuleSource {
@@ -73,7 +83,7 @@ const readSources = (input: unknown): ReadonlyArray<RuleSource> | undefined => {
 }
 
 const ruleSources: SettingCodec<ReadonlyArray<RuleSource>> = codec(
-  `a list of { type = "default" }, { type = "built_in" }, { type = "http" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
+  `a list of { type = "default" }, { type = "built_in" }, { type = "http", "postgres", "mysql" or "redis" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
   isSources,
   readSources,
   (sources) => sources.map(({ path, type }) => path === "" ? { type } : { type, path })
