@@ -88,7 +88,10 @@ describe("access rules of an HTTP service", () => {
   })
 
   it("denied: 0x87, each filter for itself; QoS and RETAIN are asked for; a QoS 2 duplicate is not asked about", async () => {
-    const { broker, server } = await start({ aclReqParams: "access=%A,username=%u,topic=%t,qos=%q,retain=%r,addr=%a" })
+    const { broker, server } = await start(
+      { aclReqParams: "access=%A,username=%u,topic=%t,qos=%q,retain=%r,addr=%a" },
+      { cacheTtlMillis: 0 }
+    )
     server.reply = (asked) => ({ status: topicOf(asked).startsWith("no") ? 403 : 200 })
     const client = await broker.connect(5, { username: "u" })
     client.send({
@@ -161,14 +164,18 @@ describe("access rules of an HTTP service", () => {
     client.send(publishOf("last", 0), publishOf("more", 0), { cmd: "disconnect" })
     await Effect.runPromise(server.askedTimes(2))
     const other = await broker.connect(5, { username: "u", clientId: "cut" })
-    other.send(publishOf("never", 0))
-    await Effect.runPromise(server.askedTimes(3))
+    const many = Array.from({ length: 100 }, (_, index) => ({ topic: `never/${index}`, qos: 0 as const }))
+    other.send({ cmd: "subscribe", messageId: 1, subscriptions: many })
+    await Effect.runPromise(server.askedTimes(6))
     const again = await broker.connect(5, { username: "u", clientId: "cut" })
     assert.strictEqual((await other.receive("disconnect")).reasonCode, 0x8e)
     open()
     await watcher.receive("publish", { topic: "last" })
     await watcher.receive("publish", { topic: "more" })
-    await again.ping()
+    await again.publish("other", "", { qos: 1 })
+    await watcher.receive("publish", { topic: "other" })
+    // Of the hundred filters four were under way.
+    assert.strictEqual(server.asked.filter((asked) => topicOf(asked).startsWith("never/")).length, 4)
     await watcher.expectNothing()
   })
 

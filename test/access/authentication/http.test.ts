@@ -145,6 +145,7 @@ describe("the link http", () => {
         Effect.all(Array.from({ length: 10 }, () => ask()), { concurrency: "unbounded" })
       )
       yield* server.askedTimes(4)
+      assert.strictEqual(counters.http_backend_requests_total, 4)
       assert.strictEqual(yield* ask(), "auth_http: too many requests are waiting")
       assert.strictEqual(counters.http_backend_refused_total, 1)
       go()
