@@ -3,22 +3,15 @@
 // Invariant: a will is published at most once, and never after it was cancelled.
 import { awaited } from "../access/rules/AskedRules.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
-import { type Decision, nobodyKnown, type Subject } from "../access/rules/Rule.ts"
-import { RuleSet } from "../access/rules/RuleSet.ts"
+import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import { Message } from "../mqtt/Message.ts"
 import type { Will } from "../mqtt/Packet.ts"
 import { Shape } from "../mqtt/publishLayout.ts"
 import type { SessionRow } from "../store/Engine.ts"
 import { contentOf, readableMessage } from "../store/storedMessage.ts"
-import type { ClientLink } from "./ClientLink.ts"
 import { unmountedTopic } from "./mountpoint.ts"
 import { publish, type Services } from "./Services.ts"
 import { storedSubject, subjectText } from "./storedSubject.ts"
-
-const denied = ({ counters, log }: Services, clientId: string, { topic }: Will, { by }: Decision): void => {
-  counters.wills_denied_total++
-  log.warning("will denied", { client_id: clientId, topic, by })
-}
 
 /** Of the packets that `Message.make` makes, without an expiry: what a will says of it counts from when it is published. */
 const willShape = (packet: Uint8Array): number => Shape.Version5 | ((packet[0] ?? 0) & (Shape.QoS | Shape.Retain))
@@ -40,15 +33,6 @@ export class LastWill {
     this.will = will
     this.subject = subject
     this.mountpoint = mountpoint
-  }
-
-  /** Null: rules of the client's own deny it. They are not stored, so they are asked now: they would say the same at any time. */
-  static of(will: Will, { mountpoint, services, subject }: ClientLink): LastWill | null {
-    const own = subject.rules === undefined || subject.superuser ? undefined : new RuleSet(subject.rules).for(subject)
-    const decision = own?.publish(unmountedTopic(mountpoint, will.topic), will.qos, will.retain)
-    if (decision?.allowed !== false) return new LastWill(will, subject, mountpoint)
-    denied(services, subject.clientId, will, decision)
-    return null
   }
 
   /** From the store; it is due when it was. Null: its bytes make no message, which the log says. */
@@ -117,7 +101,11 @@ export class LastWill {
       permissions.fetch(() => services.scheduler.enqueue(again))
       return
     }
-    if (!decision.allowed) return denied(services, clientId, will, decision)
+    if (!decision.allowed) {
+      services.counters.wills_denied_total++
+      services.log.warning("will denied", { client_id: clientId, topic: will.topic, by: decision.by })
+      return
+    }
     services.counters.wills_published_total++
     publish(
       services,

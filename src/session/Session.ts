@@ -10,7 +10,7 @@ import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink, LinkEvent, SessionCommand, SessionHandle } from "./ClientLink.ts"
-import { awaitedPermissions, deniedNow } from "./deniedNow.ts"
+import { awaitedPermissions, deniedNow, type JudgedWhen } from "./deniedNow.ts"
 import { DurableState } from "./DurableState.ts"
 import { type Holder, sameHolder } from "./Holder.ts"
 import { LastWill } from "./LastWill.ts"
@@ -189,7 +189,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.expiryMillis = expiryMillis
     this.expiresAt = Infinity
     if (!sessionPresent) this.startedClean = command.connect.cleanStart
-    this.lastWill = will === undefined ? null : LastWill.of(will, link) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
+    this.lastWill = will === undefined ? null : new LastWill(will, link.subject, link.mountpoint) // [MQTT-3.1.2-8] [MQTT-3.1.2-12] [MQTT5-3.1.2-7]
     const { journal } = this.services
     if (journal.enabled && expiryMillis > 0) this.durable ??= new DurableState(journal, journal.nextSession(), 0)
     this.save()
@@ -204,7 +204,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   private deniedTo(
     link: ClientLink,
     permissions: Permissions,
-    why: string,
+    why: JudgedWhen,
     answered: () => void
   ): ReadonlyArray<string> | undefined {
     return this.subscriptions === null ? [] : deniedNow(link, this.subscriptions, permissions, why, answered)

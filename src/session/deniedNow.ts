@@ -14,12 +14,18 @@ const outside: Decision = { allowed: false, file: undefined, line: 0, by: "the m
 export const awaitedPermissions = ({ asking, services: { rules }, subject }: ClientLink): Permissions =>
   rules.authorization.awaits ? asking.permissions : new Permissions(rules, subject, 0)
 
-/** Undefined: answers have to be fetched first; `answered` is called when they are there. `why`: for the log. */
+/** Why they are judged, for the log. */
+export type JudgedWhen = "the session was resumed" | "the rules have changed"
+
+/**
+ * Undefined: answers have to be fetched first; `answered` is called when they are there. Who comes back gets nothing that was not answered;
+ * a client that is there loses nothing for it, or a reload on a busy node would cost what a service cannot answer all at once.
+ */
 export const deniedNow = (
   { mountpoint, services, subject }: ClientLink,
   subscriptions: Subscriptions,
   permissions: Permissions,
-  why: string,
+  why: JudgedWhen,
   answered: () => void
 ): ReadonlyArray<string> | undefined => {
   const { awaits } = services.rules.authorization
@@ -27,7 +33,8 @@ export const deniedNow = (
   for (const { qos, topicFilter } of subscriptions.values()) {
     const filter = unmountedFilter(mountpoint, topicFilter)
     const decision = filter === undefined ? outside : permissions.subscribe(filter, qos)
-    if (!decision.allowed) decisions.push([topicFilter, decision])
+    const stays = why === "the rules have changed" && decision.unanswered === true
+    if (!decision.allowed && !stays) decisions.push([topicFilter, decision])
   }
   if (awaits && decisions.some(([, decision]) => decision === awaited)) {
     services.counters.rule_answers_awaited_total++

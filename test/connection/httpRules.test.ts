@@ -191,6 +191,26 @@ describe("access rules of an HTTP service", () => {
     await client.receiveBytes("40 03 00 01 87")
   })
 
+  it("a reload asks about the subscriptions of who is there: denied ones go, what is not answered stays", async () => {
+    const { broker, server } = await start()
+    const client = await broker.connect(5, { username: "u", clientId: "s" })
+    for (const topic of ["a", "b"]) await client.subscribe(topic)
+    const filters = () => [...broker.session("s").subscriptions?.topicFilters() ?? []]
+    server.reply = (question) => ({ status: topicOf(question) === "a" ? 503 : 200 })
+    const asked = server.asked.length
+    await Effect.runPromise(broker.broker.reloadRules())
+    await Effect.runPromise(server.askedTimes(asked + 2))
+    while (!broker.lines.some((line) => line.includes("no answer"))) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await client.ping()
+    assert.deepStrictEqual(filters(), ["a", "b"])
+    server.reply = (question) => ({ status: topicOf(question) === "a" ? 403 : 200 })
+    await Effect.runPromise(broker.broker.reloadRules())
+    while (filters().length > 1) await new Promise((resolve) => setImmediate(resolve))
+    assert.deepStrictEqual(filters(), ["b"])
+  })
+
   it("a will is asked about when it is published", async () => {
     const { broker, server } = await start()
     const watcher = await broker.connect(5, { username: "w" })

@@ -96,7 +96,10 @@ const decisions: { readonly [Result in "allow" | "deny" | "ignore"]: Decision | 
   deny: decided(false, "http"),
   ignore: undefined
 }
-const cannotAnswer = decided(false, `http cannot answer (auth_http.acl_on_failure = "deny")`)
+const cannotAnswer: Decision = {
+  ...decided(false, `http cannot answer (auth_http.acl_on_failure = "deny")`),
+  unanswered: true
+}
 const notInPath = decided(false, "http: a name or topic that cannot stand in the path")
 
 const valuesOf = (subject: Subject, { action, qos, retain, topic }: RuleQuestion) => ({

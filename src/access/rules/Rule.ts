@@ -104,6 +104,8 @@ export interface Decision {
   readonly line: number
   /** "acl.config:3", "authorization.no_match" or "superuser". */
   readonly by: string
+  /** Denied because whoever decides did not answer: no reason to take away what is there. */
+  readonly unanswered?: true
 }
 
 /** `ifUnknown` is what a condition counts as that cannot be judged: a name too long for a regular expression. */
