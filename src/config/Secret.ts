@@ -11,6 +11,10 @@ export const noSecret: Secret = Redacted.make("")
 
 const fileSign = "file://"
 
+/** Addresses in a text, as in postgres://user:password@host, without their passwords. */
+export const withoutPassword = (text: string): string =>
+  text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/:@"]*):[^\s/"]*@/gi, "$1:********@")
+
 /** For `config dump`. */
 export const shownSecret = (secret: Secret): string => {
   const text = Redacted.value(secret)

@@ -1,5 +1,7 @@
-// Settings as the text of a configuration file that would give them again. Used by `emqttd config dump`. Pure.
+// Settings as the text of a configuration file that would give them again, but for secrets, which are ********. Used by `emqttd config
+// dump`. Pure.
 import { Schema } from "effect"
+import { withoutPassword } from "./Secret.ts"
 import type { Settings } from "./Settings.ts"
 import { SettingsSchema } from "./SettingsSchema.ts"
 import { isTree, type Tree } from "./SettingsSource.ts"
@@ -27,7 +29,11 @@ export const renderToml = (settings: Settings): string => {
   return lines.join("\n") + "\n"
 }
 
-export const renderJson = (settings: Settings): string => JSON.stringify(settingsTree(settings), null, 2) + "\n"
+export const renderJson = (settings: Settings): string =>
+  JSON.stringify(settingsTree(settings), (_, value: unknown) => isText(value) ? withoutPassword(value) : value, 2) +
+  "\n"
+
+const isText = (value: unknown): value is string => typeof value === "string"
 
 const tomlKey = (key: string): string => /^[A-Za-z0-9_-]+$/.test(key) ? key : JSON.stringify(key)
 const tomlValue = (value: unknown): string =>
@@ -36,4 +42,4 @@ const tomlValue = (value: unknown): string =>
     : isTree(value)
     ? `{ ${Object.entries(value).map(([key, below]) => `${tomlKey(key)} = ${tomlValue(below)}`).join(", ")} }`
     // JSON's escapes are TOML's, but for DEL, which TOML wants escaped and JSON leaves as it is.
-    : JSON.stringify(value).replaceAll("\u007f", "\\u007f")
+    : JSON.stringify(isText(value) ? withoutPassword(value) : value).replaceAll("\u007f", "\\u007f")

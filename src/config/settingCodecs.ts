@@ -4,7 +4,7 @@
 import { Effect, Predicate, Redacted, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { networkOf } from "./network.ts"
 import { formatDuration, formatSize, parseDuration, parseSize } from "./Quantity.ts"
-import { isSecret, type Secret, shownSecret } from "./Secret.ts"
+import { isSecret, type Secret, shownSecret, withoutPassword } from "./Secret.ts"
 
 export type SettingCodec<A> = Schema.Codec<A, unknown>
 
@@ -13,16 +13,19 @@ export const describeValue = (value: unknown): string => {
   if (value === null || value === undefined) return "nothing"
   if (value instanceof Date) return "a date"
   if (Predicate.isObject(value) && !Array.isArray(value)) return "a table"
-  const text = typeof value === "string" || Array.isArray(value) ? JSON.stringify(value) : String(value)
+  const text = withoutPassword(
+    typeof value === "string" || Array.isArray(value) ? JSON.stringify(value) : String(value)
+  )
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
-/** `expected` is what a fault says; `decode` gives undefined for what it does not take. */
+/** `expected` is what a fault says, and what it got, unless that is a secret; `decode` gives undefined for what it does not take. */
 export const codec = <A>(
   expected: string,
   is: (value: unknown) => value is A,
   decode: (input: unknown) => A | undefined,
-  encode: (value: A) => unknown
+  encode: (value: A) => unknown,
+  isHidden = false
 ): SettingCodec<A> =>
   Schema.Unknown.pipe(Schema.decodeTo(
     Schema.declare(is),
@@ -30,7 +33,11 @@ export const codec = <A>(
       decode: (input: unknown) => {
         const value = decode(input)
         return value === undefined
-          ? Effect.fail(new SchemaIssue.InvalidValue({ message: `expected ${expected}, got ${describeValue(input)}` }))
+          ? Effect.fail(
+            new SchemaIssue.InvalidValue({
+              message: `expected ${expected}, got ${isHidden ? "something else" : describeValue(input)}`
+            })
+          )
           : Effect.succeed(value)
       },
       encode: (value: A) => Effect.succeed(encode(value))
@@ -179,17 +186,24 @@ export const cidrList = textList(
   (value) => networkOf(value) !== undefined
 )
 
+/** A secret whose reader wants it as a text. Shown as little as `secret`. */
+export const hiddenText = (expected: string, accepts: (value: string) => boolean): SettingCodec<string> =>
+  codec(
+    expected,
+    Predicate.isString,
+    (input) => typeof input === "string" && accepts(input) ? input : undefined,
+    (value) => value === "" ? "" : "********",
+    true
+  )
+
 /**
  * A secret, or `file://PATH` where it stands. Never shown: faults do not quote it, `config dump` and the log write ********, and so does
  * whoever prints the settings. `readSecret` (Secret.ts) opens it.
  */
-export const secret: SettingCodec<Secret> = Schema.Unknown.pipe(Schema.decodeTo(
-  Schema.declare(isSecret),
-  SchemaTransformation.transformEffect({
-    decode: (input: unknown) =>
-      typeof input === "string" && !input.includes("\0")
-        ? Effect.succeed(Redacted.make(input))
-        : Effect.fail(new SchemaIssue.InvalidValue({ message: "expected a text or file://PATH, got something else" })),
-    encode: (value: Secret) => Effect.succeed(shownSecret(value))
-  })
-))
+export const secret: SettingCodec<Secret> = codec(
+  "a text or file://PATH",
+  isSecret,
+  (input) => typeof input === "string" && !input.includes("\0") ? Redacted.make(input) : undefined,
+  shownSecret,
+  true
+)

@@ -74,7 +74,9 @@ const headers: SettingCodec<ReadonlyArray<Secret>> = codec(
     const list: ReadonlyArray<unknown> = Array.isArray(input) ? input : [input]
     return list.every(Predicate.isString) ? list.map((one) => Redacted.make(one)) : undefined
   },
-  (value) => value.map((one) => Redacted.value(one).replace(/^([^:]*:).*$/s, "$1 ********"))
+  (value) =>
+    value.map((one) => Redacted.value(one).replace(/^([^:]*:)?.*$/s, (_, name = "") => `${name} ********`.trim())),
+  true
 )
 
 export const authHttp: Fields<AuthHttpSettings> = {

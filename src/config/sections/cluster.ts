@@ -1,5 +1,5 @@
 // `[cluster]`: the other nodes that this one makes one broker with. Off as long as `listen`, `peers` and `discovery` are empty.
-import { choice, duration, integer, size, text, textList, truth } from "../settingCodecs.ts"
+import { choice, duration, hiddenText, integer, size, text, textList, truth } from "../settingCodecs.ts"
 import type { Fields } from "../table.ts"
 
 export interface ClusterSettings {
@@ -124,7 +124,7 @@ export const cluster: Fields<ClusterSettings> = {
   peers: ["peers", textList("addresses, as in 10.0.0.1:4370", isNodeAddress)],
   discovery: ["discovery", text("a DNS name", (value) => /^(?:[\w.-]+(?::\d{1,5})?)?$/.test(value))],
   discoveryIntervalMillis: ["discovery_interval", duration({ minimum: "1s", maximum: "1h" })],
-  secret: ["secret", text("a text of at most 1,024 characters", (value) => value.length <= 1_024)],
+  secret: ["secret", hiddenText("a text of at most 1,024 characters", (value) => value.length <= 1_024)],
   secretFile: ["secret_file", file],
   tls: ["tls", truth],
   certificate: ["certificate", file],

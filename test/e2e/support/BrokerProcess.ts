@@ -113,6 +113,10 @@ export class BrokerProcess {
     })
   }
 
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
   get errorOutput(): string {
     return this.errors
   }
