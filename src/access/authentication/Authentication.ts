@@ -41,10 +41,14 @@ interface Asked {
   readonly answer: Effect.Effect<Answer, LinkFailure>
 }
 
+/** A client has one connection: more that wait with its client id are somebody's guesses. */
+const waitingPerClientId = 2
+
 export class Authentication {
   private readonly links: ReadonlyArray<AuthLink>
   private readonly options: AuthenticationOptions
   private waiting = 0
+  private readonly waitingFor = new Map<string, number>()
   private whenIdle: (() => void) | undefined
   /** Undefined: nothing here is worth to be remembered. */
   private readonly cache: VerifiedCache | undefined
@@ -90,6 +94,12 @@ export class Authentication {
     const first = this.askFrom(0, credentials)
     if (first._tag !== "Asked") return this.concluded(credentials, first)
     const { counters, fork, maxWaiting } = this.options
+    const { clientId } = credentials
+    const others = this.waitingFor.get(clientId) ?? 0
+    if (others >= waitingPerClientId) {
+      counters.authentications_busy_total++
+      return this.concluded(credentials, denied(ReasonCode.ServerBusy, "others with this client id wait already"))
+    }
     if (this.waiting >= maxWaiting) {
       counters.authentications_busy_total++
       return this.concluded(
@@ -98,11 +108,15 @@ export class Authentication {
       )
     }
     this.waiting++
+    this.waitingFor.set(clientId, others + 1)
     let over = false
     const settle = (): boolean => {
       if (over) return false
       over = true
       this.waiting--
+      const left = (this.waitingFor.get(clientId) ?? 1) - 1
+      if (left === 0) this.waitingFor.delete(clientId)
+      else this.waitingFor.set(clientId, left)
       if (this.waiting === 0) this.whenIdle?.()
       return true
     }

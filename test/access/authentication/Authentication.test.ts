@@ -165,6 +165,23 @@ describe("the chain", () => {
       assert.deepInclude(yield* Fiber.join(second), { _tag: "Allow" })
     }))
 
+  it.effect("two that wait with one client id: the third is told to come again, others are not", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<Answer>()
+      const { chain, counters } = yield* chainOf([link("slow", () => Deferred.await(gate))])
+      const fibers = [
+        yield* Effect.forkChild(verdict(chain, credentials())),
+        yield* Effect.forkChild(verdict(chain, credentials()))
+      ]
+      yield* Effect.yieldNow
+      assert.deepInclude(chain.ask(credentials(), never), { _tag: "Deny", reasonCode: 0x89 })
+      assert.strictEqual(counters.authentications_busy_total, 1)
+      fibers.push(yield* Effect.forkChild(verdict(chain, credentials({ clientId: "other" }))))
+      yield* Deferred.succeed(gate, allow)
+      for (const fiber of fibers) assert.deepInclude(yield* Fiber.join(fiber), { _tag: "Allow" })
+      assert.deepInclude(yield* verdict(chain, credentials()), { _tag: "Allow" })
+    }))
+
   it.effect("one that is retired is idle when its last client has its answer", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Answer>()

@@ -67,9 +67,9 @@ describe("hashes of other programs", () => {
 
 describe("our own", () => {
   for (const algorithm of algorithms) {
-    it.effect(algorithm, (context) =>
-      Effect.gen(function* () {
-        if (algorithm === "argon2id" && !hasArgon2id) return context.skip("argon2id is not known to this runtime")
+    it(algorithm, async (context) => {
+      if (algorithm === "argon2id" && !hasArgon2id) return context.skip("argon2id is not known to this runtime")
+      await Effect.runPromise(Effect.gen(function* () {
         const hash = yield* hashPassword(algorithm, bytes("päss:word"), 1_000)
         const text = formatPasswordHash(hash)
         assert.notInclude(text, "word")
@@ -82,6 +82,7 @@ describe("our own", () => {
         assert.strictEqual(formatPasswordHash(decoy).length, text.length)
         assert.isFalse(yield* verifyPassword(decoy, bytes("päss:word")))
       }))
+    })
   }
 })
 
