@@ -11,10 +11,10 @@ export interface AdminUsers {
   /** By name, above `after`. */
   readonly list: (after: string, limit: number) => UsersPage
   readonly add: (user: NewUser) => Effect.Effect<void, Refused>
+  /** `kick`: who is connected as this user is sent away. False: there is no such user. */
+  readonly setPassword: (name: string, password: string, kick: boolean) => Effect.Effect<boolean, Refused>
   /** False: there is no such user. */
-  readonly setPassword: (name: string, password: string) => Effect.Effect<boolean, Refused>
-  /** False: there is no such user. */
-  readonly remove: (name: string) => Effect.Effect<boolean, Refused>
+  readonly remove: (name: string, kick: boolean) => Effect.Effect<boolean, Refused>
 }
 
 /** Of the rules that the node keeps itself. A change is answered when it is on disk. */

@@ -29,12 +29,14 @@ export class UsersApi extends HttpApiGroup.make("users").add(
   HttpApiEndpoint.post("add", "/", { payload: NewUser, success: HttpApiSchema.NoContent, error: Refused }),
   HttpApiEndpoint.put("password", "/:name/password", {
     params: { name: Schema.String },
-    payload: Schema.Struct({ password: Schema.String }),
+    payload: Schema.Struct({ password: Schema.String, kick: Schema.optional(Schema.Boolean) }),
     success: HttpApiSchema.NoContent,
     error: [NotFound, Refused]
   }),
   HttpApiEndpoint.delete("remove", "/:name", {
     params: { name: Schema.String },
+    /** Who is connected as this user is sent away. */
+    query: { kick: Schema.optional(Schema.Literals(["true", "false"])) },
     success: HttpApiSchema.NoContent,
     error: [NotFound, Refused]
   })

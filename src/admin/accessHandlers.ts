@@ -14,8 +14,9 @@ export const usersHandlers = (node: AdminNode, within: (asked: number | undefine
     Effect.succeed(handlers.handleAll({
       list: ({ query }) => Effect.sync(() => node.users.list(query.after ?? "", within(query.limit))),
       add: ({ payload }) => node.users.add(payload),
-      password: ({ params, payload }) => foundUser(params.name, node.users.setPassword(params.name, payload.password)),
-      remove: ({ params }) => foundUser(params.name, node.users.remove(params.name))
+      password: ({ params, payload }) =>
+        foundUser(params.name, node.users.setPassword(params.name, payload.password, payload.kick === true)),
+      remove: ({ params, query }) => foundUser(params.name, node.users.remove(params.name, query.kick === "true"))
     })))
 
 export const rulesHandlers = (node: AdminNode) =>

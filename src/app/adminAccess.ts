@@ -29,7 +29,9 @@ export const adminUsers = (
   scram: () => ScramSettings,
   journal: Journal,
   log: EventLog,
-  authentication: AuthenticationInForce
+  authentication: AuthenticationInForce,
+  /** Ends the connections of this user. */
+  sendAway: (name: string) => number
 ): AdminUsers => {
   // What an administrator asks for takes its turn, as it takes CPU.
   const turn = Semaphore.makeUnsafe(1)
@@ -55,7 +57,7 @@ export const adminUsers = (
         log.info("user added", { user_name: name, superuser })
         yield* onDisk(journal, group)
       }),
-    setPassword: (name, password) =>
+    setPassword: (name, password, kick) =>
       Effect.gen(function* () {
         const fault = userFault(name, password)
         if (fault !== undefined) return yield* new Refused({ message: fault })
@@ -65,16 +67,16 @@ export const adminUsers = (
         if (before === undefined) return false
         const { group } = users.put({ ...fresh, superuser: before.superuser })
         authentication.chain.forget()
-        log.info("user has a new password", { user_name: name })
+        log.info("user has a new password", { user_name: name, sent_away: kick ? sendAway(name) : undefined })
         yield* onDisk(journal, group)
         return true
       }),
-    remove: (name) =>
+    remove: (name, kick) =>
       Effect.gen(function* () {
         const removed = users.remove(name)
         if (removed === undefined) return false
         authentication.chain.forget()
-        log.info("user removed", { user_name: name })
+        log.info("user removed", { user_name: name, sent_away: kick ? sendAway(name) : undefined })
         yield* onDisk(journal, removed.group)
         return true
       })

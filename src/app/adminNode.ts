@@ -76,7 +76,8 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       () => broker.kept.scram.settings,
       broker.services.journal,
       broker.services.log,
-      broker.services.authentication
+      broker.services.authentication,
+      (name) => sendUserAway(broker, name)
     ),
     rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal, broker.reloadRules()),
     tree: (limit) => broker.tree(limit),
@@ -101,19 +102,25 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       return { total: broker.doors.connections, clients }
     },
     ...adminBans(bans, () => scheduler.refresh()),
-    kick: (clientId) => {
-      for (const [, connection] of connected(broker)) {
-        if (connection.clientId !== clientId) continue
-        connection.post({
-          _tag: "Close",
-          reasonCode: ReasonCode.AdministrativeAction,
-          reason: "disconnected by the administrator"
-        })
-        return true
-      }
-      return false
-    }
+    kick: (clientId) => sendAway(broker, (connection) => connection.clientId === clientId) > 0
   }
+}
+
+/** How many were sent away. */
+const sendAway = (broker: AdministeredBroker, concerns: (connection: Connection) => boolean): number => {
+  let count = 0
+  for (const [, connection] of connected(broker)) {
+    if (!concerns(connection)) continue
+    count++
+    const reason = "disconnected by the administrator"
+    connection.post({ _tag: "Close", reasonCode: ReasonCode.AdministrativeAction, reason })
+  }
+  return count
+}
+
+const sendUserAway = (broker: AdministeredBroker, name: string): number => {
+  const byClientId = broker.services.settings.auth_users.key === "client_id"
+  return sendAway(broker, ({ clientId, subject }) => (byClientId ? clientId : subject.userName) === name)
 }
 
 function* connected(broker: AdministeredBroker): Iterable<readonly [listener: string, connection: Connection]> {

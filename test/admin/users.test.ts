@@ -146,6 +146,22 @@ describe("built-in users", () => {
       )
     }))
 
+  it("kick: who is connected as that user goes with 0x98, when it is removed and when its password is changed", () =>
+    broker({}, async (inner) => {
+      for (const name of ["bob", "eve"]) await adminCall(inner, "POST", "/api/v1/users/", { name, password: "x" })
+      const comesIn = (username: string) => inner.connect(5, { username, password: Buffer.from("x") })
+      const stays = await comesIn("eve")
+      const first = [await comesIn("bob"), await comesIn("bob")]
+      await adminCall(inner, "PUT", "/api/v1/users/bob/password", { password: "x" })
+      for (const client of first) await client.ping()
+      await adminCall(inner, "PUT", "/api/v1/users/bob/password", { password: "x", kick: true })
+      for (const client of first) await client.receive("disconnect", { reasonCode: 0x98 })
+      const second = await comesIn("bob")
+      assert.strictEqual((await adminCall(inner, "DELETE", "/api/v1/users/bob?kick=true")).status, 204)
+      await second.receive("disconnect", { reasonCode: 0x98 })
+      await stays.ping()
+    }))
+
   it("by client id where the setting says so, also in SCRAM", () =>
     broker({ key: "client_id" }, async (inner) => {
       for (const name of ["c1", "s1", "other"]) {

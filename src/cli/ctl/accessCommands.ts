@@ -50,15 +50,20 @@ export const usersCommand = <R>(target: Effect.Effect<Target, ExitWith, R>) => {
       ])
     )
 
-  const password = Command.make("password", { name: userName }, ({ name }) =>
+  const kick = Flag.Boolean("kick").pipe(
+    Flag.withDescription("Send away who is connected as this user"),
+    Flag.withDefault(false)
+  )
+
+  const password = Command.make("password", { name: userName, kick }, ({ kick, name }) =>
     Effect.gen(function* () {
-      yield* (yield* questions).userPassword(yield* target, name)
+      yield* (yield* questions).userPassword(yield* target, name, kick)
     })).pipe(Command.withDescription(`Give a user another password. ${whence}`))
 
-  const remove = Command.make("delete", { name: userName }, ({ name }) =>
+  const remove = Command.make("delete", { name: userName, kick }, ({ kick, name }) =>
     Effect.gen(function* () {
-      yield* (yield* questions).userDelete(yield* target, name)
-    })).pipe(Command.withDescription("Take a user away; who is connected stays until it goes or is kicked"))
+      yield* (yield* questions).userDelete(yield* target, name, kick)
+    })).pipe(Command.withDescription("Take a user away; who is connected stays, unless --kick says otherwise"))
 
   return Command.make("users").pipe(
     Command.withDescription(`Users that the node keeps: what "users" of authentication.links asks`),

@@ -91,15 +91,15 @@ export const userAdd = (target: Target, name: string, superuser: boolean): Told 
     yield* print(target, { added: name }, () => [`added: ${plain(name)}`])
   })
 
-export const userPassword = (target: Target, name: string): Told =>
+export const userPassword = (target: Target, name: string, kick: boolean): Told =>
   Effect.gen(function* () {
     const password = yield* passwordFor(name)
-    yield* ask(target, (node) => node.users.password({ params: { name }, payload: { password } }))
+    yield* ask(target, (node) => node.users.password({ params: { name }, payload: { password, kick } }))
     yield* print(target, { changed: name }, () => [`new password: ${plain(name)}`])
   })
 
-export const userDelete = (target: Target, name: string): Told =>
+export const userDelete = (target: Target, name: string, kick: boolean): Told =>
   Effect.gen(function* () {
-    yield* ask(target, (node) => node.users.remove({ params: { name } }))
+    yield* ask(target, (node) => node.users.remove({ params: { name }, query: { kick: kick ? "true" : undefined } }))
     yield* print(target, { deleted: name }, () => [`deleted: ${plain(name)}`])
   })
