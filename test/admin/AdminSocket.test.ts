@@ -75,6 +75,7 @@ describe("the management API", () => {
         ["registry", 0, undefined],
         ["sessions", 2, 1],
         ["listener tcp", 2, 1],
+        ["rejudging", 0, undefined],
         ["admin", 0, undefined]
       ]
     )
