@@ -79,10 +79,11 @@ export class Dialer {
 
   /** The link to it was up and is not any more. */
   lost(name: string, now: number): void {
-    const known = this.members.get(name)
-    if (known === undefined) return
-    known.failures = 0
-    known.nextAt = now + Math.round(this.options.random() * firstMillis) + this.courtesy(name)
+    for (const target of this.targets) {
+      if (target.name !== name) continue
+      target.failures = 0
+      target.nextAt = now + Math.round(this.options.random() * firstMillis) + this.courtesy(name)
+    }
   }
 
   /** An attempt is over: it came to nothing. True: its reason is another one than before. */

@@ -95,6 +95,13 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     close: (link, error) => link?.onClose(error)
   }
 
+  /** Connections that are not through theirs, either way. */
+  get handshakes(): number {
+    let count = 0
+    for (const { phase } of this.all) if (phase !== "up" && phase !== "closed") count++
+    return count
+  }
+
   get links(): ReadonlyMap<string, Link> {
     return this.byName
   }

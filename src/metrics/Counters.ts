@@ -139,7 +139,7 @@ export class Counters {
   cluster_links_refused_total = 0
   cluster_bytes_received_total = 0
   cluster_bytes_sent_total = 0
-  /** Frames that found no link or no room in its queue (cluster.max_send_queue). */
+  /** Frames that found no room in the queue of their link (cluster.max_send_queue). */
   cluster_queue_full_total = 0
   /** Messages handed to other nodes, again after a reconnect, and kept on disk for a node that did not answer. */
   forward_sent_total = 0
