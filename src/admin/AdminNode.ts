@@ -3,6 +3,7 @@
 import type { Effect } from "effect"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { KeptRule, NewRule, NewUser, RuleAdded, UsersPage } from "./accessApi.ts"
+import type { ClusterJoined, ClusterStatus } from "./clusterApi.ts"
 import type { Ban, BansPage, ClientsPage, Counts, ListenerStatus, NewBan, Status, TreePart } from "./Api.ts"
 import type { Refused } from "./faults.ts"
 
@@ -27,6 +28,15 @@ export interface AdminRules {
   readonly reload: Effect.Effect<void, Refused>
 }
 
+/** Of a node that is in a cluster. */
+export interface AdminCluster {
+  readonly status: () => ClusterStatus
+  /** Answered when there is a link, or it is known why not. */
+  readonly join: (address: string) => Effect.Effect<ClusterJoined, Refused>
+  readonly leave: Effect.Effect<void, Refused>
+  readonly remove: (name: string) => Effect.Effect<void, Refused>
+}
+
 export interface AdminNode {
   readonly status: () => Status
   /** At most `limit` children of each supervisor, which names how many it has left out. */
@@ -46,4 +56,6 @@ export interface AdminNode {
   readonly kick: (clientId: string) => boolean
   readonly users: AdminUsers
   readonly rules: AdminRules
+  /** Undefined: it is in none. */
+  readonly cluster: AdminCluster | undefined
 }

@@ -1,6 +1,7 @@
 // The management API, defined once: what can be asked of a node, and what is answered. Served over the admin socket (webHandler.ts),
 // called by `emqttd ctl` (cli/). No server code here. Names are snake_case as in the settings; times are milliseconds since 1970.
 // Invariant: no answer grows with the number of clients beyond a limit that the asker gives.
+import { ClusterApi } from "./clusterApi.ts"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { RulesApi, UsersApi } from "./accessApi.ts"
@@ -151,4 +152,6 @@ class BansApi extends HttpApiGroup.make("bans").add(
 export class Api
   extends HttpApi.make("emqttd").add(NodeApi).add(ListenersApi).add(ClientsApi).add(BansApi).add(UsersApi).add(
     RulesApi
+  ).add(
+    ClusterApi
   ) {}

@@ -6,6 +6,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { WebHandler } from "../platform/HttpSocket.ts"
 import { rulesHandlers, usersHandlers } from "./accessHandlers.ts"
+import { clusterHandlers } from "./clusterHandlers.ts"
 import type { AdminNode } from "./AdminNode.ts"
 import { Api, NotFound, Refused } from "./Api.ts"
 
@@ -71,7 +72,8 @@ export const webHandler = (node: AdminNode): WebHandler => {
       clients,
       bans,
       usersHandlers(node, (asked) => within(asked, defaultLimit)),
-      rulesHandlers(node)
+      rulesHandlers(node),
+      clusterHandlers(node)
     ]),
     Layer.provide(HttpServer.layerServices)
   )

@@ -32,9 +32,11 @@ import { Sessions } from "../session/Sessions.ts"
 import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { dropBanned, loadBans } from "./banning.ts"
 import { type ReadRules, rulesReader } from "./accessRules.ts"
+import type { AdminCluster } from "../admin/AdminNode.ts"
 import { adminNode } from "./adminNode.ts"
 import { type Authenticating, startAuthentication } from "./authenticating.ts"
 import { type KeptAccess, keptAccess } from "./keptAccess.ts"
+import type { Clustering } from "./ClusteredNode.ts"
 import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
@@ -73,6 +75,8 @@ export class Broker {
   readonly overload: Overload
   /** Rules that the node keeps itself. */
   readonly kept: KeptAccess
+  readonly cluster: AdminCluster | undefined
+  private readonly clustering: Clustering | undefined
   private readonly settings: Settings
   /** With what a reload has changed. */
   private current: Settings
@@ -92,8 +96,11 @@ export class Broker {
     overload: Overload,
     authenticating: Authenticating,
     kept: KeptAccess,
-    readRules: ReadRules
+    readRules: ReadRules,
+    clustering: Clustering | undefined
   ) {
+    this.clustering = clustering
+    this.cluster = clustering?.admin
     this.run = run
     this.services = services
     this.settings = services.settings
@@ -233,6 +240,8 @@ export class Broker {
     const closedBecause = () =>
       broker?.closing === true
         ? { reasonCode: ReasonCode.ServerUnavailable, reason: "the server is shutting down" }
+        : clustering?.membership.seesMajority === false && settings.cluster.minority === "refuse"
+        ? { reasonCode: ReasonCode.ServerUnavailable, reason: "this node sees no majority of its cluster" }
         : undefined
     const listeners = yield* Listeners.make({
       services,
@@ -256,7 +265,8 @@ export class Broker {
       overload,
       authenticating,
       kept,
-      readRules
+      readRules,
+      clustering
     )
     root.startChild(rejudging(made, () => made.current))
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, made)
@@ -337,6 +347,7 @@ export class Broker {
       const emptied = Effect.forEach(this.listeners, (listener) => listener.emptied, { discard: true })
       yield* Effect.timeoutOption(emptied, this.settings.node.shutdownTimeoutMillis)
       yield* lastGroups(this.services)
+      yield* this.clustering?.goAway ?? Effect.void
     })
   }
 }

@@ -3,7 +3,7 @@
 import packageJson from "../../package.json" with { type: "json" }
 import type { Effect } from "effect"
 import type { RulesInvalid } from "../access/rules/loadRules.ts"
-import type { AdminNode } from "../admin/AdminNode.ts"
+import type { AdminCluster, AdminNode } from "../admin/AdminNode.ts"
 import type { Client, ListenerStatus } from "../admin/Api.ts"
 import { adminBans } from "./banning.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -26,6 +26,7 @@ export interface AdministeredBroker {
   readonly doors: Listeners
   readonly overload: Overload
   readonly kept: KeptAccess
+  readonly cluster: AdminCluster | undefined
   readonly isClosing: boolean
   readonly reloadRules: () => Effect.Effect<void, RulesInvalid>
   readonly tree: (limit: number) => TreeNode
@@ -51,6 +52,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
   ]
 
   return {
+    cluster: broker.cluster,
     status: () => {
       const reasons = ailments()
       return {

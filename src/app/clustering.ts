@@ -3,7 +3,7 @@
 import { Data, Effect, type Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { Cluster } from "../cluster/Cluster.ts"
-import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
+import { discovering } from "../cluster/discovery.ts"
 import { Refusal } from "../cluster/handshake.ts"
 import { Links } from "../cluster/Links.ts"
 import { Membership } from "../cluster/Membership.ts"
@@ -17,6 +17,8 @@ import { tcp } from "../platform/runtimeTcp.ts"
 import { hostPort } from "../platform/Tcp.ts"
 import type { Engine } from "../store/Engine.ts"
 import type { Services, Timed } from "../session/Services.ts"
+import { adminCluster } from "./adminCluster.ts"
+import type { Clustering } from "./ClusteredNode.ts"
 import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
 
 /** One line for the operator; 69 for an address, 78 for a setting. */
@@ -24,14 +26,6 @@ export class ClusterFailed extends Data.TaggedError("ClusterFailed")<{
   readonly message: string
   readonly exitCode: number
 }> {}
-
-export interface Clustering {
-  readonly cluster: Cluster
-  readonly links: Links
-  readonly membership: Membership
-  /** What the router asks for peers. */
-  readonly routes: ClusterRoutes
-}
 
 type Needs = Pick<Services, "settings" | "scheduler" | "counters" | "log">
 
@@ -63,6 +57,11 @@ export const makeClustering = Effect.fnUntraced(function* (
       const address = text === undefined ? undefined : nodeAddressOf(text)
       links.dialer.member(name, address, scheduler.now)
     },
+    onMajority: (seen) => {
+      const { minority } = settings.cluster
+      if (seen) log.info("cluster: more than half of the members are seen again", {})
+      else log.warning("cluster: no more than half of the members are seen", { minority })
+    },
     onFull: (name) => log.warning("cluster: node not taken in", { node: name, limit: "cluster.max_members" }),
     onDouble: () => log.error("cluster: another node has this node's name (node.name)", { node: settings.node.name })
   })
@@ -76,7 +75,51 @@ export const makeClustering = Effect.fnUntraced(function* (
     }
   })
   cluster.add(membership)
-  return { cluster, links, membership, routes: makeForwarding(needs, cluster, links, membership) }
+  const handOver: Array<Effect.Effect<void>> = []
+  let state: Clustering["state"] = "member"
+  /** Done when the cluster has done it, and has written what it had to say. */
+  const inItsTurn = (act: () => void): Effect.Effect<void> =>
+    Effect.callback<void>((resume) => {
+      const posted = cluster.post(() => {
+        act()
+        resume(Effect.void)
+      })
+      if (!posted) resume(Effect.void)
+    }).pipe(Effect.andThen(Effect.sleep(0)))
+  const clustered: Omit<Clustering, "admin"> = {
+    cluster,
+    links,
+    membership,
+    routes: makeForwarding(needs, cluster, links, membership),
+    handOver,
+    get state() {
+      return state
+    },
+    join: (address) => {
+      if (state === "left") {
+        state = "member"
+        links.open()
+        membership.rejoin()
+        log.info("cluster: takes part again", {})
+      }
+      return links.dialer.callNow(address, scheduler.now)
+    },
+    leave: Effect.suspend(() => {
+      if (state !== "member") return Effect.void
+      state = "leaving"
+      log.info("cluster: leaving", {})
+      return Effect.forEach(handOver, (part) => part, { discard: true }).pipe(
+        Effect.andThen(inItsTurn(() => membership.leave())),
+        Effect.andThen(inItsTurn(() => {
+          links.withdraw("this node leaves the cluster")
+          state = "left"
+          log.info("cluster: left", {})
+        }))
+      )
+    }),
+    goAway: inItsTurn(() => membership.goAway())
+  }
+  return Object.assign(clustered, { admin: adminCluster(clustered, settings.cluster) })
 })
 
 /** Listens and calls from here on; the end of the scope ends both. */
@@ -106,6 +149,14 @@ export const startClustering = Effect.fnUntraced(function* (
     }
   }
   ticking.onTimer()
+  const { discovery, discoveryIntervalMillis } = settings.cluster
+  if (discovery !== "") {
+    const start = discovering(discovery, discoveryIntervalMillis, log, ({ added, gone }) => {
+      links.dialer.add(added, scheduler.refresh())
+      links.dialer.remove(gone)
+    })
+    root.startChild({ id: "cluster discovery", kind: "worker", restart: "permanent", start })
+  }
   root.startChild({
     id: "cluster",
     kind: "worker",

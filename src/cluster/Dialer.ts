@@ -59,6 +59,15 @@ export class Dialer {
     }
   }
 
+  /** To be called at once, whatever was before. */
+  callNow(address: NodeAddress, now: number): Target {
+    this.add([address], now)
+    const found = this.addresses.get(keyOf(address)) ?? target(address, undefined, false, now)
+    found.failures = 0
+    found.nextAt = now
+    return found
+  }
+
   /** Addresses that discovery does not name any more. */
   remove(addresses: ReadonlyArray<NodeAddress>): void {
     for (const address of addresses) {

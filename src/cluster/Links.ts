@@ -58,6 +58,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
   private toWork: Array<Link> = []
   private toFlush: Array<Link> = []
   private flushing = false
+  private isWithdrawn = false
   private readonly told = new Map<string, number>()
 
   constructor(options: LinksOptions) {
@@ -118,9 +119,14 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     return this.byName.get(peer)?.queue.isCongested ?? true
   }
 
-  /** Ends the link to a node that is none of ours any more. */
-  disconnect(peer: string, reason: string): void {
-    this.byName.get(peer)?.close(reason, this.options.scheduler.now)
+  /** Calls nobody and lets nobody in, until it is opened again; what was sent still goes. */
+  withdraw(reason: string): void {
+    this.isWithdrawn = true
+    for (const link of this.byName.values()) link.close(reason, this.options.scheduler.now)
+  }
+
+  open(): void {
+    this.isWithdrawn = false
   }
 
   // Of the cluster's actor.
@@ -156,13 +162,17 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
         link.close("silent for too long", now)
       } else link.tick(now, heartbeatIntervalMillis)
     }
-    this.dialer.tick(now)
+    if (!this.isWithdrawn) this.dialer.tick(now)
   }
 
   close(parts: BusPart): void {
     const lost = [...this.peers.values()]
     this.dialer.close()
-    for (const link of this.all) link.socket.destroy()
+    for (const { socket } of this.all) {
+      // What this node has said last still goes, if it goes soon.
+      socket.end()
+      setTimeout(() => socket.destroy(), lastBytesMillis).unref()
+    }
     this.all.clear()
     this.byName.clear()
     this.peers.clear()
@@ -205,6 +215,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
   }
 
   judge(link: Link, theirs: Identity): Refusal | undefined {
+    if (this.isWithdrawn) return Refusal.Leaving
     if (this.secret === "" && !isOfThisMachine(link.socket.remoteAddress)) return Refusal.Secret
     const known = this.byName.get(theirs.name)
     if (known !== undefined) {
@@ -256,6 +267,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     if (target !== undefined && link.theirs !== undefined) target.name = link.theirs.name
     if (code === Refusal.Twice || code === Refusal.Myself) {
       if (target === undefined) return
+      if (code === Refusal.Myself) target.name = this.self.name
       this.targets.delete(link)
       return this.dialer.reached(target, this.options.scheduler.now)
     }

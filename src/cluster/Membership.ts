@@ -30,6 +30,7 @@ export interface MembershipOptions {
   readonly random: () => number
   /** Where a member is; undefined: it is none any more. */
   readonly onAddress?: (name: string, address: string | undefined) => void
+  readonly onMajority?: (seen: boolean) => void
   readonly onFull?: (name: string) => void
   /** Another node has said that it is this one. */
   readonly onDouble?: (epoch: number) => void
@@ -74,6 +75,8 @@ export class Membership implements BusPart, Members {
   private exchangeAt: number
   private housekeepingAt: number
   private isLeaving = false
+  /** It sees more than half of those that it knows and that have not left, itself among them. */
+  seesMajority = true
 
   constructor(options: MembershipOptions) {
     this.options = options
@@ -105,8 +108,19 @@ export class Membership implements BusPart, Members {
     return this.table.present
   }
 
-  /** It sees more than half of those that it knows and that have not left, itself among them. */
-  get seesMajority(): boolean {
+  /** Says that this node stops, and may come again: nobody has to wait for its death. */
+  goAway(): void {
+    if (!this.isLeaving) this.part("dead", 0)
+  }
+
+  /** After `leave`: it counts again. */
+  rejoin(): void {
+    if (!this.isLeaving) return
+    this.isLeaving = false
+    this.learnOfItself(this.table.entryOf(this.own, this.now))
+  }
+
+  private countMajority(): boolean {
     let seen = 0
     let all = 0
     for (const { name, status } of this.table.members.values()) {
@@ -130,10 +144,13 @@ export class Membership implements BusPart, Members {
 
   /** Says good-bye: the others do not count with this node from then on, and do not call it. */
   leave(): void {
-    if (this.isLeaving) return
+    if (!this.isLeaving) this.part("left", 1)
+  }
+
+  private part(status: "left" | "dead", younger: number): void {
     this.isLeaving = true
     const { address, epoch, incarnation, name } = this.own
-    this.learn({ name, epoch, incarnation: incarnation + 1, status: "left", address, ageSeconds: 0 })
+    this.learn({ name, epoch, incarnation: incarnation + younger, status, address, ageSeconds: 0 })
     this.writer.reset()
     writeEntry(this.writer, this.table.entryOf(this.own, this.now))
     for (const peer of this.bus.peers.keys()) this.bus.send(peer, FrameKind.Leaving, this.writer.written())
@@ -213,6 +230,11 @@ export class Membership implements BusPart, Members {
     })
     if (late > 0) { for (const member of this.suspects) member.since += late }
     this.bury(now)
+    const majority = this.countMajority()
+    if (majority !== this.seesMajority) {
+      this.seesMajority = majority
+      this.options.onMajority?.(majority)
+    }
     if (now >= this.probeAt) {
       this.probeAt = now + this.options.probeIntervalMillis
       const next = this.nextInRing()
@@ -280,7 +302,7 @@ export class Membership implements BusPart, Members {
   // News.
 
   private learn(news: MemberEntry): void {
-    if (news.name === this.self && !(this.isLeaving && news.status === "left")) return this.learnOfItself(news)
+    if (news.name === this.self && !(this.isLeaving && !isPresent(news))) return this.learnOfItself(news)
     const before = this.table.get(news.name)?.address ?? ""
     const change = this.table.apply(news, this.now)
     if (change === "full") return this.options.onFull?.(news.name)
@@ -389,4 +411,4 @@ export class Membership implements BusPart, Members {
   }
 }
 
-const isPresent = ({ status }: Member): boolean => status === "alive" || status === "suspect"
+const isPresent = ({ status }: Pick<Member, "status">): boolean => status === "alive" || status === "suspect"

@@ -5,6 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { LoadedSettings } from "../../config/loadSettings.ts"
 import type { ExitWith } from "../Exit.ts"
 import { aclCommand, usersCommand } from "./accessCommands.ts"
+import { clusterCommand } from "./clusterCommands.ts"
 import { bansCommand } from "./bansCommand.ts"
 
 const shared = Command.make("ctl").pipe(
@@ -135,6 +136,7 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
       bans,
       usersCommand(target),
       aclCommand(target),
+      clusterCommand(target),
       counters
     ])
   )

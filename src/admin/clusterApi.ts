@@ -1,0 +1,51 @@
+// What can be asked of a node about its cluster, and what it can be told. Part of Api.ts. No server code here.
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { Refused } from "./faults.ts"
+
+export const ClusterMember = Schema.Struct({
+  name: Schema.String,
+  status: Schema.Literals(["alive", "suspect", "dead", "left"]),
+  /** host:port where the others reach it; "" while it has not said. */
+  address: Schema.String,
+  /** Since when it is so, as this node knows; milliseconds since 1970. */
+  since: Schema.Finite,
+  /** "self" for the node that answers. */
+  link: Schema.Literals(["self", "up", "down"]),
+  /** Bytes that wait here for it. */
+  queued_bytes: Schema.Int
+})
+
+export const ClusterStatus = Schema.Struct({
+  cluster: Schema.String,
+  node: Schema.String,
+  address: Schema.String,
+  /** left: it was told to leave, and takes part no more until it is told to join. */
+  state: Schema.Literals(["member", "leaving", "left"]),
+  /** It sees more than half of the members. */
+  majority: Schema.Boolean,
+  members: Schema.Array(ClusterMember),
+  /** Addresses that it was told to connect to and cannot reach, and why. */
+  unreachable: Schema.Array(Schema.Struct({ address: Schema.String, reason: Schema.String }))
+})
+
+export const ClusterJoined = Schema.Struct({ node: Schema.String })
+
+export type ClusterMember = typeof ClusterMember.Type
+export type ClusterStatus = typeof ClusterStatus.Type
+export type ClusterJoined = typeof ClusterJoined.Type
+
+export class ClusterApi extends HttpApiGroup.make("cluster").add(
+  HttpApiEndpoint.get("status", "/", { success: ClusterStatus, error: Refused }),
+  HttpApiEndpoint.post("join", "/join", {
+    payload: Schema.Struct({ address: Schema.String }),
+    success: ClusterJoined,
+    error: Refused
+  }),
+  HttpApiEndpoint.post("leave", "/leave", { success: HttpApiSchema.NoContent, error: Refused }),
+  HttpApiEndpoint.delete("remove", "/members/:name", {
+    params: { name: Schema.String },
+    success: HttpApiSchema.NoContent,
+    error: Refused
+  })
+).prefix("/api/v1/cluster") {}

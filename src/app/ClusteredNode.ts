@@ -1,0 +1,27 @@
+// What the broker and its administrator see of the cluster that this node is in. Made by clustering.ts, only where there is one.
+import type { Effect } from "effect"
+import type { AdminCluster } from "../admin/AdminNode.ts"
+import type { Cluster } from "../cluster/Cluster.ts"
+import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
+import type { Target } from "../cluster/Dialer.ts"
+import type { Links } from "../cluster/Links.ts"
+import type { Membership } from "../cluster/Membership.ts"
+import type { NodeAddress } from "../config/sections/cluster.ts"
+
+export interface Clustering {
+  readonly cluster: Cluster
+  readonly links: Links
+  readonly membership: Membership
+  /** What the router asks for peers. */
+  readonly routes: ClusterRoutes
+  /** left: it takes part no more until `join`. */
+  readonly state: "member" | "leaving" | "left"
+  /** What is handed over to the others before this node leaves, in this order. */
+  readonly handOver: Array<Effect.Effect<void>>
+  /** In the cluster's turn. */
+  readonly join: (address: NodeAddress) => Target
+  readonly leave: Effect.Effect<void>
+  /** This node stops: the others need not wait for its death. */
+  readonly goAway: Effect.Effect<void>
+  readonly admin: AdminCluster
+}

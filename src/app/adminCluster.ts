@@ -1,0 +1,78 @@
+// What the management API may ask of the cluster, and tell it. Reads are plain; what changes something runs in the cluster's own turn.
+import { Effect } from "effect"
+import type { AdminCluster } from "../admin/AdminNode.ts"
+import type { ClusterMember } from "../admin/clusterApi.ts"
+import { Refused } from "../admin/faults.ts"
+import { keyOf } from "../cluster/Dialer.ts"
+import type { Links } from "../cluster/Links.ts"
+import type { Member } from "../cluster/MemberTable.ts"
+import { nodeAddressOf } from "../config/sections/cluster.ts"
+import type { ClusterSettings } from "../config/Settings.ts"
+import type { Clustering } from "./ClusteredNode.ts"
+
+export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: ClusterSettings): AdminCluster => {
+  const { cluster, links, membership } = clustering
+  const { self, table } = membership
+
+  /** In the cluster's turn; what it answers. */
+  const told = <A>(act: () => A): Effect.Effect<A, Refused> =>
+    Effect.callback((resume) => {
+      if (!cluster.post(() => resume(Effect.succeed(act())))) {
+        resume(Effect.fail(new Refused({ message: "the cluster is not running at present" })))
+      }
+    })
+
+  return {
+    status: () => ({
+      cluster: settings.name,
+      node: self,
+      address: table.get(self)?.address ?? "",
+      state: clustering.state,
+      majority: membership.seesMajority,
+      members: [...table.members.values()]
+        .filter(({ name, status }) => status !== "left" || name === self)
+        .sort((one, other) => one.name < other.name ? -1 : 1)
+        .map((member) => memberOf(member, links, self)),
+      unreachable: [...links.dialer.targets].flatMap(({ address, isMember, lastReason }) =>
+        lastReason === "" || isMember ? [] : [{ address: keyOf(address), reason: lastReason }]
+      )
+    }),
+    join: (text) =>
+      Effect.gen(function* () {
+        const address = nodeAddressOf(text)
+        if (address === undefined) {
+          return yield* new Refused({ message: `${text}: expected host:port, as in 10.0.0.1:4370` })
+        }
+        const target = yield* told(() => clustering.join(address))
+        for (let left = Math.min(settings.connectTimeoutMillis, longestMillis); left > 0; left -= patienceMillis) {
+          if (target.name === self) return yield* new Refused({ message: `${text}: that is this node itself` })
+          if (target.name !== undefined && links.peers.has(target.name)) return { node: target.name }
+          if (target.failures > 0) return yield* new Refused({ message: `${text}: ${target.lastReason}` })
+          yield* Effect.sleep(patienceMillis)
+        }
+        return yield* new Refused({ message: `${text}: no answer in time; it is tried on` })
+      }),
+    leave: Effect.suspend(() => clustering.leave),
+    remove: (name) =>
+      Effect.flatMap(
+        told(() => membership.remove(name)),
+        (fault) => fault === undefined ? Effect.void : Effect.fail(new Refused({ message: `${name}: ${fault}` }))
+      )
+  }
+}
+
+const patienceMillis = 50
+/** `ctl` waits no longer than ten seconds for an answer. */
+const longestMillis = 8_000
+
+const memberOf = ({ address, name, since, status }: Member, links: Links, self: string): ClusterMember => {
+  const link = links.links.get(name)
+  return {
+    name,
+    status,
+    address,
+    since,
+    link: name === self ? "self" : link === undefined ? "down" : "up",
+    queued_bytes: link?.queue.bytes ?? 0
+  }
+}
