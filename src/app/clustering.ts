@@ -27,6 +27,8 @@ export class ClusterFailed extends Data.TaggedError("ClusterFailed")<{
   readonly exitCode: number
 }> {}
 
+export type { Clustering } from "./ClusteredNode.ts"
+
 type Needs = Pick<Services, "settings" | "scheduler" | "counters" | "log">
 
 const tickMillis = 100
