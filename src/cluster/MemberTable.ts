@@ -63,6 +63,8 @@ export class MemberTable {
   private readonly maxMembers: number
   private sorted: ReadonlyArray<string> | undefined
   private sum = 0
+  /** How many are alive or suspect. */
+  presentCount = 0
 
   constructor(maxMembers: number, forgetAfterMillis: number) {
     this.maxMembers = maxMembers
@@ -132,8 +134,14 @@ export class MemberTable {
   }
 
   private changed(before: Member | undefined, after: Member | undefined): void {
-    if (before !== undefined && isPresent(before)) this.sum ^= hashOf(before)
-    if (after !== undefined && isPresent(after)) this.sum ^= hashOf(after)
+    if (before !== undefined && isPresent(before)) {
+      this.sum ^= hashOf(before)
+      this.presentCount--
+    }
+    if (after !== undefined && isPresent(after)) {
+      this.sum ^= hashOf(after)
+      this.presentCount++
+    }
     if ((before !== undefined && isPresent(before)) !== (after !== undefined && isPresent(after))) {
       this.sorted = undefined
     }

@@ -41,10 +41,16 @@ const tickMillis = 100
 const gossipMillis = 200
 const gossipTo = 3
 const entriesPerGossip = 64
+/** A suspect is reminded by about so many nodes each time. */
+const remindersEach = 3
+const lateReminder = 0.25
 /** Of a whole table, in one frame. */
 const entriesPerFrame = 2_000
 const helpers = 3
 const exchangeMillis = 30_000
+/** Whole tables up to so many members go to everyone who has another one; larger ones once in so long for each member in them. */
+const smallTable = 20
+const millisPerEntry = 2
 const housekeepingMillis = 1_000
 /** Flags of a MemberState frame. */
 const wantsTable = 1
@@ -74,6 +80,8 @@ export class Membership implements BusPart, Members {
   private gossipAt = 0
   private exchangeAt: number
   private housekeepingAt: number
+  private tableAt = 0
+  private majorityIsKnown = false
   private isLeaving = false
   /** It sees more than half of those that it knows and that have not left, itself among them. */
   seesMajority = true
@@ -120,7 +128,8 @@ export class Membership implements BusPart, Members {
     this.learnOfItself(this.table.entryOf(this.own, this.now))
   }
 
-  private countMajority(): boolean {
+  private judgeMajority(): void {
+    this.majorityIsKnown = true
     let seen = 0
     let all = 0
     for (const { name, status } of this.table.members.values()) {
@@ -128,7 +137,10 @@ export class Membership implements BusPart, Members {
       all++
       if (name === this.self || (status !== "dead" && this.bus.peers.has(name))) seen++
     }
-    return seen * 2 > all
+    const majority = seen * 2 > all
+    if (majority === this.seesMajority) return
+    this.seesMajority = majority
+    this.options.onMajority?.(majority)
   }
 
   /** Where the others reach this node, once it listens. */
@@ -167,6 +179,7 @@ export class Membership implements BusPart, Members {
   }
 
   linkUp(peer: Peer): void {
+    this.majorityIsKnown = false
     const { epoch, name } = peer
     this.learn({ name, epoch, incarnation: 0, status: "alive", address: "", ageSeconds: 0 })
     this.probes.cancel(name)
@@ -177,6 +190,7 @@ export class Membership implements BusPart, Members {
   }
 
   linkDown(peer: Peer): void {
+    this.majorityIsKnown = false
     const member = this.table.get(peer.name)
     if (member !== undefined && member.epoch === peer.epoch && isPresent(member)) this.probe(member)
   }
@@ -186,19 +200,19 @@ export class Membership implements BusPart, Members {
     switch (kind) {
       case FrameKind.Probe: {
         const number = reader.uint32()
-        this.readNews(reader)
+        this.readNews(reader, peer.name)
         this.sendNumbered(peer.name, FrameKind.ProbeAck, number)
         return
       }
       case FrameKind.ProbeAck: {
         const asker = this.probes.answered(reader.uint32())
-        this.readNews(reader)
+        this.readNews(reader, peer.name)
         if (asker !== undefined) this.sendNumbered(asker.asker, FrameKind.ProbeAck, asker.number)
         return
       }
       case FrameKind.ProbeRequest: {
         const [number, target] = [reader.uint32(), reader.text()]
-        this.readNews(reader)
+        this.readNews(reader, peer.name)
         const relayed = this.probes.relay(peer.name, number, this.now, this.options.probeTimeoutMillis)
         if (relayed !== undefined) this.sendNumbered(target, FrameKind.Probe, relayed)
         return
@@ -208,8 +222,8 @@ export class Membership implements BusPart, Members {
       case FrameKind.MemberState: {
         const flags = reader.uint8()
         const digest = (flags & hasDigest) === 0 ? undefined : reader.uint32()
-        this.readNews(reader)
-        if (digest !== undefined && digest !== this.table.digest) this.sendTable(peer.name, true)
+        this.readNews(reader, peer.name)
+        if (digest !== undefined && digest !== this.table.digest) this.offerTable(peer.name)
         if ((flags & wantsTable) !== 0) this.sendTable(peer.name, false)
         return
       }
@@ -230,19 +244,18 @@ export class Membership implements BusPart, Members {
     })
     if (late > 0) { for (const member of this.suspects) member.since += late }
     this.bury(now)
-    const majority = this.countMajority()
-    if (majority !== this.seesMajority) {
-      this.seesMajority = majority
-      this.options.onMajority?.(majority)
-    }
+    if (!this.majorityIsKnown) this.judgeMajority()
     if (now >= this.probeAt) {
       this.probeAt = now + this.options.probeIntervalMillis
       const next = this.nextInRing()
       if (next !== undefined) this.probe(next)
     }
-    if (this.gossip.size > 0 && now >= this.gossipAt) {
+    if (now >= this.gossipAt && (this.gossip.size > 0 || this.suspects.size > 0)) {
       this.gossipAt = now + gossipMillis
-      for (const name of this.chosenPeers(gossipTo)) this.sendState(name, 0, this.about(name))
+      this.remindSuspects()
+      if (this.gossip.size > 0) {
+        for (const name of this.chosenPeers(gossipTo)) this.sendState(name, 0, this.about(name))
+      }
     }
     if (now >= this.exchangeAt) {
       this.exchangeAt = now + exchangeMillis
@@ -257,10 +270,12 @@ export class Membership implements BusPart, Members {
     const { epoch, name } = member
     const number = this.probes.begin(name, epoch, this.now, this.options.probeTimeoutMillis)
     if (number === undefined) return
-    if (!this.sendNumbered(name, FrameKind.Probe, number)) this.askOthers(number, name)
+    if (this.bus.peers.has(name)) this.sendNumbered(name, FrameKind.Probe, number)
+    else this.askOthers(number, name)
   }
 
   private askOthers(number: number, target: string): void {
+    this.sendNumbered(target, FrameKind.Probe, number)
     for (const name of this.chosenPeers(helpers, target)) {
       this.writer.reset().uint32(number).text(target)
       this.writeNews(name)
@@ -270,7 +285,7 @@ export class Membership implements BusPart, Members {
 
   /** All members in an order of chance, then again in another one: each is asked within two rounds. */
   private nextInRing(): Member | undefined {
-    for (let tries = this.ring.length + this.present.length; tries >= 0; tries--) {
+    for (let tries = this.ring.length + this.table.presentCount; tries >= 0; tries--) {
       if (this.ring.length === 0) {
         this.ring = [...this.present]
         for (let index = this.ring.length - 1; index > 0; index--) {
@@ -318,6 +333,7 @@ export class Membership implements BusPart, Members {
   }
 
   private changed({ before, isNewEpoch, member }: Change): void {
+    this.majorityIsKnown = false
     const { name, status } = member
     if (status === "suspect") {
       this.suspects.add(member)
@@ -344,8 +360,22 @@ export class Membership implements BusPart, Members {
     this.gossipAt = this.now
   }
 
+  /** Some of all nodes tell a suspect again what is held against it: it may not have heard, or not been heard. */
+  private remindSuspects(): void {
+    const share = remindersEach / this.table.presentCount
+    for (const { name, since } of this.suspects) {
+      // Who is about to bury it makes sure.
+      const chance = this.now - since > this.patience / 2 ? Math.max(share, lateReminder) : share
+      if (this.bus.peers.has(name) && this.options.random() < chance) this.sendState(name, 0, this.about(name))
+    }
+  }
+
+  private get patience(): number {
+    return this.options.suspicionTimeoutMillis * Math.max(1, Math.log10(this.table.presentCount))
+  }
+
   private bury(now: number): void {
-    const patience = this.options.suspicionTimeoutMillis * Math.max(1, Math.log10(this.present.length))
+    const { patience } = this
     for (const member of this.suspects) {
       if (now - member.since >= patience) this.learn({ ...this.table.entryOf(member, now), status: "dead" })
     }
@@ -356,6 +386,7 @@ export class Membership implements BusPart, Members {
     for (const member of this.table.members.values()) {
       if (isPresent(member) || member === this.own || now - member.since < this.options.forgetAfterMillis) continue
       this.table.remove(member.name)
+      this.majorityIsKnown = false
       this.gossip.forget(member.name)
       this.options.onAddress?.(member.name, undefined)
       if (member.status === "dead") this.tellListeners(member.name, "forgotten")
@@ -381,22 +412,45 @@ export class Membership implements BusPart, Members {
   }
 
   private writeNews(to: string): void {
-    const entries = [...this.about(to), ...this.gossip.take(entriesPerGossip, this.present.length)]
+    const entries = [...this.about(to), ...this.gossip.take(entriesPerGossip, this.table.presentCount)]
     this.writer.uint16(entries.length)
     for (const entry of entries) writeEntry(this.writer, entry)
   }
 
-  private readNews(reader: BodyReader): void {
-    for (let left = reader.uint16(); left > 0; left--) this.learn(readEntry(reader))
+  private readNews(reader: BodyReader, from: string): void {
+    let isSlandered = false
+    for (let left = reader.uint16(); left > 0; left--) {
+      const entry = readEntry(reader)
+      this.learn(entry)
+      isSlandered ||= entry.name === this.self && entry.epoch === this.own.epoch && entry.status !== "alive"
+    }
+    // The answer may have been told to all and not have come to this one.
+    if (isSlandered) this.sendState(from, 0, [this.table.entryOf(this.own, this.now)])
   }
 
-  private sendState(to: string, flags: number, entries: ReadonlyArray<MemberEntry>): void {
+  private sendState(to: string, flags: number, entries: ReadonlyArray<MemberEntry>, news = true): void {
     this.writer.reset().uint8(flags)
     if ((flags & hasDigest) !== 0) this.writer.uint32(this.table.digest)
-    const all = [...entries, ...this.gossip.take(entriesPerGossip, this.present.length)]
+    const all = news ? [...entries, ...this.gossip.take(entriesPerGossip, this.table.presentCount)] : entries
     this.writer.uint16(all.length)
     for (const entry of all) writeEntry(this.writer, entry)
     this.bus.send(to, FrameKind.MemberState, this.writer.written())
+  }
+
+  /**
+   * To one whose digest is another: both then know what either did. A large table goes to few: the news is on its way to the others
+   * as well, and when many join at once all digests differ all the time.
+   */
+  private offerTable(to: string): void {
+    const { size } = this.table.members
+    if (size > smallTable) {
+      if (this.now < this.tableAt) {
+        this.exchangeAt = Math.min(this.exchangeAt, this.now + housekeepingMillis)
+        return
+      }
+      this.tableAt = this.now + size * millisPerEntry
+    }
+    this.sendTable(to, true)
   }
 
   private sendTable(to: string, wanted: boolean): void {
