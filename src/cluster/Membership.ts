@@ -186,7 +186,7 @@ export class Membership implements BusPart, Members {
     this.sendState(name, this.self < name ? hasDigest : 0, [
       this.table.entryOf(this.own, this.now),
       ...this.about(name)
-    ])
+    ], false)
   }
 
   linkDown(peer: Peer): void {
