@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
+import * as http from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import { run } from "./EmqttdProcess.ts"
@@ -34,6 +35,33 @@ describe("emqttd acl test", () => {
     ],
     [["subscribe", "#"], "allow: default rules:2"]
   ]
+  it("a service that is asked", async () => {
+    const server = http.createServer(({ url = "" }, response) => {
+      response.statusCode = url.endsWith("/acl?access=2&username=bob&clientid=c&ipaddr=127.0.0.1&topic=a%2Fb")
+        ? 200
+        : 403
+      response.end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const service = ["--set", `auth_http.acl_req=http://127.0.0.1:${port}/acl`, "--set", "authorization.sources=http"]
+    const asked = [...service, "--user", "bob", "--client", "c", "publish"]
+    const allowed = await ask(...asked, "a/b")
+    assert.deepStrictEqual([allowed.stdout, allowed.stderr, allowed.code], ["allow: http\n", "", 0])
+    const denied = await ask(...asked, "a/c")
+    assert.deepStrictEqual([denied.stdout, denied.code], ["deny: http\n", 1])
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    const away = await ask(...asked, "a/b")
+    assert.deepStrictEqual([away.stdout, away.code], [
+      `deny: http cannot answer (auth_http.acl_on_failure = "deny")\n`,
+      1
+    ])
+    const invalid = await ask("--set", "authorization.sources=http", "publish", "a")
+    assert.deepStrictEqual([invalid.code, invalid.stderr.includes("auth_http.acl_req: needed by")], [78, true])
+  })
+
   it.each(answers)("%j: %s", async (args, answer) => {
     const { code, stderr, stdout } = await ask(...args)
     assert.deepStrictEqual([stdout, stderr, code], [`${answer}\n`, "", answer.startsWith("allow") ? 0 : 1])
@@ -74,7 +102,7 @@ describe("emqttd acl test", () => {
     assert.strictEqual(code, 2)
     assert.include(
       stderr,
-      `expected a list of { type = "default" }, { type = "built_in" }, { type = "http" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`
+      `expected a list of { type = "default" }, { type = "built_in", `
     )
   })
 })

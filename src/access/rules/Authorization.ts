@@ -10,8 +10,11 @@ import { RuleSet } from "./RuleSet.ts"
 
 export type RuleOptions = Pick<AuthorizationSettings, "noMatch" | "denyCovers">
 
+/** Stands where the rules are asked that a client has brought along; where it does not stand, they are asked first. */
+export const ownRules = { file: "jwt", isOwn: true } as const
+
 /** Rules in a file, or where they are asked for or fetched from. */
-export type RuleSourceInForce = RuleFile | RuleSet | AskedSource | FetchedSource
+export type RuleSourceInForce = RuleFile | RuleSet | AskedSource | FetchedSource | typeof ownRules
 /** Those of one client. */
 export type RulesInForce = ClientRules | AskedRules | FetchedRules
 
@@ -30,7 +33,7 @@ export class Authorization {
     const { denyCovers, noMatch } = options
     this.options = options
     this.sets = files.map((file) => "rules" in file ? new RuleSet(file) : file)
-    this.awaits = this.sets.some((set) => !(set instanceof RuleSet))
+    this.awaits = this.sets.some((set) => !(set instanceof RuleSet) && set !== ownRules)
     this.denyCovers = denyCovers
     this.noMatch = {
       allowed: noMatch === "allow",
@@ -51,10 +54,15 @@ export class Authorization {
   }
 
   rulesFor(subject: Subject): ReadonlyArray<RulesInForce> {
-    const rules = this.sets.map((set) =>
-      set instanceof RuleSet || set instanceof FetchedSource ? set.for(subject) : new AskedRules(set, subject)
+    const own = subject.rules === undefined ? [] : [new RuleSet(subject.rules).for(subject)]
+    const rules = this.sets.flatMap((set): RulesInForce | ReadonlyArray<RulesInForce> =>
+      "isOwn" in set
+        ? own
+        : set instanceof RuleSet || set instanceof FetchedSource
+        ? set.for(subject)
+        : new AskedRules(set, subject)
     )
-    return subject.rules === undefined ? rules : [new RuleSet(subject.rules).for(subject), ...rules]
+    return this.sets.includes(ownRules) ? rules : [...own, ...rules]
   }
 }
 

@@ -4,7 +4,7 @@ import { Data, Effect, type FileSystem, type Scope } from "effect"
 import type { RuleSourceType, Settings } from "../../config/Settings.ts"
 import { readText } from "../readText.ts"
 import type { AskedSource } from "./AskedRules.ts"
-import { Authorization, type RuleSourceInForce } from "./Authorization.ts"
+import { Authorization, ownRules, type RuleSourceInForce } from "./Authorization.ts"
 import { defaultRules, defaultRulesName } from "./defaultRules.ts"
 import type { FetchedSource, KnownRules } from "./FetchedRules.ts"
 import type { SourceParts } from "./HttpRules.ts"
@@ -25,7 +25,7 @@ export class RulesInvalid extends Data.TaggedError("RulesInvalid")<{ readonly fa
 }
 
 /** Sources that are text. */
-export type RuleTextType = Exclude<RuleSourceType, "built_in" | "http" | FetchedType>
+export type RuleTextType = Exclude<RuleSourceType, "built_in" | "jwt" | "http" | FetchedType>
 
 const parsers: { readonly [Type in RuleTextType]: (file: string, text: string) => ParsedRules } = {
   default: parseAclConfig,
@@ -58,6 +58,10 @@ export const loadRules = Effect.fn("loadRules")(function* (
     if (type === "built_in") {
       // Put in place by who has them (Authorization.replacing).
       files.push(noRules)
+      continue
+    }
+    if (type === "jwt") {
+      files.push(ownRules)
       continue
     }
     if (type === "http") {

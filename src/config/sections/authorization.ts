@@ -9,15 +9,19 @@ const sourceTypes = [
   "mosquitto",
   "toml",
   "built_in",
+  "jwt",
   "http",
   "postgres",
   "mysql",
   "redis"
 ] as const
 /** Those that have no path. */
-const withoutPath: ReadonlySet<string> = new Set(["default", "built_in", "http", "postgres", "mysql", "redis"])
+const withoutPath: ReadonlySet<string> = new Set(["default", "built_in", "jwt", "http", "postgres", "mysql", "redis"])
 
-/** "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store, "http" the service of `[auth_http]`, and so on. */
+/**
+ * "default" is the original's default file, "built_in" what `emqttd ctl acl` keeps in the store, "jwt" what a client
+ * has brought along, "http" the service of `[auth_http]`, and so on.
+ */
 export type RuleSourceType = typeof sourceTypes[number]
 
 export interface RuleSource {
@@ -83,7 +87,7 @@ const readSources = (input: unknown): ReadonlyArray<RuleSource> | undefined => {
 }
 
 const ruleSources: SettingCodec<ReadonlyArray<RuleSource>> = codec(
-  `a list of { type = "default" }, { type = "built_in" }, { type = "http", "postgres", "mysql" or "redis" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
+  `a list of { type = "default" }, { type = "built_in", "jwt", "http", "postgres", "mysql" or "redis" } and { type = "acl_config", "mosquitto" or "toml", path = "FILE" }`,
   isSources,
   readSources,
   (sources) => sources.map(({ path, type }) => path === "" ? { type } : { type, path })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Authorization, type InForce } from "../../../src/access/rules/Authorization.ts"
+import { Authorization, type InForce, ownRules } from "../../../src/access/rules/Authorization.ts"
 import { Permissions } from "../../../src/access/rules/Permissions.ts"
 import { permissionsOf, rulesOf, subjectOf } from "./asking.ts"
 
@@ -21,6 +21,22 @@ describe("Permissions", () => {
       "three: no rule grants it"
     ])
     assert.isFalse(permissions.publish("d", 0, false).allowed)
+  })
+
+  it("rules of the client's own: before all sources, or where jwt stands among them", () => {
+    const deny = rulesOf("acl_config", `{deny, all, publish, ["a"]}.`, "first")
+    const last = rulesOf("acl_config", "{allow, all}.", "last")
+    const own = rulesOf("toml", `[[rules]]\neffect = "allow"\ntopics = ["a"]\n[[rules]]\neffect = "deny"`, "own")
+    const by = (sources: ConstructorParameters<typeof Authorization>[0], rules: typeof own | undefined) => {
+      const inForce: InForce = { authorization: new Authorization(sources, options) }
+      assert.isFalse(inForce.authorization.awaits)
+      const permissions = new Permissions(inForce, { ...subjectOf(), rules }, 8)
+      return ["a", "b"].map((topic) => permissions.publish(topic, 0, false).by)
+    }
+    assert.deepStrictEqual(by([deny, last], own), ["own:1", "own:4"])
+    assert.deepStrictEqual(by([deny, ownRules, last], own), ["first:1", "own:4"])
+    assert.deepStrictEqual(by([deny, last, ownRules], own), ["first:1", "last:1"])
+    assert.deepStrictEqual(by([deny, ownRules, last], undefined), ["first:1", "last:1"])
   })
 
   it("no rule: authorization.no_match", () => {
