@@ -1,9 +1,10 @@
-// A MariaDB of Debian's binaries for tests, on a socket in a folder of its own: nothing listens on a port, nothing is left behind.
+// A MariaDB of Debian's binaries for tests, on a socket in a folder of its own and, where it has certificates, on a free port of loopback;
+// nothing is left behind.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { ended, programAt, untilSocket } from "./serverProcess.ts"
+import { ended, freePort, programAt, type ServerCertificates, untilSocket } from "./serverProcess.ts"
 
 const server = programAt("mariadbd")
 const install = programAt("mariadb-install-db")
@@ -18,26 +19,35 @@ export const missingMariaDb = server === undefined || install === undefined || c
 export class MariaDbServer {
   readonly socket: string
   private readonly directory: string
+  private readonly network: ReadonlyArray<string>
+  /** Of TLS. */
+  readonly port: number
   private process: ChildProcess | undefined
 
-  private constructor(directory: string) {
+  private constructor(directory: string, port: number, certificates: ServerCertificates | undefined) {
     this.directory = directory
+    this.port = port
+    this.network = certificates === undefined ? ["--skip-networking"] : [
+      ...[`--port=${port}`, "--bind-address=127.0.0.1", "--skip-name-resolve"],
+      ...[`--ssl-ca=${certificates.ca}`, `--ssl-cert=${certificates.cert}`, `--ssl-key=${certificates.key}`]
+    ]
     this.socket = path.join(directory, "socket")
   }
 
-  static async start(): Promise<MariaDbServer> {
+  static async start(certificates?: ServerCertificates): Promise<MariaDbServer> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-my-"))
     const data = path.join(directory, "data")
-    const made = spawnSync(install ?? "", [
+    const installing = spawn(install ?? "", [
       "--no-defaults",
       `--datadir=${data}`,
       "--auth-root-authentication-method=normal",
       "--skip-test-db",
       "--skip-name-resolve",
       ...(isRoot ? ["--user=root"] : [])
-    ], { encoding: "utf8" })
-    if (made.status !== 0) throw new Error(`mariadb-install-db: status ${made.status}\n${made.stdout}${made.stderr}`)
-    const running = new MariaDbServer(directory)
+    ], { stdio: "ignore" })
+    const status = await new Promise((resolve) => installing.once("exit", resolve))
+    if (status !== 0) throw new Error(`mariadb-install-db: status ${String(status)}`)
+    const running = new MariaDbServer(directory, certificates === undefined ? 0 : await freePort(), certificates)
     await running.resume()
     running.query("CREATE DATABASE emqttd CHARACTER SET utf8mb4")
     return running
@@ -52,7 +62,7 @@ export class MariaDbServer {
       "--no-defaults",
       `--datadir=${path.join(this.directory, "data")}`,
       `--socket=${this.socket}`,
-      "--skip-networking",
+      ...this.network,
       "--skip-log-bin",
       "--innodb-flush-log-at-trx-commit=0",
       "--innodb-buffer-pool-size=8M",

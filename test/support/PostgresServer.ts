@@ -1,8 +1,10 @@
-// A PostgreSQL of Debian's binaries for tests, on a socket in a folder of its own: nothing listens on a port, nothing is left behind.
+// A PostgreSQL of Debian's binaries for tests, on a socket in a folder of its own and, where it has certificates, on a port of loopback;
+// nothing is left behind.
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import type { ServerCertificates } from "./serverProcess.ts"
 
 const installed = "/usr/lib/postgresql"
 const versions = fs.existsSync(installed) ? fs.readdirSync(installed).sort((a, b) => Number(b) - Number(a)) : []
@@ -21,13 +23,15 @@ export const missingPostgres = binaries === undefined || !hasUser
 export class PostgresServer {
   private readonly directory: string
   private readonly data: string
+  private network = "-c listen_addresses="
 
   private constructor(directory: string) {
     this.directory = directory
     this.data = path.join(directory, "data")
   }
 
-  static start(): PostgresServer {
+  /** `tls`: on this port as well. */
+  static start(tls?: ServerCertificates & { readonly port: number }): PostgresServer {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-pg-"))
     if (isRoot) {
       const [uid = "0", gid = "0"] = ["-u", "-g"].map((flag) => spawnSync("id", [flag, "postgres"]).stdout.toString())
@@ -35,6 +39,19 @@ export class PostgresServer {
     }
     const server = new PostgresServer(directory)
     server.run("initdb", ["-D", server.data, "-U", "emqttd", "-A", "trust", "-E", "UTF8", "--no-sync"])
+    if (tls !== undefined) {
+      const { gid, uid } = fs.statSync(directory)
+      // It takes no key that others could read.
+      const [key = "", cert = ""] = [tls.key, tls.cert].map((file) => {
+        const copy = path.join(directory, path.basename(file))
+        fs.copyFileSync(file, copy)
+        fs.chmodSync(copy, 0o600)
+        fs.chownSync(copy, uid, gid)
+        return copy
+      })
+      server.network =
+        `-c listen_addresses=127.0.0.1 -p ${tls.port} -c ssl=on -c ssl_cert_file=${cert} -c ssl_key_file=${key}`
+    }
     server.resume()
     return server
   }
@@ -46,7 +63,7 @@ export class PostgresServer {
 
   /** Started again after `pause`, with what it had. */
   resume(): void {
-    const options = `-k ${this.directory} -c listen_addresses= -c fsync=off -c max_connections=50`
+    const options = `-k ${this.directory} ${this.network} -c fsync=off -c max_connections=50`
     this.run("pg_ctl", [
       "start",
       "-w",

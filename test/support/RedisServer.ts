@@ -1,9 +1,10 @@
-// A Redis for tests, on a socket in a folder of its own: nothing listens on a port, nothing is kept, nothing is left behind.
+// A Redis for tests, on a socket in a folder of its own and, where it has certificates, on a free port of loopback; nothing is
+// kept, nothing is left behind.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { ended, programAt, untilSocket } from "./serverProcess.ts"
+import { ended, freePort, programAt, type ServerCertificates, untilSocket } from "./serverProcess.ts"
 
 const server = programAt("redis-server")
 const client = programAt("redis-cli")
@@ -16,15 +17,25 @@ export const missingRedis = server === undefined || client === undefined
 export class RedisServer {
   readonly socket: string
   private readonly directory: string
+  private readonly tls: ReadonlyArray<string>
+  /** Of TLS. */
+  readonly port: number
   private process: ChildProcess | undefined
 
-  private constructor(directory: string) {
+  private constructor(directory: string, port: number, certificates: ServerCertificates | undefined) {
     this.directory = directory
+    this.port = port
+    this.tls = certificates === undefined ? [] : [
+      ...["--tls-port", `${port}`, "--bind", "127.0.0.1", "--tls-auth-clients", "no"],
+      ...["--tls-ca-cert-file", certificates.ca, "--tls-cert-file", certificates.cert],
+      ...["--tls-key-file", certificates.key]
+    ]
     this.socket = path.join(directory, "socket")
   }
 
-  static async start(): Promise<RedisServer> {
-    const running = new RedisServer(fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-redis-")))
+  static async start(certificates?: ServerCertificates): Promise<RedisServer> {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-redis-"))
+    const running = new RedisServer(directory, certificates === undefined ? 0 : await freePort(), certificates)
     await running.resume()
     return running
   }
@@ -45,7 +56,8 @@ export class RedisServer {
       "--appendonly",
       "no",
       "--dir",
-      this.directory
+      this.directory,
+      ...this.tls
     ], { stdio: "ignore" })
     await untilSocket(this.process, this.socket)
   }

@@ -1,10 +1,9 @@
 // An OpenLDAP server for tests, on a socket in a folder of its own and on a free port of loopback for TLS; nothing is left behind.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { ended, programAt, untilSocket } from "./serverProcess.ts"
+import { ended, freePort, programAt, type ServerCertificates, untilSocket } from "./serverProcess.ts"
 
 const server = programAt("slapd")
 const schemas = "/etc/ldap/schema"
@@ -17,12 +16,6 @@ export const missingSlapd = server === undefined || !fs.existsSync(schemas)
 export const suffix = "dc=example,dc=org"
 export const adminName = `cn=admin,${suffix}`
 export const adminPassword = "admin's secret"
-
-export interface Certificates {
-  readonly ca: string
-  readonly cert: string
-  readonly key: string
-}
 
 export class SlapdServer {
   readonly socket: string
@@ -37,7 +30,7 @@ export class SlapdServer {
   }
 
   /** `entries`: LDIF, below `suffix`. */
-  static async start(entries: string, certificates?: Certificates): Promise<SlapdServer> {
+  static async start(entries: string, certificates?: ServerCertificates): Promise<SlapdServer> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-ldap-"))
     const running = new SlapdServer(directory, await freePort())
     fs.mkdirSync(path.join(directory, "data"))
@@ -106,13 +99,3 @@ export class SlapdServer {
     fs.rmSync(this.directory, { recursive: true, force: true })
   }
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const tried = net.createServer()
-    tried.once("error", reject)
-    tried.listen(0, "127.0.0.1", () => {
-      const address = tried.address()
-      tried.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })

@@ -37,3 +37,20 @@ export const ended = async (server: ChildProcess | undefined, signal: NodeJS.Sig
   server.kill(signal)
   await exit
 }
+
+/** What a server shows, and whose it is. */
+export interface ServerCertificates {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const tried = net.createServer()
+    tried.once("error", reject)
+    tried.listen(0, "127.0.0.1", () => {
+      const address = tried.address()
+      tried.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
