@@ -54,6 +54,7 @@ export class FetchedSource {
       allowed: false,
       file: undefined,
       line: 0,
+      unanswered: true,
       by: `${name} cannot answer (auth_${name}.acl_on_failure = "deny")`
     }
   }
