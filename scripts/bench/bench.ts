@@ -1,6 +1,6 @@
 // The benchmark: starts each broker alone on loopback, drives all with the same scenarios in turn, writes docs/benchmarks.md.
 // Environment: RUNS=3 SECS=3 WARMUP=1.5, QUICK=1 (one short run), ONLY=qos0,fanout, BROKERS=mosquitto,emqttd, MOSQUITTO=path, FLASHMQ=path,
-// EMQTTD="command". A partial or quick run prints its table and leaves docs/benchmarks.md alone.
+// EMQTTD="command", STORE_URL=postgres://… for `durable` and `offline`. A partial or quick run prints its table and leaves docs/benchmarks.md alone.
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -54,7 +54,7 @@ const commandOutput = (command: string, args: ReadonlyArray<string>): string =>
   (spawnSync(command, [...args], { encoding: "utf8", cwd: projectRoot }).stdout ?? "").trim()
 
 const environmentGiven = (): string =>
-  ["RUNS", "SECS", "WARMUP", "QUICK", "ONLY", "BROKERS", "EMQTTD"]
+  ["RUNS", "SECS", "WARMUP", "QUICK", "ONLY", "BROKERS", "EMQTTD", "STORE_URL"]
     .flatMap((name) => process.env[name] === undefined ? [] : [`${name}=${JSON.stringify(process.env[name])} `]).join(
       ""
     )

@@ -159,6 +159,15 @@ const mosquitto = (): Broker => {
 export const emqttdCommand = (runtimeOptions: ReadonlyArray<string> = []): ReadonlyArray<string> =>
   process.env["EMQTTD"]?.split(" ") ?? [process.execPath, ...runtimeOptions, path.join(projectRoot, "src/main.ts")]
 
+/** STORE_URL=postgres://… measures the broker on PostgreSQL. */
+const storeLines = (keeping: Keeping): ReadonlyArray<string> => {
+  const url = process.env["STORE_URL"]
+  if (keeping === "nothing") return ["[store]", 'durability = "memory"']
+  return keeping === "kept" && url !== undefined
+    ? ["[store]", 'engine = "postgres"', `url = ${JSON.stringify(url)}`]
+    : []
+}
+
 export const startEmqttd = async (options: {
   readonly runtime?: ReadonlyArray<string>
   readonly door?: Door
@@ -174,7 +183,7 @@ export const startEmqttd = async (options: {
   const file = written(folder, "emqttd.toml", [
     "[node]",
     `data_dir = ${JSON.stringify(options.data ?? path.join(folder, "data"))}`,
-    ...(keeping === "nothing" ? ["[store]", 'durability = "memory"'] : []),
+    ...storeLines(keeping),
     "[log]",
     'level = "warning"',
     ...(door === "tcp" ? [] : ["[listeners.tcp]", "enabled = false"]),

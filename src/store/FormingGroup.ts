@@ -8,8 +8,8 @@ import { contentOf, type StoredContent } from "./storedMessage.ts"
 const noIdentifiers: ReadonlyArray<number> = []
 /** So many places of struck deliveries are worth closing. */
 const struckWorthClosing = 1_024
-/** What a row takes in memory beside its texts and bytes, about. */
-const rowBytes = 128
+/** What a row counts as beside its texts and bytes: about what it takes in memory, and of the event loop's time when the group goes. */
+const rowBytes = 256
 
 interface SubscriptionChange {
   readonly session: number

@@ -27,7 +27,7 @@ export const storeDefaults: StoreSettings = {
   durability: "fsync",
   url: "",
   retryIntervalMillis: 1_000,
-  maxPendingBytes: 64 * MIB,
+  maxPendingBytes: 8 * MIB,
   maxHeldAnswers: 1_024
 }
 

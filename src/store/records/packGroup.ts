@@ -47,8 +47,17 @@ export interface GroupRun {
 const inlineMaximum = 1024
 const noBody = () => {}
 
+/** Room for all of it but for long names, so that it is not moved while it is written: that would hold up the event loop. */
+const roomFor = ({ deliveries, deliveriesDone, messages, retained }: Changes): number => {
+  let room = 4096 + deliveries.length * 256 + deliveriesDone.length * 21
+  for (const { packet } of messages) room += packet.length
+  for (const { message, topic } of retained) room += 256 + topic.length + (message?.packet.length ?? 0)
+  return room
+}
+
+/** A view of the beginning of a buffer that is its own. */
 export const packGroup = (changes: Changes, now: number): Uint8Array<ArrayBuffer> => {
-  const to = new RecordWriter(4096 + changes.deliveries.length * 256 + changes.deliveriesDone.length * 21)
+  const to = new RecordWriter(roomFor(changes))
   const record = (operation: Operation, a: number, b: number, body: () => void, stored: boolean): void => {
     to.uint8(operation)
     const start = to.length
@@ -103,7 +112,7 @@ export const packGroup = (changes: Changes, now: number): Uint8Array<ArrayBuffer
       }, false)
     }
   }
-  return to.finish()
+  return to.written()
 }
 
 type PutRecord = (operation: Operation, a: number, b: number, body: () => void, stored: boolean) => void

@@ -105,8 +105,8 @@ class SqliteEngine implements Engine {
 
   commit(changes: Changes, now: number) {
     return Effect.suspend(() => {
-      const group = packGroup(changes, now).buffer
-      return Effect.asVoid(this.writer.ask({ _tag: "Commit", group }, [group]))
+      const { buffer, length } = packGroup(changes, now)
+      return Effect.asVoid(this.writer.ask({ _tag: "Commit", group: buffer, length }, [buffer]))
     })
   }
 

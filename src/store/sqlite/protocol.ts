@@ -13,7 +13,7 @@ export interface OpenOptions {
 
 export type Ask =
   | { readonly _tag: "Open"; readonly options: OpenOptions }
-  | { readonly _tag: "Commit"; readonly group: ArrayBuffer }
+  | { readonly _tag: "Commit"; readonly group: ArrayBuffer; readonly length: number }
   | { readonly _tag: "ReadSessions"; readonly after: number; readonly limit: number }
   | { readonly _tag: "ReadDeliveries"; readonly session: number; readonly after: number; readonly limit: number }
   | { readonly _tag: "NextDelivery"; readonly session: number; readonly after: number }

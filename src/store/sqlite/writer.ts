@@ -26,7 +26,7 @@ const answerTo = (ask: Ask): Answer => {
   if (store === undefined) throw new Error("the store is not open")
   switch (ask._tag) {
     case "Commit":
-      store.commit(new Uint8Array(ask.group))
+      store.commit(new Uint8Array(ask.group, 0, ask.length))
       return null
     case "ReadSessions":
       return store.readSessions(ask.after, ask.limit).buffer
