@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno test-crash test-overload build test-binary release packages check $(CHECKS) bench bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -90,6 +90,9 @@ check-conformance: $(READY)
 
 bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
 	@$(BUN) scripts/bench/bench.ts $(ARGS)
+
+bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=5 SECS=2)
+	@$(BUN) scripts/bench/costs.ts
 
 bench-overload: $(READY) ## the latency of connected clients under attack, into docs/overload.md (SECONDS=30)
 	@$(BUN) scripts/overload/overload.ts

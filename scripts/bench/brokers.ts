@@ -175,6 +175,8 @@ export const startEmqttd = async (options: {
   readonly seconds?: number
   /** Its data directory, which stays when it ends; by default one of its own. */
   readonly data?: string
+  /** Lines at the end of its settings. */
+  readonly more?: ReadonlyArray<string>
 } = {}): Promise<RunningBroker> => {
   const { door = "tcp", keeping = "default", runtime = [], seconds = 3 } = options
   const port = await freePort()
@@ -192,7 +194,8 @@ export const startEmqttd = async (options: {
     'address = "127.0.0.1"',
     `port = ${port}`,
     "[queue]",
-    "capacity = 1000000"
+    "capacity = 1000000",
+    ...options.more ?? []
   ])
   return startProcess([...emqttdCommand(runtime), "--config", file], port, folder, seconds)
 }

@@ -31,7 +31,7 @@ export class SharedRules {
 
   constructor(entries: ReadonlyArray<Entry>, personal: ReadonlyArray<number>, alwaysCovers: boolean) {
     const publishes = entries.filter(isAboutPublish)
-    this.publishes = new PublishTable(publishes)
+    this.publishes = new PublishTable(publishes, sharedAnswers)
     this.subscribes = entries.filter(isAboutSubscribe)
     this.conditional = publishes.some(isConditional)
     this.personal = personal
@@ -89,6 +89,9 @@ const concernsFilter = (entry: Entry, filter: string, denyCovers: boolean): bool
   return denyCovers ? overlaps(entry.filter, filter) : matchesName(entry.filter, filter)
 }
 
+/** Topics whose answer is remembered for all who have the same rules, beside what each connection remembers. */
+const sharedAnswers = 2_048
+
 /** Above so many topics they are looked up in a trie, not one by one. */
 const linearUpTo = 16
 
@@ -99,8 +102,15 @@ class PublishTable {
   /** Entries about every topic, those with a "$" too; beside the trie. */
   private readonly everywhere: ReadonlyArray<Entry>
   private readonly found: Array<Array<Entry>> = []
+  /** What was found in the trie, for those who share it: the younger half, and the older one that goes next. */
+  private readonly answers: number
+  private young = new Map<string, Entry | undefined>()
+  private old = this.young
 
-  constructor(entries: ReadonlyArray<Entry>) {
+  /** `answers`: topics whose answer is remembered, 0 is none. */
+  constructor(entries: ReadonlyArray<Entry>, answers = 0) {
+    // Where QoS or RETAIN make a difference an answer holds for its packet's alone.
+    this.answers = entries.some(isConditional) ? 0 : answers
     // An exact text with wildcards is no name: nobody can publish to it.
     this.entries = entries.filter(({ exact, filter }) => !exact || (filter !== undefined && !isWildcard(filter)))
     this.everywhere = this.entries.filter(({ filter }) => filter === undefined)
@@ -117,13 +127,28 @@ class PublishTable {
   /** Undefined: no rule matches. */
   first(topic: string, qos: number, retain: boolean): Entry | undefined {
     const bit = 1 << qos
-    if (this.trie !== undefined) return this.look(this.trie, topic, bit, retain)
+    if (this.trie !== undefined) {
+      return this.answers === 0 ? this.look(this.trie, topic, bit, retain) : this.remembered(this.trie, topic)
+    }
     for (const entry of this.entries) {
       if (holds(entry, bit, retain) && (entry.filter === undefined || matchesName(entry.filter, topic))) {
         return entry
       }
     }
     return undefined
+  }
+
+  private remembered(trie: TopicTrie<Array<Entry>>, topic: string): Entry | undefined {
+    const young = this.young.get(topic)
+    if (young !== undefined || this.young.has(topic)) return young
+    const known = this.old.get(topic)
+    const answer = known !== undefined || this.old.has(topic) ? known : this.look(trie, topic, anyQoS, false)
+    if (this.young.size >= this.answers >> 1) {
+      this.old = this.young
+      this.young = new Map()
+    }
+    this.young.set(topic, answer)
+    return answer
   }
 
   private look(trie: TopicTrie<Array<Entry>>, topic: string, bit: number, retain: boolean): Entry | undefined {

@@ -131,4 +131,20 @@ describe("Permissions", () => {
       assert.strictEqual(permissions.publish(topic, 0, false).line, line, topic)
     }
   })
+
+  it("more topics than are remembered for all: each answer is its own, for one client and the next", () => {
+    const rules = Array.from({ length: 20 }, (_, n) => `{deny, all, publish, ["t/+/${n}"]}.`).join("\n")
+    const file = rulesOf("acl_config", `${rules}\n{allow, all, publish, ["t/#"]}.`)
+    const inForce = { authorization: new Authorization([file], { noMatch: "deny", denyCovers: true }) }
+    for (const clientId of ["a", "b"]) {
+      const permissions = new Permissions(inForce, subjectOf({ clientId }), 0)
+      for (let round = 0; round < 2; round++) {
+        for (let n = 0; n < 5_000; n++) {
+          const { by } = permissions.publish(`t/${n}/${n % 30}`, 0, false)
+          assert.strictEqual(by, n % 30 < 20 ? `f:${n % 30 + 1}` : "f:21")
+          assert.isFalse(permissions.publish(`u/${n}`, 0, false).allowed)
+        }
+      }
+    }
+  })
 })
