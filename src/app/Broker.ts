@@ -268,6 +268,7 @@ export class Broker {
       readRules,
       clustering
     )
+    kept.users.onRemoved = () => services.authentication.chain.forget()
     root.startChild(rejudging(made, () => made.current))
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, made)
     return made

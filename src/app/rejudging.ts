@@ -1,6 +1,7 @@
 // Who is connected, judged again: after a reload, and whenever rules are put in or taken out. Each session looks at its own subscriptions in
 // its own turn. Invariants: who is still allowed notices nothing; a large broker is not held up: so many at a time, then others have a turn.
 import { Effect, Queue } from "effect"
+import type { UserDatabase } from "../access/users/UserDatabase.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Listener } from "../listener/Listener.ts"
@@ -14,14 +15,26 @@ export interface Judged {
   readonly services: Services
   readonly sessions: Sessions
   readonly doors: Pick<Listeners, "open">
+  readonly kept: { readonly users: Pick<UserDatabase, "find"> }
 }
 
 const atATime = 256
 
 /** Why it would not be let in any more, as far as that can be told without its password; undefined: it may stay. */
-const revoked = ({ services }: Judged, listener: Listener, { subject }: Connection): string | undefined => {
+const revoked = (
+  { kept, services }: Judged,
+  { auth_users: { key } }: Settings,
+  listener: Listener,
+  { subject }: Connection
+): string | undefined => {
   const { address = "", by, clientId, userName } = subject
   if (!listener.admits(address)) return "its listener does not let its address in any more"
+  // SCRAM is no link of the chain: it has the same users as the link "users".
+  if (by?.startsWith("SCRAM-") === true) {
+    return kept.users.find((key === "client_id" ? clientId : userName) ?? "") === undefined
+      ? "there is no such user any more"
+      : undefined
+  }
   if (by === undefined || services.authentication.chain.stillAllows(by, { clientId, userName, address })) {
     return undefined
   }
@@ -30,13 +43,14 @@ const revoked = ({ services }: Judged, listener: Listener, { subject }: Connecti
 
 export const rejudge = Effect.fn("rejudge")(function* (
   judged: Judged,
-  { authentication, authorization }: Settings
+  settings: Settings
 ): Effect.fn.Return<void> {
+  const { authentication, authorization } = settings
   const { services, sessions } = judged
   const look = (listener: Listener, connection: Connection): void => {
     if (!connection.connected) return
     const { clientId } = connection
-    const reason = authentication.whenRevoked === "keep" ? undefined : revoked(judged, listener, connection)
+    const reason = authentication.whenRevoked === "keep" ? undefined : revoked(judged, settings, listener, connection)
     if (reason !== undefined) {
       services.counters.connections_revoked_total++
       services.log.warning("client sent away: not allowed any more", { client_id: clientId, reason })

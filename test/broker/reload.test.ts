@@ -5,6 +5,9 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { formatPasswordHash } from "../../src/access/authentication/passwords/PasswordHash.ts"
+import { hashPassword } from "../../src/access/authentication/passwords/verifyPassword.ts"
+import { makeUser } from "../../src/access/users/makeUser.ts"
 import type { Settings } from "../../src/config/Settings.ts"
 import { DurableBroker } from "../support/durableBroker.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
@@ -263,5 +266,49 @@ describe("who is connected and would not be let in any more", () => {
     await settle(client)
     await reload(broker, all, deny(["127.0.0.0/8"]))
     await client.expectRefused(0x87)
+  })
+
+  it("a user who is gone from the node, whether it has come by password or by SCRAM, and one who is gone from a file", async () => {
+    const passwords = path.join(directory, "passwd")
+    // Of the password "pencil".
+    const hash = formatPasswordHash(
+      await Effect.runPromise(hashPassword("pbkdf2-sha256", Buffer.from("pencil"), 1_000))
+    )
+    fs.writeFileSync(passwords, `ann:${hash}\nbob:${hash}\n`)
+    const broker = await start(all, (settings) => ({
+      ...settings,
+      authentication: { ...settings.authentication, links: ["users", "password_file", "anonymous"] },
+      auth_password_file: { ...settings.auth_password_file, path: passwords }
+    }))
+    const { users } = broker.broker.kept
+    users.put(await Effect.runPromise(makeUser("kim", "pencil", false, { mechanisms: [], iterations: 4_096 })))
+    users.put(await Effect.runPromise(makeUser("lea", "pencil", false, { mechanisms: [], iterations: 4_096 })))
+    const password = Buffer.from("pencil")
+    const [kim, lea, ann, bob] = [
+      await broker.connect(5, { clientId: "kim", username: "kim", password }),
+      await broker.connect(5, { clientId: "lea", username: "lea", password }),
+      await broker.connect(5, { clientId: "ann", username: "ann", password }),
+      await broker.connect(5, { clientId: "bob", username: "bob", password })
+    ]
+    const anonymous = await broker.connect(5)
+    users.remove("kim")
+    // Nobody comes in for having been in a moment ago.
+    const again = await broker.open(5)
+    again.sendConnect({ clientId: "kim", username: "kim", password })
+    await again.expectConnectRefused(0x86)
+    await settle(kim)
+    fs.writeFileSync(passwords, `bob:${hash}\n`)
+    await reload(broker, all)
+    await ann.expectRefused(0x87)
+    await kim.expectRefused(0x87)
+    await settle(lea, bob, anonymous)
+    const bySCRAM = broker.connection("lea")
+    Object.assign(bySCRAM, { subject: { ...bySCRAM.subject, by: "SCRAM-SHA-256" } })
+    await reload(broker, all)
+    await settle(lea, bob, anonymous)
+    users.remove("lea")
+    await reload(broker, all)
+    await lea.expectRefused(0x87)
+    await settle(bob, anonymous)
   })
 })

@@ -16,14 +16,20 @@ export const clientIdFileLink = (
 ): AuthLink => {
   const elsewhere = denied("this client id may not come from this address")
   const notThere = denied("the client id is not in the file")
+  /** Undefined: it is not there. */
+  const lets = (clientId: string, address: string): boolean | undefined => {
+    const ranges = clients.get(clientId)
+    return ranges === undefined ? undefined : ranges.length === 0 || ranges.some((range) => range.contains(address))
+  }
   return {
     name,
     cacheable: false,
     check: ({ address, clientId }) => {
-      const ranges = clients.get(clientId)
-      if (ranges === undefined) return unknown === "deny" ? notThere : ignore
-      return ranges.length === 0 || ranges.some((range) => range.contains(address)) ? allow : elsewhere
-    }
+      const answer = lets(clientId, address)
+      if (answer === undefined) return unknown === "deny" ? notThere : ignore
+      return answer ? allow : elsewhere
+    },
+    stillAllows: ({ address, clientId }) => lets(clientId, address) === true
   }
 }
 

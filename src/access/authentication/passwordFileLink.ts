@@ -51,7 +51,8 @@ export const passwordFileLink = (
         if (entry === undefined) return ignore
         return right ? (entry.superuser ? allowedAll : allowed) : wrongPassword
       })
-    }
+    },
+    stillAllows: ({ userName }) => userName !== undefined && users.has(userName)
   }
 }
 

@@ -40,6 +40,7 @@ export const usersLink = (
         if (users.find(name) !== user) return wrongPassword
         return right ? (user.superuser ? allowedAll : allowed) : wrongPassword
       })
-    }
+    },
+    stillAllows: ({ clientId, userName }) => users.find((key === "client_id" ? clientId : userName) ?? "") !== undefined
   }
 }

@@ -12,6 +12,8 @@ export class UserDatabase {
   private readonly journal: Journal
   private readonly maximum: () => number
   private readonly users = new Map<string, User>()
+  /** Nobody comes in for having been in; on another node, too. */
+  onRemoved: () => void = () => {}
   /** Names in their order; made when they are asked for, after a change anew. */
   private names: ReadonlyArray<string> | undefined
 
@@ -57,6 +59,7 @@ export class UserDatabase {
   remove(name: string): Changed | undefined {
     if (!this.users.delete(name)) return undefined
     this.names = undefined
+    this.onRemoved()
     return { group: this.journal.deleteRecord(userKind, name) }
   }
 
