@@ -44,6 +44,8 @@ export const Status = Schema.Struct({
   handshakes: Schema.Int,
   event_loop_lag_ms: Schema.Int,
   overload: Schema.Array(OverloadMark),
+  /** Why the store takes no changes ("": it does), and what waits for it. No illness: a restart would not help. */
+  store: Schema.Struct({ failure: Schema.String, pending_bytes: Schema.Finite }),
   listeners: Schema.Array(ListenerStatus)
 })
 

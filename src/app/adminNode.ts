@@ -70,6 +70,10 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
         handshakes: broker.overload.handshakes.size,
         event_loop_lag_ms: Math.round(broker.overload.eventLoopLagMillis),
         overload: [...broker.overload.marks],
+        store: {
+          failure: broker.services.journal.failing?.message ?? "",
+          pending_bytes: broker.services.journal.pendingBytes
+        },
         listeners: listeners()
       }
     },

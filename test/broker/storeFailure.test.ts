@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { adminNode } from "../../src/app/adminNode.ts"
 import { storeFailure } from "../../src/store/Engine.ts"
 import { openMemory } from "../../src/store/MemoryEngine.ts"
 import { publishBytes } from "../support/packets.ts"
@@ -151,10 +152,14 @@ describe("while the store is full", () => {
     full = true
     publisher.send(publishBytes(5, 0x32, "q", { messageId: 1, payload: "attempt" }))
     await publisher.receive("puback", { reasonCode: 0x97 })
+    // An alarm, and no reason to be restarted.
+    const status = adminNode(broker.broker).status()
+    expect([status.health.ok, status.store.failure]).toEqual([true, "no space left"])
     full = false
     // The CONNACK of a durable session waits for the group that had failed.
     const { journal } = broker.broker.services
     while (journal.failing !== null) await publisher.ping()
+    expect(adminNode(broker.broker).status().store.failure).toBe("")
     await publisher.publish("q", "after", { qos: 1 })
     const again = await broker.durable(5, "s")
     await again.acknowledge(await again.receive("publish", { payload: "after" }))

@@ -43,7 +43,7 @@ export const listenerLines = (listeners: ReadonlyArray<ListenerStatus>): Readonl
   ])
 
 export const statusLines = (status: Status): ReadonlyArray<string> => {
-  const { memory, overload, retained } = status
+  const { memory, overload, retained, store } = status
   return [
     ...aligned([
       ["node", `${status.node}, emqttd ${status.version} on ${status.runtime}, process ${status.process}`],
@@ -55,6 +55,7 @@ export const statusLines = (status: Status): ReadonlyArray<string> => {
       ["retained", `${retained.messages} messages, ${bytes(retained.bytes)}`],
       ["memory", `${bytes(memory.resident_bytes)} of ${bytes(memory.limit_bytes)}`],
       ["event loop", `${status.event_loop_lag_ms} ms late`],
+      ["store", store.failure === "" ? "ok" : `takes no changes: ${store.failure}`],
       ["overload", overload.length === 0 ? "none" : "new clients are being refused:"],
       ...overload.map(({ refused, setting, since }) => [
         "",
