@@ -6,7 +6,7 @@ import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Services } from "../session/Services.ts"
 import { storedSubscription } from "../session/Subscriptions.ts"
-import type { Engine, StoreFailure } from "../store/Engine.ts"
+import { type Engine, type StoreFailure, storeFailure } from "../store/Engine.ts"
 import { beatMillis } from "../store/Journal.ts"
 import { readableMessage } from "../store/storedMessage.ts"
 
@@ -40,7 +40,7 @@ export const recover = Effect.fn("recover")(function* (
   const found: Array<{ readonly session: Session; readonly crashed: boolean }> = []
   let owed = 0
   for (let after = 0;;) {
-    const page = yield* engine.readSessions(after, sessionsPerPage)
+    const page = yield* readable(`sessions after number ${after}`, engine.readSessions(after, sessionsPerPage))
     for (const stored of page) {
       after = stored.row.session
       owed += stored.owed
@@ -57,7 +57,10 @@ export const recover = Effect.fn("recover")(function* (
     yield* progress()
   }
   for (let after = "";;) {
-    const page = yield* engine.readRetained(after, retainedPerPage)
+    const page = yield* readable(
+      `retained messages after ${JSON.stringify(after)}`,
+      engine.readRetained(after, retainedPerPage)
+    )
     for (const { message: content, topic } of page) {
       after = topic
       const message = readableMessage(
@@ -79,6 +82,13 @@ export const recover = Effect.fn("recover")(function* (
   const milliseconds = (yield* Clock.currentTimeMillis) - started
   yield* Effect.logInfo("the store has been read", { sessions: sessionCount, messages: owed, retained, milliseconds })
 })
+
+/** A row of which the engine can make nothing is told in one line, like any other damage that it does not know how to set aside. */
+const readable = <A>(what: string, page: Effect.Effect<A, StoreFailure>): Effect.Effect<A, StoreFailure> =>
+  Effect.catchDefect(
+    page,
+    (defect) => Effect.fail(storeFailure("damaged", `the store's ${what} cannot be read: ${String(defect)}`))
+  )
 
 /** Turns of the event loop until no actor has anything to do. */
 const idle = (services: Services): Effect.Effect<void> =>

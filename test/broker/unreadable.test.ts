@@ -54,6 +54,19 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+it("a page of sessions of which nothing can be made: the start fails in one line", async () => {
+  await broker.stop()
+  const failing = Effect.map(openSpoilt, (engine) =>
+    engineWith(engine, {
+      readSessions: () =>
+        Effect.sync(() => {
+          throw new Error("a defect")
+        })
+    }))
+  broker = new DurableBroker((same) => same, failing)
+  await expect(broker.start()).rejects.toThrow("the store's sessions after number 0 cannot be read: Error: a defect")
+})
+
 it("a queued message, a retained one and a will that cannot be read cost themselves and nothing else", async () => {
   const will = { topic: "w", payload: Buffer.from("bad"), qos: 0, retain: false } as const
   const subscriber = await broker.durable(5, "s", { will, properties: { sessionExpiryInterval: 1000 } })
