@@ -9,6 +9,7 @@ import { type Broker, chosenBrokers, projectRoot } from "./brokers.ts"
 import { buildLoadGenerator, type Result, runLoadGenerator } from "./loadGenerator.ts"
 import { type Frame, markdownOf, plainTable, type Row } from "./report.ts"
 import { type Scenario, scenarioNamed, scenarios } from "./scenarios.ts"
+import { runClusterProbe } from "./clusterProbe.ts"
 import { runRecoveryProbe } from "./recoveryProbe.ts"
 import { runSubscribeProbe } from "./subscribeProbe.ts"
 
@@ -34,6 +35,7 @@ const argumentsOf = (scenario: Scenario): ReadonlyArray<string> => [
 const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
   try {
     if (scenario.load === "recovery") return await runRecoveryProbe()
+    if (scenario.nodes === 2) return await runClusterProbe(argumentsOf(scenario))
     const running = await broker.start(scenario.door ?? "tcp", scenario.keeping ?? "default", seconds)
     let loop: Result = {}
     try {
@@ -112,7 +114,7 @@ const main = async (): Promise<number> => {
     for (const scenario of selected) {
       for (const broker of run % 2 ? chosen : chosen.toReversed()) {
         if (broker.lacks.includes(scenario.door ?? "tcp")) continue
-        if (scenario.load === "recovery" && broker.id !== "emqttd") continue
+        if ((scenario.load === "recovery" || scenario.nodes === 2) && broker.id !== "emqttd") continue
         const result = await measure(scenario, broker)
         const row: Row = { scenario: scenario.id, broker: broker.id, run, result }
         rows.push(row)

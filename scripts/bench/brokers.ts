@@ -51,6 +51,14 @@ const lastLines = (text: string): string => text.trim().split("\n").slice(-12).j
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
+/** Fails when nobody answers on this port in time. */
+export const listens = async (port: number, millis: number): Promise<void> => {
+  for (const deadline = Date.now() + millis; !(await answers(port));) {
+    if (Date.now() > deadline) throw new Error(`nobody listens on port ${port}`)
+    await pause(20)
+  }
+}
+
 /** Runs a broker's command until its port answers; fails with what it printed when it ends before or takes 15 seconds. */
 export const startProcess = async (
   command: ReadonlyArray<string>,

@@ -29,6 +29,8 @@ export interface Scenario {
   readonly title: string
   /** Arguments of the load generator, or a program of its own. */
   readonly load: ReadonlyArray<string> | "subscribe" | "recovery"
+  /** Publishers on one node, subscribers on another. */
+  readonly nodes?: 2
   readonly timed: boolean // takes --secs
   /** By default tcp. */
   readonly door?: Door
@@ -56,6 +58,19 @@ const pubsub = (
   flashmq: number | undefined
 ): Scenario => ({ id, title, load: ["pubsub", ...options.split(" ")], timed: true, figures: perCpu(bar, flashmq) })
 
+/** The same on two nodes, against our own figure on one. */
+const acrossNodes = (id: "qos0" | "qos1" | "qos2", options: string): Scenario => ({
+  ...pubsub(
+    `cluster-${id}`,
+    `100 pairs, Q${id.slice(1, 3)} ${id.slice(3)}, publishers on one node, subscribers on another`,
+    options,
+    undefined,
+    undefined
+  ),
+  nodes: 2,
+  figures: perCpu({ kind: "own", scenario: id, times: 0.6, plus: 0 })
+})
+
 const times = (least: number): Bar => ({ kind: "times", least })
 
 /** loopDelay.ts; of emqttd alone. */
@@ -82,6 +97,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   pubsub("qos1", "100 pairs, QoS 1", "--pubs 100 --subs 100 --qos 1 --window 20 --outstanding 20", times(4), 449_000),
   pubsub("qos2", "100 pairs, QoS 2", "--pubs 100 --subs 100 --qos 2 --window 20 --outstanding 20", times(5), 276_000),
+  acrossNodes("qos0", "--pubs 100 --subs 100 --qos 0 --outstanding 20"),
+  acrossNodes("qos1", "--pubs 100 --subs 100 --qos 1 --window 20 --outstanding 20"),
+  acrossNodes("qos2", "--pubs 100 --subs 100 --qos 2 --window 20 --outstanding 20"),
   pubsub(
     "fanout",
     "fan-out, 1 to 1,000, QoS 0",

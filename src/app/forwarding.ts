@@ -2,7 +2,7 @@
 // what the store has of it before the first link.
 import { Effect } from "effect"
 import type { Cluster } from "../cluster/Cluster.ts"
-import { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
+import { ClusterRoutes, peerKind } from "../cluster/ClusterRoutes.ts"
 import { outboxKind, positionKind } from "../cluster/forward/outboxRecords.ts"
 import type { Links } from "../cluster/Links.ts"
 import type { Membership } from "../cluster/Membership.ts"
@@ -28,6 +28,7 @@ export const makeForwarding = (
     strategy: settings.shared.strategy,
     topicCache: settings.router.topicCache,
     post: (task) => void cluster.post(task),
+    forgetAfterMillis: settings.cluster.forgetAfterMillis,
     journal,
     topics,
     now: () => scheduler.now,
@@ -58,15 +59,19 @@ export const makeForwarding = (
 /** What peers are owed from before the start, and how far their streams had come here. */
 export const restoreForwarding = Effect.fnUntraced(function* (
   engine: Engine,
-  { forwarder }: ClusterRoutes,
+  routes: ClusterRoutes,
   log: ForwardingNeeds["log"]
 ): Effect.fn.Return<void, StoreFailure> {
+  const { forwarder } = routes
   let damaged = 0
   yield* eachPage(engine, outboxKind, (rows) => {
     damaged += forwarder.restoreOutbox(rows)
   })
   yield* eachPage(engine, positionKind, (rows) => {
     for (const { key, value } of rows) if (!forwarder.restorePosition(key, value)) damaged++
+  })
+  yield* eachPage(engine, peerKind, (rows) => {
+    for (const { key } of rows) routes.expect(key)
   })
   if (damaged > 0) log.error("cluster: records of the store that cannot be read", { records: damaged })
 })

@@ -77,6 +77,14 @@ export class BodyWriter {
     return this
   }
 
+  /** buffer[start..end). */
+  range(buffer: Buffer, start: number, end: number): this {
+    this.room(end - start)
+    buffer.copy(this.bytes, this.length, start, end)
+    this.length += end - start
+    return this
+  }
+
   /** Writes a number over one that stands already at `offset`: a count that is known at the end. */
   overwriteUint16(offset: number, value: number): void {
     this.view.setUint16(offset, value)

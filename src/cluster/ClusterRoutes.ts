@@ -34,9 +34,16 @@ export interface ClusterRoutesOptions extends Omit<ForwarderOptions, "deliver" |
   readonly random?: Random
   /** Runs it in a turn of the cluster. */
   readonly post: (task: () => void) => void
+  /** How long one is waited for that was a member before the start and has not been heard of since. */
+  readonly forgetAfterMillis: number
 }
 
 const noRouter: LocalRouter = { publishHere: () => 0, levelOf: () => 0, filters: () => [], sharedGroups: () => [] }
+
+/** Records of the peers whose sessions may be owed messages: what a start has to know before it hears of them. */
+export const peerKind = "cluster_peer"
+/** A member from before the start that has not been heard of for so long counts as dead. */
+const silentMillis = 10_000
 
 /** Members of shared groups that are looked at in one tick for clients that came or went. */
 const membersATick = 4_096
@@ -56,6 +63,10 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   private readonly groups = new Map<string, SharedGroup>()
   private walk: IterableIterator<[string, SharedGroup]> | undefined
   /** Groups of the message under way that go to other nodes. */
+  /** Members from before the start. */
+  private readonly expected = new Set<string>()
+  private readonly silent = new Set<string>()
+  private readonly startedAt: number
   private pickedFor: Message | undefined
   private readonly pickedNodes: Array<number> = []
   private readonly pickedKeys: Array<string> = []
@@ -66,7 +77,8 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     this.shared = new SharedPick(strategy, random ?? Math.random, this)
     const table = new RemoteTable(topicCache === undefined ? {} : { topicCache })
     table.onGroup = (group, there) => this.remoteGroup(group, there)
-    this.routes = new Routes({ bus, own: this, table })
+    this.startedAt = options.now()
+    this.routes = new Routes({ bus, own: this, table, onOwed: (name, owed) => this.remember(name, owed) })
     const flush = () => this.forwarder.flush()
     this.forwarder = new Forwarder({
       ...options,
@@ -74,6 +86,34 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
       giveBack: (message, groups, from) => this.giveBack(message, groups, from),
       wake: () => post(flush)
     })
+  }
+
+  /** A record of the store says so: before the first message. */
+  expect(name: string): void {
+    this.expected.add(name)
+    this.routes.expect(name)
+  }
+
+  private remember(name: string, owed: boolean): void {
+    const { journal } = this.options
+    if (owed) journal.putRecordLazily(peerKind, name, new Uint8Array(1))
+    else journal.deleteRecordLazily(peerKind, name)
+  }
+
+  /** Who was there before the start and is not heard of is dead, and forgotten in the end, as if membership had known it. */
+  private tickExpected(now: number): void {
+    for (const name of this.expected) {
+      if (this.routes.knows(name) || this.options.members.status(name) !== undefined) {
+        this.expected.delete(name)
+      } else if (now - this.startedAt > this.options.forgetAfterMillis) {
+        this.expected.delete(name)
+        this.routes.memberChanged(name, "forgotten")
+        this.forwarder.memberChanged(name, "forgotten")
+      } else if (now - this.startedAt > silentMillis && !this.silent.has(name)) {
+        this.silent.add(name)
+        this.forwarder.memberChanged(name, "dead")
+      }
+    }
   }
 
   /** Before the first message. */
@@ -130,7 +170,8 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   receive(): void {}
 
   /** Clients of members come and go, and nobody tells: the counts are compared now and then. */
-  tick(): void {
+  tick(now: number): void {
+    if (this.expected.size > 0) this.tickExpected(now)
     if (this.groups.size === 0) return
     let looked = 0
     for (let steps = this.groups.size; steps > 0 && looked < membersATick; steps--) {
@@ -204,7 +245,7 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
 
   publish(message: Message): number {
     this.awaited = null
-    const { groups, levels, nodes } = this.routes.table.match(message.topicName.text)
+    const { groups, levels, nodes } = this.routes.table.matchName(message.topicName)
     for (const group of groups) {
       // Those with members here were asked before.
       if (group.local !== undefined) continue
@@ -238,25 +279,24 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     return receivers
   }
 
-  /** As `hand`, and the publisher's acknowledgement waits for it. */
+  /** The publisher's acknowledgement waits for it. */
   private handCounted(node: number, message: Message, target: Target, level: RouteLevel): boolean {
+    const { forwarder } = this
+    const stream = this.streams[node] ?? this.stream(node)
     if (message.qos === 0 || level === RouteLevel.QoS0) {
-      return this.forwarder.forward(this.stream(node), message, target, level, null)
+      forwarder.loose(stream, message, target)
+      return true
     }
-    const forward = this.awaited ?? new Forward()
-    const taken = this.forwarder.forward(this.stream(node), message, target, level, forward)
-    if (forward.open > 0) this.awaited = forward
-    return taken
+    const forward = forwarder.keep(stream, message, target, level, this.awaited)
+    if (forward === null) return false
+    this.awaited = forward.settled && forward.group === 0 ? null : forward
+    return true
   }
 
   private hand(node: number, message: Message, target: Target, level: RouteLevel): Forward | null {
-    if (message.qos === 0) {
-      this.forwarder.forward(this.stream(node), message, target, level, null)
-      return null
-    }
-    const forward = new Forward()
-    this.forwarder.forward(this.stream(node), message, target, level, forward)
-    return forward.open === 0 && forward.group === 0 ? null : forward
+    if (message.qos > 0) return this.forwarder.keep(this.stream(node), message, target, level, null)
+    this.forwarder.loose(this.stream(node), message, target)
+    return null
   }
 
   private stream(node: number): PeerStream {

@@ -13,7 +13,7 @@ import { readMessages, readPosition, writePosition } from "./forward/forwardFram
 import { outboxEntry, outboxPlace, positionKind, positionOf } from "./forward/outboxRecords.ts"
 import { PeerStream, type StreamCounts, type StreamLimits } from "./forward/PeerStream.ts"
 import { Reception } from "./forward/Reception.ts"
-import { RouteLevel } from "../router/RemoteRoutes.ts"
+import type { RouteLevel } from "../router/RemoteRoutes.ts"
 
 export interface ForwardCounts extends StreamCounts {
   forward_received_total: number
@@ -30,7 +30,7 @@ export interface ForwarderOptions {
   readonly limits: StreamLimits
   readonly counts: ForwardCounts
   /** A message of a peer, for the sessions of this node; returns what the peer has to wait for where it was handed on. */
-  readonly deliver: (message: Message, target: Target, from: string) => Forward | null
+  readonly deliver: (message: Message, target: Target) => Forward | null
   /** A message of shared groups that a peer was to serve, which has gone: as `deliver`, to others. */
   readonly giveBack: (message: Message, groups: ReadonlyArray<string>, from: string) => Forward | null
   /** `flush` is wanted, in a turn of the cluster. */
@@ -63,17 +63,25 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
 
   // --- messages out ------------------------------------------------------------------------------------------------
 
-  /** Level QoS0, or a message with QoS 0: sent or dropped. Else it is kept; `forward` is told when the peer has it. */
-  forward(stream: PeerStream, message: Message, target: Target, level: RouteLevel, forward: Forward | null): boolean {
-    if (!this.flushDue) {
-      this.flushDue = true
-      this.options.wake()
-    }
-    if (forward !== null && level !== RouteLevel.QoS0) {
-      return stream.push(message, target, level, this.options.now(), forward)
-    }
+  /** Sent with the next flush, or dropped and counted. */
+  loose(stream: PeerStream, message: Message, target: Target): void {
+    this.wake()
     stream.pushLoose(message, target)
-    return true
+  }
+
+  /**
+   * QoS 1 and 2: kept until the peer has it. Returns what to wait for, `forward` where one is given and the message does not follow others that
+   * another one is for; null where it is not kept.
+   */
+  keep(
+    stream: PeerStream,
+    message: Message,
+    target: Target,
+    level: RouteLevel,
+    forward: Forward | null
+  ): Forward | null {
+    this.wake()
+    return stream.push(message, target, level, this.options.now(), forward)
   }
 
   /** The same object for ever. */
@@ -142,6 +150,8 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
 
   linkUp({ name }: Peer): void {
     this.positionsDue.add(name)
+    const stream = this.streams.get(name)
+    if (stream !== undefined) stream.isDown = false
     this.tell(name)
   }
 
@@ -195,19 +205,21 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     const { changes } = this.journal
     let numbered = false
     try {
-      readMessages(Buffer.from(body), topics, now(), (message, target, epoch, sequence) => {
-        if (sequence >= 0) {
+      readMessages(Buffer.from(body), topics, now(), {
+        run: (epoch, sequence) => {
+          if (sequence < 0) return true
           numbered = true
-          if (!reception.take(epoch, sequence)) {
-            counts.forward_duplicates_total++
-            return
-          }
+          if (reception.take(epoch, sequence)) return true
+          counts.forward_duplicates_total++
+          return false
+        },
+        message: (message, target) => {
+          counts.forward_received_total++
+          const forward = deliver(message, target)
+          if (forward === null) return
+          forward.wait(this)
+          reception.handedOn(forward)
         }
-        counts.forward_received_total++
-        const forward = deliver(message, target, name)
-        if (forward === null) return
-        forward.wait(this)
-        reception.handedOn(forward)
       })
     } finally {
       if (numbered) {

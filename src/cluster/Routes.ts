@@ -3,6 +3,7 @@
 // and at each new link shows what is missing, and the gap or the whole set is asked for. Invariant: when a node's set rests and its link is
 // up, the peer's copy becomes equal to it, digest included, whatever was lost before.
 import { Buffer } from "node:buffer"
+import { RouteLevel } from "../router/RemoteRoutes.ts"
 import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "./Bus.ts"
 import { OwnRoutes } from "./routes/OwnRoutes.ts"
 import { RemoteTable } from "./routes/RemoteTable.ts"
@@ -33,6 +34,8 @@ export interface RoutesOptions {
   readonly table?: RemoteTable
   /** How often a digest goes to each peer that nothing else tells of a gap. */
   readonly digestMillis?: number
+  /** Whether sessions of this node may be owed messages while it is down: told when it changes. */
+  readonly onOwed?: (name: string, owed: boolean) => void
 }
 
 /** What this node has of a peer's set, and what it is sending to the peer. */
@@ -45,9 +48,20 @@ interface PeerRoutes {
   version: number
   readonly digest: Digest
   rows: number
+  /** Rows of level Owed. */
+  owed: number
+  /** As `onOwed` was told. */
+  isOwed: boolean
   /** A whole set that is on its way here. */
   whole:
-    | { readonly epoch: number; readonly version: number; readonly digest: Digest; place: number; rows: number }
+    | {
+      readonly epoch: number
+      readonly version: number
+      readonly digest: Digest
+      place: number
+      rows: number
+      owed: number
+    }
     | undefined
   /** Asked for already, so a burst of changes behind a gap asks once; the second digest from then on asks again. */
   asked: 0 | 1 | 2
@@ -75,6 +89,7 @@ export class Routes implements BusPart, MembersListener {
   private readonly filters: OwnFilters
   private readonly own: OwnRoutes
   private readonly digestMillis: number
+  private readonly onOwed: (name: string, owed: boolean) => void
   private readonly peers = new Map<string, PeerRoutes>()
   private readonly numbers = new Map<string, number>()
   private readonly names: Array<string> = []
@@ -84,12 +99,13 @@ export class Routes implements BusPart, MembersListener {
   /** Whole sets that were asked for and came, for tests and status. */
   wholesReceived = 0
 
-  constructor({ bus, digestMillis, own, table }: RoutesOptions) {
+  constructor({ bus, digestMillis, onOwed, own, table }: RoutesOptions) {
     this.bus = bus
     this.filters = own
     this.own = new OwnRoutes(bus.self.epoch)
     this.table = table ?? new RemoteTable()
     this.digestMillis = digestMillis ?? 10_000
+    this.onOwed = onOwed ?? (() => {})
   }
 
   // --- this node's set ---------------------------------------------------------------------------------------------
@@ -211,6 +227,7 @@ export class Routes implements BusPart, MembersListener {
     if (peer === undefined) return
     this.table.sweep(peer.number, true)
     this.peers.delete(name)
+    if (peer.isOwed) this.onOwed(name, false)
   }
 
   // --- replication -------------------------------------------------------------------------------------------------
@@ -224,6 +241,7 @@ export class Routes implements BusPart, MembersListener {
       return this.ask(peer, epoch)
     }
     readRows(body, (key, state) => this.take(peer, key, state))
+    this.tellOwed(peer)
     if (!last) return
     peer.version = to
     peer.asked = 0
@@ -235,6 +253,28 @@ export class Routes implements BusPart, MembersListener {
     peer.digest.add(key, state)
     if (before === 0 && state !== 0) peer.rows++
     if (before !== 0 && state === 0) peer.rows--
+    peer.owed += owedBy(key, state) - owedBy(key, before)
+  }
+
+  private tellOwed(peer: PeerRoutes): void {
+    if (peer.isOwed === peer.owed > 0) return
+    peer.isOwed = peer.owed > 0
+    this.onOwed(peer.name, peer.isOwed)
+  }
+
+  /**
+   * A member from before the start, whose sessions may be owed messages: until its set is here, all of them are. What does not concern it
+   * finds nobody there.
+   */
+  expect(name: string): void {
+    const peer = this.peer(name)
+    peer.isOwed = true
+    if (peer.version < 0 && peer.whole === undefined) this.table.set(peer.number, everything, RouteLevel.Owed)
+  }
+
+  /** It has told its set since the start. */
+  knows(name: string): boolean {
+    return (this.peers.get(name)?.version ?? -1) >= 0
   }
 
   private onDigest(peer: PeerRoutes, body: Buffer): void {
@@ -316,7 +356,7 @@ export class Routes implements BusPart, MembersListener {
     const { epoch, from, last, to } = readRowsHead(body)
     if (from === 0 && peer.whole === undefined) {
       this.table.unmark(peer.number)
-      peer.whole = { epoch, version: to, digest: new Digest(), place: 0, rows: 0 }
+      peer.whole = { epoch, version: to, digest: new Digest(), place: 0, rows: 0, owed: 0 }
     }
     const { whole } = peer
     if (whole === undefined || whole.epoch !== epoch || whole.version !== to || whole.place !== from) {
@@ -326,6 +366,7 @@ export class Routes implements BusPart, MembersListener {
       this.table.set(peer.number, key, checked(key, state), true)
       whole.digest.add(key, state)
       whole.rows++
+      whole.owed += owedBy(key, state)
     })
     whole.place = whole.rows
     if (!last) return
@@ -335,9 +376,11 @@ export class Routes implements BusPart, MembersListener {
     peer.epoch = epoch
     peer.version = to
     peer.rows = whole.rows
+    peer.owed = whole.owed
     peer.digest.a = whole.digest.a
     peer.digest.b = whole.digest.b
     this.wholesReceived++
+    this.tellOwed(peer)
   }
 
   private sendDigest(name: string): void {
@@ -355,6 +398,8 @@ export class Routes implements BusPart, MembersListener {
         version: -1,
         digest: new Digest(),
         rows: 0,
+        owed: 0,
+        isOwed: false,
         whole: undefined,
         asked: 0,
         transfer: undefined
@@ -364,6 +409,10 @@ export class Routes implements BusPart, MembersListener {
     return peer
   }
 }
+
+const everything = "#"
+
+const owedBy = (key: string, state: number): number => state === RouteLevel.Owed && !isGroupKey(key) ? 1 : 0
 
 const checked = (key: string, state: number): number => {
   if (state > 0x7f && !isGroupKey(key)) throw new FrameMalformed("the state of a route")

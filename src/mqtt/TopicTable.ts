@@ -62,11 +62,14 @@ export class TopicName {
   readonly levels: number
   /** The router's memo of its answer; nobody else's. */
   route: unknown
+  /** The cluster's, of the peers. */
+  remote: unknown
 
   constructor(text: string, levels: number) {
     this.text = text
     this.levels = levels
     this.route = undefined
+    this.remote = undefined
   }
 }
 

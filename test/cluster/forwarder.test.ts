@@ -2,12 +2,14 @@
 // is never taken twice, and the order of a publisher stays, whatever breaks in between.
 import { assert, describe, it } from "@effect/vitest"
 import { noGroupKeys, type Target, toRoutes } from "../../src/cluster/forward/Entry.ts"
+import { packetAt } from "../../src/cluster/forward/forwardFrames.ts"
 import { outboxKey, outboxKind, outboxPlace, positionKind } from "../../src/cluster/forward/outboxRecords.ts"
 import type { StreamLimits } from "../../src/cluster/forward/PeerStream.ts"
 import { type ForwardCounts, Forwarder } from "../../src/cluster/Forwarder.ts"
 import { RouteLevel } from "../../src/router/RemoteRoutes.ts"
 import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"
+import { Shape } from "../../src/mqtt/publishLayout.ts"
 import { TopicTable } from "../../src/mqtt/TopicTable.ts"
 import { Scheduler } from "../../src/otp/Scheduler.ts"
 import { Forward } from "../../src/router/Forward.ts"
@@ -44,6 +46,17 @@ const limits: StreamLimits = {
 /** What survives a crash: kind → key → value. */
 type Disk = Map<string, Map<string, Uint8Array>>
 
+const made = (qos: 0 | 1 | 2, payload: string, now: number): Message =>
+  Message.make({
+    topic: "t/x",
+    payload: Buffer.from(payload),
+    qos,
+    retain: false,
+    publisher: "p",
+    properties: null,
+    now
+  })
+
 class Node {
   readonly bus: MemoryNode
   readonly journal: Journal
@@ -54,6 +67,7 @@ class Node {
   readonly got: Array<string> = []
   private readonly scheduler: Scheduler
   private readonly network: MemoryNetwork
+  private readonly topics = new TopicTable()
   flushDue = false
   durable: boolean
   private delivered: number
@@ -78,7 +92,7 @@ class Node {
     this.forwarder = new Forwarder({
       bus: this.bus,
       journal: this.journal,
-      topics: new TopicTable(),
+      topics: this.topics,
       now: () => network.now,
       limits: { ...limits, ...options.limits },
       counts: this.counts,
@@ -128,24 +142,30 @@ class Node {
     this.flushDue = false
   }
 
-  publish(
-    peer: string,
-    qos: 0 | 1 | 2,
-    payload: string,
-    level: RouteLevel = RouteLevel.Owed,
-    target = toRoutes
-  ): Forward {
-    const message = Message.make({
-      topic: "t/x",
-      payload: Buffer.from(payload),
-      qos,
-      retain: false,
-      publisher: "p",
-      properties: null,
-      now: this.network.now
+  publish(peer: string, qos: 0 | 1 | 2, payload: string, level: RouteLevel = RouteLevel.Owed): Forward {
+    return this.hand(peer, made(qos, payload, this.network.now), level)
+  }
+
+  /** As they come in one chunk of a client. */
+  publishTogether(peer: string, each: ReadonlyArray<readonly [qos: 0 | 1 | 2, payload: string]>): Array<Forward> {
+    const { now } = this.network
+    const chunk = Buffer.concat(each.map(([qos, payload]) => {
+      const { buffer, end, start } = made(qos, payload, now)
+      return buffer.subarray(start, end)
+    }))
+    let at = 0
+    return each.map(() => {
+      const message = packetAt(chunk, at, chunk.length, Shape.Version5, "p", now, 0, this.topics)
+      at = message.end
+      return this.hand(peer, message, RouteLevel.Owed)
     })
+  }
+
+  private hand(peer: string, message: Message, level: RouteLevel): Forward {
     const forward = new Forward()
-    this.forwarder.forward(this.forwarder.stream(peer), message, target, level, qos === 0 ? null : forward)
+    const stream = this.forwarder.stream(peer)
+    if (message.qos > 0) return this.forwarder.keep(stream, message, toRoutes, level, null) ?? forward
+    this.forwarder.loose(stream, message, toRoutes)
     return forward
   }
 
@@ -202,6 +222,35 @@ describe("Forwarder", () => {
     assert.strictEqual(woken, 1)
     assert.strictEqual(a.forwarder.stream("b").size, 0)
     assert.strictEqual(a.forwarder.stream("b").byteSize, 0)
+  })
+
+  it("messages that came in one behind the other go as one, wait for one answer and are taken as one", () => {
+    const { a, b, network } = pair()
+    const forwards = a.publishTogether("b", [[1, "1"], [1, "2"], [2, "3"], [0, "4"], [0, "5"], [1, "6"]])
+    assert.deepStrictEqual(forwards.slice(0, 3).map((one) => one === forwards[0]), [true, true, true])
+    assert.notStrictEqual(forwards[5], forwards[0])
+    assert.strictEqual(a.forwarder.stream("b").size, 4)
+    a.turn()
+    a.publish("b", 1, "7")
+    assert.strictEqual(a.forwarder.stream("b").size, 5)
+    settle(network, a, b)
+    assert.deepStrictEqual(b.got, ["p 1 1", "p 1 2", "p 2 3", "p 1 6", "p 0 4", "p 0 5", "p 1 7"])
+    assert.strictEqual(a.counts.forward_sent_total, 7)
+    assert.deepStrictEqual([a.forwarder.stream("b").size, a.forwarder.stream("b").byteSize], [0, 0])
+    assert.isTrue(forwards[0]?.settled)
+    const stored = pair({ disk: true })
+    const kept = stored.a.publishTogether("b", [[1, "1"], [2, "2"], [2, "3"], [1, "4"], [1, "5"]])
+    assert.strictEqual(new Set(kept).size, 4)
+    stored.network.kill("b")
+    stored.network.advance(3_000)
+    stored.a.commit()
+    stored.network.kill("a")
+    const again = new Node(stored.network, "a", 2, { disk: stored.a.disk })
+    assert.strictEqual(again.forwarder.stream("b").size, 5)
+    const late = new Node(stored.network, "b", 2)
+    stored.network.connect("a", "b")
+    settle(stored.network, again, late)
+    assert.deepStrictEqual(late.got, ["p 1 1", "p 2 2", "p 2 3", "p 1 4", "p 1 5"])
   })
 
   it("the acknowledgement waits for the group that the peer's deliveries are in", () => {
@@ -376,7 +425,7 @@ describe("Forwarder", () => {
       now: network.now - 5_000
     })
     const target = { routes: false, groups: ["$share/g/t/+", "$queue/#"], hops: 2 }
-    a.forwarder.forward(a.forwarder.stream("b"), message, target, RouteLevel.QoS0, null)
+    a.forwarder.loose(a.forwarder.stream("b"), message, target)
     a.turn()
     network.advance(10)
     assert.deepStrictEqual(seen?.target, target)
@@ -386,7 +435,7 @@ describe("Forwarder", () => {
     assert.strictEqual(seen?.message.properties?.messageExpiryInterval, 60)
     const left = (seen?.message.expiresAt ?? 0) - (network.now - 600_000)
     assert.isAtMost(Math.abs(left - 55_000), 20)
-    a.forwarder.forward(a.forwarder.stream("b"), message, { ...toRoutes, groups: noGroupKeys }, RouteLevel.QoS0, null)
+    a.forwarder.loose(a.forwarder.stream("b"), message, { ...toRoutes, groups: noGroupKeys })
     a.turn()
     network.advance(10)
     assert.deepStrictEqual(seen?.target, toRoutes)
@@ -406,7 +455,7 @@ describe("Forwarder", () => {
   it("links that break, congest and stall, crashes of both nodes: nothing acknowledged lost, QoS 2 once, in order (300 runs)", () => {
     for (let seed = 1; seed <= 300; seed++) {
       const random = randomOf(seed)
-      const network = new MemoryNetwork({ seed, delayMillis: 2, jitterMillis: 20, queueBytes: 3_000 })
+      const network = new MemoryNetwork({ seed, delayMillis: 2, jitterMillis: 20, queueBytes: 20_000 })
       let [a, b] = [new Node(network, "a", 1, { disk: new Map() }), new Node(network, "b", 1, { disk: new Map() })]
       network.connect("a", "b")
       let epoch = 1
@@ -482,7 +531,20 @@ describe("Forwarder", () => {
             hear()
             break
           default:
-            if (pending.length < 40) pending.push(publish(random(2) === 0 ? 1 : 2, String(++number).padStart(5, "0")))
+            if (pending.length >= 40) break
+            if (random(2) === 0) {
+              pending.push(publish(random(2) === 0 ? 1 : 2, String(++number).padStart(5, "0")))
+            } else {
+              const each = Array.from(
+                { length: 2 + random(4) },
+                () => [random(4) === 0 ? 2 : 1, String(++number).padStart(5, "0")] as const
+              )
+              for (const [index, forward] of a.publishTogether("b", each).entries()) {
+                const [qos, payload] = each[index] ?? [1, ""]
+                const group = qos === 2 ? a.journal.putRecord("awaiting", payload, new Uint8Array(1)) : 0
+                pending.push({ qos, payload, forward, group })
+              }
+            }
         }
       }
       for (const [one, other] of [["a", "b"], ["b", "a"]] as const) network.congest(one, other, false)

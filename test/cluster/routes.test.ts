@@ -227,6 +227,31 @@ describe("Routes", () => {
     assert.deepStrictEqual([...b.routes.table.groups()], [])
   })
 
+  it("of a member from before the start everything counts as wanted until its set is here, and who owes is told", () => {
+    const network = new MemoryNetwork({ seed: 3 })
+    const a = started(network, "a", 1)
+    for (const key of ["x/+", "y"]) set(a, key, 2)
+    const told: Array<string> = []
+    const bus = network.node("b", 1)
+    const routes = new Routes({ bus, own: new Filters(), onOwed: (name, owed) => told.push(`${name} ${owed}`) })
+    bus.add(routes)
+    routes.expect("a")
+    const node = routes.numberOf("a")
+    assert.deepStrictEqual([routes.table.match("any").nodes, routes.table.match("any").levels], [[node], [3]])
+    network.connect("a", "b")
+    network.advance(1_000)
+    assert.deepStrictEqual(routes.table.match("any").nodes, [])
+    assert.deepStrictEqual([routes.table.match("y").levels, routes.table.size], [[2], 2])
+    set(a, "y", 3)
+    network.advance(200)
+    set(a, "y", 0)
+    network.advance(200)
+    set(a, "z", 3)
+    network.advance(200)
+    routes.memberChanged("a", "left")
+    assert.deepStrictEqual(told, ["a false", "a true", "a false", "a true", "a false"])
+  })
+
   it("a body that no version of ours sends closes the link", () => {
     const network = new MemoryNetwork({ seed: 3 })
     const { bus, routes } = started(network, "a", 1)

@@ -1,7 +1,12 @@
-// One message with QoS 1 or 2 that one peer is owed, in that peer's stream; and what is said about a message beside its bytes. Plain data.
+// What goes from one node to another: runs of PUBLISH packets of one publisher that came in back to back, as they came. One that has a place in
+// the stream (QoS 1 and 2) is an Entry: it is acknowledged, sent again and taken as one. Plain data, owned by a PeerStream. Invariant: the
+// packets of a run lie one behind the other in its buffer, and only the last one of a stream grows, before it is sent.
+import { Buffer } from "node:buffer"
 import type { Message } from "../../mqtt/Message.ts"
+import { Shape } from "../../mqtt/publishLayout.ts"
 import type { Forward } from "../../router/Forward.ts"
 import { RouteLevel } from "../../router/RemoteRoutes.ts"
+import { contentOf } from "../../store/storedMessage.ts"
 
 /** To whom on the peer a message goes. */
 export interface Target {
@@ -28,16 +33,81 @@ export const nowhere: Position = { epoch: 0, sequence: 0 }
 export const isAfter = (one: Position, other: Position): boolean =>
   one.epoch > other.epoch || (one.epoch === other.epoch && one.sequence > other.sequence)
 
-export class Entry implements Position {
+/** A run does not grow beyond this. */
+const mostRunBytes = 32 * 1024
+/** An alias ends with its connection, an expiry is written anew by each hop. */
+const alone = Shape.TopicAlias | Shape.Expiry
+
+export class Run {
+  buffer: Buffer
+  start: number
+  end: number
+  count = 1
+  /** Of each packet but for what its first byte says. */
+  readonly shape: number
+  readonly publisher: string
+  readonly receivedAt: number
+  readonly expiresAt: number
+  readonly target: Target
+
+  constructor(message: Message, target: Target) {
+    const { expiresAt, publisher, receivedAt, shape } = message
+    this.publisher = publisher
+    this.receivedAt = receivedAt
+    this.expiresAt = expiresAt
+    this.target = target
+    this.shape = shape & (Shape.Version5 | Shape.Expiry)
+    if ((shape & Shape.TopicAlias) === 0) {
+      this.buffer = message.buffer
+      this.start = message.start
+      this.end = message.end
+    } else {
+      const { packet } = contentOf(message)
+      this.buffer = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength)
+      this.start = 0
+      this.end = packet.length
+    }
+  }
+
+  get size(): number {
+    return this.end - this.start
+  }
+
+  /** True: the message lies behind the last one and has become part of it. */
+  extend(message: Message, target: Target): boolean {
+    if (
+      message.start !== this.end || message.buffer !== this.buffer || target !== this.target ||
+      (message.shape & (alone | Shape.Version5)) !== this.shape || message.receivedAt !== this.receivedAt ||
+      message.publisher !== this.publisher || message.end - this.start > mostRunBytes
+    ) return false
+    this.end = message.end
+    this.count++
+    return true
+  }
+
+  /** Takes its bytes out of a chunk that is much larger: before it is kept for long. */
+  detach(): void {
+    const { size } = this
+    if (this.buffer.length <= 4096 || size * 2 >= this.buffer.length) return
+    const own = Buffer.allocUnsafeSlow(size)
+    this.buffer.copy(own, 0, this.start, this.end)
+    this.buffer = own
+    this.start = 0
+    this.end = size
+  }
+}
+
+/** What an entry costs in memory beside its bytes. */
+export const entryBytes = 200
+
+export class Entry extends Run implements Position {
   epoch: number
   sequence: number
+  /** The first one. */
   readonly message: Message
-  readonly target: Target
-  /** Owed: kept for the peer while it is down. */
   readonly level: RouteLevel
   /** When it was queued, ms. */
   readonly at: number
-  readonly bytes: number
   /** Null: nobody waits for it (any more). */
   forward: Forward | null
   /** The journal's group in which the outbox has it; 0: it is in memory only; -1: the outbox had it at the start. */
@@ -51,21 +121,25 @@ export class Entry implements Position {
     at: number,
     forward: Forward | null
   ) {
+    super(message, target)
     this.epoch = position.epoch
     this.sequence = position.sequence
     this.message = message
-    this.target = target
     this.level = level
     this.at = at
     this.forward = forward
-    this.bytes = message.end - message.start + 200
   }
 
+  /** Owed: kept for the peer while it is down. */
   get isOwed(): boolean {
     return this.level === RouteLevel.Owed
   }
 
   get isStored(): boolean {
     return this.storedIn !== 0
+  }
+
+  get bytes(): number {
+    return this.size + entryBytes
   }
 }

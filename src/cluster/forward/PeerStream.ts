@@ -2,13 +2,13 @@
 // the Forwarder. Invariants: one queue in the order of publishing, in memory and on disk alike, so that no switch between them reorders
 // anything; what the outbox has is deleted there only when the peer has it or it was given up and counted.
 import type { Message } from "../../mqtt/Message.ts"
-import type { Forward } from "../../router/Forward.ts"
+import { Forward } from "../../router/Forward.ts"
 import type { Journal } from "../../store/Journal.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, FrameKind } from "../Bus.ts"
-import type { RouteLevel } from "../../router/RemoteRoutes.ts"
-import { Entry, isAfter, type Position, type Target } from "./Entry.ts"
-import { beginMessages, writeMessage } from "./forwardFrames.ts"
+import { RouteLevel } from "../../router/RemoteRoutes.ts"
+import { Entry, entryBytes, isAfter, type Position, Run, type Target } from "./Entry.ts"
+import { beginMessages, writeRun } from "./forwardFrames.ts"
 import { outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
 
 export interface StreamLimits {
@@ -55,9 +55,11 @@ export class PeerStream {
   private secured = 0
   /** The highest place ever sent: what lies below is sent again. */
   private sentTo: Position = { epoch: 0, sequence: 0 }
+  /** entries[first..kept): their bytes have been taken out of larger chunks. */
+  private kept = 0
+  private messages = 0
   private bytes = 0
-  private loose: Array<Message> = []
-  private looseTargets: Array<Target> = []
+  private loose: Array<Run> = []
   /** The peer has said how far it has come: on a new link nothing goes before that. */
   private ready = false
   private full = false
@@ -84,7 +86,7 @@ export class PeerStream {
 
   /** Messages that it is owed. */
   get size(): number {
-    return this.entries.length - this.first
+    return this.messages
   }
 
   get byteSize(): number {
@@ -99,29 +101,51 @@ export class PeerStream {
 
   /** QoS 0 there: sent with the next flush or never. */
   pushLoose(message: Message, target: Target): void {
-    if (this.isTooLong(message)) return
-    this.loose.push(message)
-    this.looseTargets.push(target)
+    if (this.loose[this.loose.length - 1]?.extend(message, target) === true || this.isTooLong(message)) return
+    this.loose.push(new Run(message, target))
   }
 
-  /** Returns false where it is not kept: it was counted. */
-  push(message: Message, target: Target, level: RouteLevel, now: number, forward: Forward | null): boolean {
-    if (this.isDown && level < 3) {
+  /** Returns what to wait for: `forward`, or the one of the messages before it; null where it is not kept, and counted. */
+  push(message: Message, target: Target, level: RouteLevel, now: number, forward: Forward | null): Forward | null {
+    if (this.isDown && level < RouteLevel.Owed) {
       this.counts.forward_dropped_dead_total++
-      return false
+      return null
     }
-    if (this.isTooLong(message)) return false
-    const entry = new Entry({ epoch: this.epoch, sequence: this.sequence + 1 }, message, target, level, now, forward)
-    if (!this.makeRoom(entry.bytes)) return false
-    this.sequence++
-    message.detach()
-    if (forward !== null) forward.open++
+    const size = message.end - message.start
+    const isStored = message.qos === 2 && this.journal.enabled
+    if (!isStored && this.next < this.entries.length && this.fits(size)) {
+      const last = this.entries[this.entries.length - 1]
+      if (
+        last !== undefined && last.level === level && last.storedIn === 0 && last.forward !== null &&
+        isAfter(last, this.sentTo) &&
+        (forward === null || forward === last.forward) && last.extend(message, target)
+      ) {
+        this.messages++
+        this.bytes += size
+        return last.forward
+      }
+    }
+    if (this.isTooLong(message) || !this.makeRoom(size + entryBytes)) return null
+    const waited = forward ?? new Forward()
+    waited.open++
+    const entry = new Entry({ epoch: this.epoch, sequence: ++this.sequence }, message, target, level, now, waited)
     this.entries.push(entry)
+    this.messages++
     this.bytes += entry.bytes
     // QoS 2: a crash of this node must neither lose it nor send it a second time, once its publisher's packet identifier is on disk.
-    if (message.qos === 2 && this.journal.enabled) this.store(entry)
+    if (isStored) this.store(entry)
     if (this.isDown) this.tick(now)
-    return true
+    return waited
+  }
+
+  /** From the disk, at the start, in order. */
+  restore(entry: Entry): void {
+    this.entries.push(entry)
+    this.messages += entry.count
+    this.bytes += entry.bytes
+    this.kept = this.secured = this.entries.length
+    // Whatever the clock says: what is made from now on comes after it.
+    if (entry.epoch >= this.epoch) this.epoch = entry.epoch + 1
   }
 
   private isTooLong(message: Message): boolean {
@@ -130,19 +154,13 @@ export class PeerStream {
     return true
   }
 
-  /** From the disk, at the start, in order. */
-  restore(entry: Entry): void {
-    this.entries.push(entry)
-    this.bytes += entry.bytes
-    this.secured = this.entries.length
-    // Whatever the clock says: what is made from now on comes after it.
-    if (entry.epoch >= this.epoch) this.epoch = entry.epoch + 1
+  private fits(bytes: number): boolean {
+    return this.messages < this.limits.outboxMessages && this.bytes + bytes <= this.limits.outboxBytes
   }
 
   private makeRoom(bytes: number): boolean {
     const { outboxBytes, outboxMessages, outboxWhenFull } = this.limits
-    const fits = () => this.size < outboxMessages && this.bytes + bytes <= outboxBytes
-    if (fits()) {
+    if (this.fits(bytes)) {
       if (this.full && this.size * 2 < outboxMessages && this.bytes * 2 < outboxBytes) this.setFull(false)
       return true
     }
@@ -151,8 +169,8 @@ export class PeerStream {
       this.counts.forward_dropped_full_total++
       return false
     }
-    while (!fits() && this.size > 0) {
-      this.counts.forward_dropped_full_total++
+    while (!this.fits(bytes) && this.first < this.entries.length) {
+      this.counts.forward_dropped_full_total += this.entries[this.first]?.count ?? 0
       this.shift()
     }
     return true
@@ -205,7 +223,7 @@ export class PeerStream {
       if (entry === undefined || isAfter(entry, position)) break
       this.shift()
     }
-    if (this.full && this.size === 0) this.setFull(false)
+    if (this.full && this.messages === 0) this.setFull(false)
   }
 
   /** Sends what can go. True: something waits for the journal's commit. */
@@ -233,16 +251,18 @@ export class PeerStream {
     const base = first.sequence
     beginMessages(writer, first)
     let index = this.next
+    let sent = 0
     let resent = 0
     for (; index < this.entries.length && writer.length < frameBytes; index++) {
       const entry = this.entries[index]
       if (entry === undefined || entry.epoch !== epoch || entry.storedIn > this.journal.committed) break
-      writeMessage(writer, entry.message, entry.target, entry.sequence - base, now)
-      if (!isAfter(entry, this.sentTo)) resent++
+      writeRun(writer, entry, entry.sequence - base, now)
+      if (isAfter(entry, this.sentTo)) sent += entry.count
+      else resent += entry.count
     }
     if (index === this.entries.length && writer.length < frameBytes) this.writeLoose(writer, now)
     if (!bus.send(this.peer, FrameKind.Messages, writer.written())) return false
-    this.counts.forward_sent_total += index - this.next - resent
+    this.counts.forward_sent_total += sent
     this.counts.forward_resent_total += resent
     const last = this.entries[index - 1]
     if (last !== undefined && isAfter(last, this.sentTo)) this.sentTo = { epoch, sequence: last.sequence }
@@ -254,43 +274,37 @@ export class PeerStream {
     while (this.loose.length > 0) {
       if (!this.ready || bus.isCongested(this.peer)) return this.dropLoose()
       beginMessages(writer, { epoch: this.epoch, sequence: 0 })
-      const before = this.loose.length
+      const { loose } = this
       this.writeLoose(writer, now)
       if (!bus.send(this.peer, FrameKind.Messages, writer.written())) {
-        this.counts.forward_dropped_qos0_total += before - this.loose.length
+        this.loose = loose
         return this.dropLoose()
       }
     }
   }
 
   private writeLoose(writer: BodyWriter, now: number): void {
-    const { loose, looseTargets } = this
+    const { loose } = this
     let count = 0
-    for (; count < loose.length && (count === 0 || writer.length < frameBytes); count++) {
-      const message = loose[count]
-      const target = looseTargets[count]
-      if (message !== undefined && target !== undefined) writeMessage(writer, message, target, -1, now)
+    for (const run of loose) {
+      if (count > 0 && writer.length >= frameBytes) break
+      writeRun(writer, run, -1, now)
+      this.counts.forward_sent_total += run.count
+      count++
     }
-    this.counts.forward_sent_total += count
-    if (count === loose.length) {
-      this.loose = []
-      this.looseTargets = []
-    } else {
-      loose.splice(0, count)
-      looseTargets.splice(0, count)
-    }
+    this.loose = count === loose.length ? [] : loose.slice(count)
   }
 
   private dropLoose(): void {
-    this.counts.forward_dropped_qos0_total += this.loose.length
+    for (const { count } of this.loose) this.counts.forward_dropped_qos0_total += count
     this.loose = []
-    this.looseTargets = []
   }
 
   // --- the outbox --------------------------------------------------------------------------------------------------
 
   /** Time passes: who has waited too long for the peer is answered, once the message is on disk. */
   tick(now: number): void {
+    for (; this.kept < this.entries.length; this.kept++) this.entries[this.kept]?.detach()
     const deadline = now - this.limits.forwardTimeoutMillis
     for (; this.secured < this.entries.length; this.secured++) {
       const entry = this.entries[this.secured]
@@ -307,13 +321,17 @@ export class PeerStream {
     const lost = this.entries.slice(this.first).filter((entry) => entry !== undefined)
     const kept = lost.filter((entry) => entry.isOwed && !this.returns(entry))
     this.entries = kept
-    this.first = this.next = this.secured = 0
+    this.first =
+      this.next =
+      this.secured =
+      this.kept =
+        0
     // All in one group: a crash must not keep the later ones alone.
     this.tick(now)
     for (const entry of lost) {
       if (this.returns(entry)) this.giveBack(entry)
       else if (!entry.isOwed) {
-        this.counts.forward_dropped_dead_total++
+        this.counts.forward_dropped_dead_total += entry.count
         this.release(entry)
       }
     }
@@ -323,14 +341,17 @@ export class PeerStream {
   drop(): number {
     const lost = this.entries.slice(this.first).filter((entry) => entry !== undefined)
     this.entries = []
-    this.first = this.next = this.secured = 0
+    this.first =
+      this.next =
+      this.secured =
+      this.kept =
+        0
     this.loose = []
-    this.looseTargets = []
     for (const entry of lost) {
       if (this.returns(entry)) this.giveBack(entry)
       else this.release(entry)
     }
-    return lost.filter((entry) => !this.returns(entry)).length
+    return lost.reduce((sum, entry) => this.returns(entry) ? sum : sum + entry.count, 0)
   }
 
   // [MQTT5-4.8.2-5] QoS 2 that was sent stays where it is
@@ -359,7 +380,7 @@ export class PeerStream {
 
   private store(entry: Entry): void {
     entry.storedIn = this.journal.putRecord(outboxKind, outboxKey(this.peer, entry), outboxValue(entry))
-    this.counts.forward_stored_total++
+    this.counts.forward_stored_total += entry.count
   }
 
   private shift(): void {
@@ -367,16 +388,19 @@ export class PeerStream {
     this.entries[this.first++] = undefined
     if (this.next < this.first) this.next = this.first
     if (this.secured < this.first) this.secured = this.first
+    if (this.kept < this.first) this.kept = this.first
     if (entry !== undefined) this.release(entry)
     if (this.first < closeGapFrom && this.first < this.entries.length) return
     if (this.first * 2 < this.entries.length) return
     this.entries = this.entries.slice(this.first)
     this.next -= this.first
     this.secured -= this.first
+    this.kept -= this.first
     this.first = 0
   }
 
   private release(entry: Entry): void {
+    this.messages -= entry.count
     this.bytes -= entry.bytes
     if (entry.isStored) this.journal.deleteRecordLazily(outboxKind, outboxKey(this.peer, entry))
     const { forward } = entry

@@ -1,18 +1,20 @@
-// The bodies of the frames of Forwarder.ts: messages with their place in the stream, and places. Plain code. Times travel as spans: the clocks
-// of two nodes may be minutes apart. Invariant: a message arrives with the bytes of the PUBLISH that its client has sent.
+// The bodies of the frames of Forwarder.ts: runs of messages with their places in the stream, and places. Plain code. Times travel as spans: the
+// clocks of two nodes may be minutes apart. Invariant: a message arrives with the bytes of the PUBLISH that its client has sent.
 import { Buffer } from "node:buffer"
-import type { Message } from "../../mqtt/Message.ts"
+import { Message } from "../../mqtt/Message.ts"
+import { Shape } from "../../mqtt/publishLayout.ts"
 import type { TopicTable } from "../../mqtt/TopicTable.ts"
-import { contentOf, messageOf } from "../../store/storedMessage.ts"
 import { BodyReader } from "../BodyReader.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
-import { noGroupKeys, type Position, type Target, toRoutes } from "./Entry.ts"
+import { FrameMalformed } from "../routes/routeFrames.ts"
+import { noGroupKeys, type Position, type Run, type Target, toRoutes } from "./Entry.ts"
 
 const sequenced = 1
 const forRoutes = 2
 const forGroups = 4
 const expires = 8
-const hopsShift = 4
+const version5 = 16
+const hopsShift = 5
 
 const mostAge = 0xffff_ffff
 
@@ -21,61 +23,110 @@ export const beginMessages = (writer: BodyWriter, base: Position): void => {
   writer.reset().uint64(base.epoch).uint64(base.sequence)
 }
 
-/** `offset`: from the base's sequence; -1 for a message that has no place: QoS 0, which may be lost. */
-export const writeMessage = (
-  writer: BodyWriter,
-  message: Message,
-  target: Target,
-  offset: number,
-  now: number
-): void => {
-  const { expiresAt, packet, publisher, receivedAt, shape } = contentOf(message)
-  const { groups, hops, routes } = target
+/** `offset`: from the base's sequence; -1 for a run that has no place: it may be lost. */
+export const writeRun = (writer: BodyWriter, run: Run, offset: number, now: number): void => {
+  const { buffer, end, expiresAt, shape, start } = run
+  const { groups, hops, routes } = run.target
   writer.uint8(
     (offset < 0 ? 0 : sequenced) | (routes ? forRoutes : 0) | (groups.length > 0 ? forGroups : 0) |
-      (expiresAt === 0 ? 0 : expires) | (hops << hopsShift)
+      (expiresAt === 0 ? 0 : expires) | ((shape & Shape.Version5) === 0 ? 0 : version5) | (hops << hopsShift)
   )
   if (offset >= 0) writer.uint32(offset)
-  writer.uint8(shape).text(publisher).uint32(Math.min(mostAge, Math.max(0, now - receivedAt)))
+  writer.text(run.publisher).uint32(Math.min(mostAge, Math.max(0, now - run.receivedAt)))
   if (expiresAt !== 0) writer.float64(expiresAt - now)
   if (groups.length > 0) {
     writer.uint16(groups.length)
     for (const key of groups) writer.text(key)
   }
-  writer.data(packet)
+  writer.uint32(end - start).range(buffer, start, end)
 }
 
-/** One message of a body; `sequence` -1: it has no place. */
-export type TakeMessage = (message: Message, target: Target, epoch: number, sequence: number) => void
+export interface TakeMessages {
+  /** A run comes; false: it is passed over. `sequence` -1: it has no place. */
+  run(epoch: number, sequence: number): boolean
+  message(message: Message, target: Target): void
+}
 
 /** The messages point into the body, which they keep: it is the caller's copy. */
-export const readMessages = (body: Buffer, topics: TopicTable, now: number, take: TakeMessage): void => {
+export const readMessages = (body: Buffer, topics: TopicTable, now: number, take: TakeMessages): void => {
   const reader = new BodyReader(body)
   const epoch = reader.uint64()
   const base = reader.uint64()
   while (!reader.atEnd) {
     const flags = reader.uint8()
     const sequence = (flags & sequenced) === 0 ? -1 : base + reader.uint32()
-    const shape = reader.uint8()
     const publisher = reader.text()
     const receivedAt = now - reader.uint32()
     const expiresAt = (flags & expires) === 0 ? 0 : Math.max(1, now + reader.float64())
     const target = targetOf(flags, reader)
-    const packet = reader.take(reader.uint32())
-    take(messageOf({ packet, shape, publisher, receivedAt, expiresAt }, topics), target, epoch, sequence)
+    const size = reader.uint32()
+    const start = reader.offset
+    if (size > reader.left) throw new FrameMalformed("a run of messages")
+    reader.offset += size
+    if (!take.run(epoch, sequence)) continue
+    const shape = ((flags & version5) === 0 ? 0 : Shape.Version5) | (expiresAt === 0 ? 0 : Shape.Expiry)
+    for (let at = start; at < start + size;) {
+      const message = packetAt(body, at, start + size, shape, publisher, receivedAt, expiresAt, topics)
+      at = message.end
+      take.message(message, target)
+    }
   }
+}
+
+/** Throws FrameMalformed, or ProtocolError where its topic name is none. */
+export const packetAt = (
+  buffer: Buffer,
+  start: number,
+  most: number,
+  shape: number,
+  publisher: string,
+  receivedAt: number,
+  expiresAt: number,
+  topics: TopicTable
+): Message => {
+  let at = start + 1
+  let length = 0
+  for (let shift = 0; shift < 28; shift += 7) {
+    const byte = buffer[at++] ?? 0
+    length |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  const end = at + length
+  if (end > most || length < 2) throw new FrameMalformed("a message")
+  const first = buffer[start] ?? 0
+  const topicStart = at + 2
+  const topicEnd = topicStart + ((buffer[at] ?? 0) << 8 | (buffer[at + 1] ?? 0))
+  let payload = topicEnd + ((first & Shape.QoS) === 0 ? 0 : 2)
+  if ((shape & Shape.Version5) !== 0) {
+    let properties = 0
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = buffer[payload++] ?? 0
+      properties |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    payload += properties
+  }
+  if (first >> 4 !== 3 || payload > end) throw new FrameMalformed("a message")
+  return new Message(
+    topics.lookup(buffer, topicStart, topicEnd),
+    publisher,
+    buffer,
+    start,
+    end,
+    end - payload,
+    shape | (first & (Shape.Retain | Shape.QoS)),
+    receivedAt,
+    expiresAt
+  )
 }
 
 const targetOf = (flags: number, reader: BodyReader): Target => {
   const hops = flags >>> hopsShift
-  if ((flags & forGroups) === 0) {
-    return (flags & forRoutes) !== 0 && hops === 0
-      ? toRoutes
-      : { routes: (flags & forRoutes) !== 0, groups: noGroupKeys, hops }
-  }
+  const routes = (flags & forRoutes) !== 0
+  if ((flags & forGroups) === 0) return routes && hops === 0 ? toRoutes : { routes, groups: noGroupKeys, hops }
   const groups: Array<string> = []
   for (let count = reader.uint16(); count > 0; count--) groups.push(reader.text())
-  return { routes: (flags & forRoutes) !== 0, groups, hops }
+  return { routes, groups, hops }
 }
 
 export const writePosition = (writer: BodyWriter, { epoch, sequence }: Position): Uint8Array =>

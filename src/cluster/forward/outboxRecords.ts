@@ -1,11 +1,12 @@
 // What the forwarder keeps on disk: messages that a peer is owed (kind "cluster_outbox", key: peer, epoch and sequence) and how far each peer's
 // stream has come here (kind "cluster_position", key: peer). Plain functions. Invariant: the keys of one peer sort in the order of its stream.
+import { Buffer } from "node:buffer"
 import type { TopicTable } from "../../mqtt/TopicTable.ts"
 import { RecordReader } from "../../store/records/RecordReader.ts"
 import { RecordWriter } from "../../store/records/RecordWriter.ts"
-import { contentOf, messageOf } from "../../store/storedMessage.ts"
 import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { Entry, noGroupKeys, type Position } from "./Entry.ts"
+import { packetAt } from "./forwardFrames.ts"
 
 export const outboxKind = "cluster_outbox"
 export const positionKind = "cluster_position"
@@ -23,20 +24,21 @@ export const outboxPlace = (key: string): { readonly peer: string; readonly posi
   return { peer, position: { epoch: Number.parseInt(epoch, 16), sequence: Number.parseInt(sequence, 16) } }
 }
 
-export const outboxValue = ({ level, message, target }: Entry): Uint8Array => {
-  const { expiresAt, packet, publisher, receivedAt, shape } = contentOf(message)
-  const writer = new RecordWriter(packet.length + 128)
+export const outboxValue = (entry: Entry): Uint8Array => {
+  const { buffer, count, end, expiresAt, level, publisher, receivedAt, shape, start, target } = entry
+  const writer = new RecordWriter(end - start + 128)
   writer.uint8(1)
   writer.uint8(level)
   writer.uint8(target.routes ? 1 : 0)
   writer.uint8(target.hops)
   writer.uint8(shape)
+  writer.uint16(count)
   writer.float64(receivedAt)
   writer.float64(expiresAt)
   writer.text(publisher)
   writer.uint16(target.groups.length)
   for (const key of target.groups) writer.text(key)
-  writer.data(packet)
+  writer.data(buffer.subarray(start, end))
   return writer.finish()
 }
 
@@ -54,13 +56,18 @@ const readEntry = (position: Position, reader: RecordReader, topics: TopicTable,
   const routes = reader.uint8() === 1
   const hops = reader.uint8()
   const shape = reader.uint8()
+  const count = reader.uint16()
   const receivedAt = reader.float64()
   const expiresAt = reader.float64()
   const publisher = reader.text()
   let groups = noGroupKeys
-  for (let count = reader.uint16(); count > 0; count--) groups = [...groups, reader.text()]
-  const message = messageOf({ packet: reader.data(), shape, publisher, receivedAt, expiresAt }, topics)
+  for (let left = reader.uint16(); left > 0; left--) groups = [...groups, reader.text()]
+  const packets = reader.data()
+  const buffer = Buffer.from(packets.buffer, packets.byteOffset, packets.byteLength)
+  const message = packetAt(buffer, 0, buffer.length, shape, publisher, receivedAt, expiresAt, topics)
   const entry = new Entry(position, message, { routes, groups, hops }, level, now, null)
+  entry.end = buffer.length
+  entry.count = count
   entry.storedIn = -1
   return entry
 }

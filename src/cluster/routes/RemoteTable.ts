@@ -1,6 +1,7 @@
 // The routes of all peers, and who among them gets a message on a topic. Pure; owned by Routes, read on the packet path. Filters without
 // wildcards are numbers in a hash table, the others and the shared groups stand in tries. Invariant: an answer that is
 // remembered is what `match` would work out now.
+import type { TopicName } from "../../mqtt/TopicTable.ts"
 import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
 import { ExactRoutes, FilterHash } from "./ExactRoutes.ts"
@@ -25,12 +26,16 @@ export class RemoteAnswer {
   readonly nodes: ReadonlyArray<number>
   readonly levels: ReadonlyArray<RouteLevel>
   readonly groups: ReadonlyArray<RemoteGroup>
+  /** Whose answer it is; undefined: no longer anybody's. */
+  table: RemoteTable | undefined
 
   constructor(
+    table: RemoteTable,
     nodes: ReadonlyArray<number>,
     levels: ReadonlyArray<RouteLevel>,
     groups: ReadonlyArray<RemoteGroup>
   ) {
+    this.table = table
     this.nodes = nodes
     this.levels = levels
     this.groups = groups
@@ -112,7 +117,15 @@ export class RemoteTable {
     if (gone > 0) this.forgetAll()
   }
 
-  /** Two reads when the topic was asked for lately. */
+  /** As `match`; two reads when the topic was asked for lately. */
+  matchName(topicName: TopicName): RemoteAnswer {
+    const memo = topicName.remote
+    if (memo instanceof RemoteAnswer && memo.table === this) return memo
+    const answer = this.match(topicName.text)
+    topicName.remote = answer
+    return answer
+  }
+
   match(topic: string): RemoteAnswer {
     const known = this.answers.get(topic)
     if (known !== undefined) return known
@@ -187,11 +200,19 @@ export class RemoteTable {
 
   private changed(filter: string): void {
     if (isWildcard(filter)) return this.forgetAll()
-    this.answers.delete(filter)
+    this.forget(filter)
+  }
+
+  private forget(topic: string): void {
+    const answer = this.answers.get(topic)
+    if (answer === undefined) return
+    answer.table = undefined
+    this.answers.delete(topic)
   }
 
   private forgetAll(): void {
     if (this.answers.size === 0) return
+    for (const answer of this.answers.values()) answer.table = undefined
     this.answers.clear()
     this.oldest = undefined
   }
@@ -200,7 +221,7 @@ export class RemoteTable {
   private forgetOldest(): void {
     let next = (this.oldest ??= this.answers.keys()).next()
     if (next.done === true) next = (this.oldest = this.answers.keys()).next()
-    if (next.done !== true) this.answers.delete(next.value)
+    if (next.done !== true) this.forget(next.value)
   }
 
   private answer(topic: string): RemoteAnswer {
@@ -231,6 +252,8 @@ export class RemoteTable {
       for (const of of foundGroups) groups = groups.length === 0 ? of.groups : [...groups, ...of.groups]
       foundGroups.length = 0
     }
-    return nodes.length === 0 ? new RemoteAnswer(noNumbers, noLevels, groups) : new RemoteAnswer(nodes, levels, groups)
+    return nodes.length === 0
+      ? new RemoteAnswer(this, noNumbers, noLevels, groups)
+      : new RemoteAnswer(this, nodes, levels, groups)
   }
 }
