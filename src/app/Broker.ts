@@ -236,6 +236,8 @@ export class Broker {
         asStartFailed
       )
     }
+    kept.users.onChange = () => authenticating.inForce.chain.forget()
+    kept.change(settings)
     let broker: Broker | undefined
     const closedBecause = () =>
       broker?.closing === true
@@ -268,7 +270,6 @@ export class Broker {
       readRules,
       clustering
     )
-    kept.users.onRemoved = () => services.authentication.chain.forget()
     root.startChild(rejudging(made, () => made.current))
     if (adminSocket !== undefined) yield* startAdmin(root, adminSocket, made)
     return made
@@ -322,7 +323,7 @@ export class Broker {
         this.replaceRules(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
       )
-      this.kept.scram.settings = next.auth_scram
+      this.kept.change(next)
       yield* Effect.catch(
         this.authenticating.reload(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))

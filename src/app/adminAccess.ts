@@ -5,7 +5,6 @@ import { Refused } from "../admin/faults.ts"
 import type { InForce } from "../access/rules/Authorization.ts"
 import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import { builtIn, type RuleDatabase } from "../access/rules/RuleDatabase.ts"
-import type { AuthenticationInForce } from "../access/authentication/Authentication.ts"
 import type { LinkFailure } from "../access/authentication/AuthLink.ts"
 import type { ScramSettings } from "../access/scram/Scram.ts"
 import { makeUser, userFault } from "../access/users/makeUser.ts"
@@ -29,7 +28,6 @@ export const adminUsers = (
   scram: () => ScramSettings,
   journal: Journal,
   log: EventLog,
-  authentication: AuthenticationInForce,
   /** Ends the connections of this user. */
   sendAway: (name: string) => number
 ): AdminUsers => {
@@ -66,7 +64,6 @@ export const adminUsers = (
         const before = users.find(name)
         if (before === undefined) return false
         const { group } = users.put({ ...fresh, superuser: before.superuser })
-        authentication.chain.forget()
         log.info("user has a new password", { user_name: name, sent_away: kick ? sendAway(name) : undefined })
         yield* onDisk(journal, group)
         return true
@@ -75,7 +72,6 @@ export const adminUsers = (
       Effect.gen(function* () {
         const removed = users.remove(name)
         if (removed === undefined) return false
-        authentication.chain.forget()
         log.info("user removed", { user_name: name, sent_away: kick ? sendAway(name) : undefined })
         yield* onDisk(journal, removed.group)
         return true

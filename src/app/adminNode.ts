@@ -82,7 +82,6 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       () => broker.kept.scram.settings,
       broker.services.journal,
       broker.services.log,
-      broker.services.authentication,
       (name) => sendUserAway(broker, name)
     ),
     rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal, broker.reloadRules()),
@@ -125,7 +124,7 @@ const sendAway = (broker: AdministeredBroker, concerns: (connection: Connection)
 }
 
 const sendUserAway = (broker: AdministeredBroker, name: string): number => {
-  const byClientId = broker.services.settings.auth_users.key === "client_id"
+  const byClientId = broker.kept.settings().auth_users.key === "client_id"
   return sendAway(broker, ({ clientId, subject }) => (byClientId ? clientId : subject.userName) === name)
 }
 

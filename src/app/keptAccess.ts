@@ -4,19 +4,22 @@ import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import type { InForce } from "../access/rules/Authorization.ts"
 import { RuleDatabase, ruleKind } from "../access/rules/RuleDatabase.ts"
-import { Scram } from "../access/scram/Scram.ts"
+import { Scram, scramKind } from "../access/scram/Scram.ts"
 import { userKind, userOf } from "../access/users/User.ts"
 import { UserDatabase } from "../access/users/UserDatabase.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
-import type { Journal } from "../store/Journal.ts"
 import type { DurableStore } from "./durableStore.ts"
 
 export interface KeptAccess {
   readonly users: UserDatabase
   readonly scram: Scram
   readonly rules: RuleDatabase
+  /** As they are now. */
+  readonly settings: () => Settings
+  /** At the start, once everything that is told of changes is there, and at each reload. */
+  readonly change: (settings: Settings) => void
 }
 
 const recordsPerPage = 1_000
@@ -27,7 +30,8 @@ export const keptAccess = Effect.fn("keptAccess")(function* (
   inForce: InForce,
   log: EventLog
 ): Effect.fn.Return<KeptAccess, StoreFailure> {
-  const rules = new RuleDatabase(journal, () => settings.authorization.maxBuiltInRules, (file) => {
+  let inUse = settings
+  const rules = new RuleDatabase(journal, () => inUse.authorization.maxBuiltInRules, (file) => {
     inForce.authorization = inForce.authorization.replacing(file)
     inForce.replaced?.()
   })
@@ -36,28 +40,31 @@ export const keptAccess = Effect.fn("keptAccess")(function* (
     if (!rules.load(row.key, row.value)) unreadable(row)
   })
   inForce.authorization = inForce.authorization.replacing(rules.file)
-  const users = new UserDatabase(journal, () => settings.auth_users.maxUsers)
+  const users = new UserDatabase(journal, () => inUse.auth_users.maxUsers)
   yield* eachRecord(engine, userKind, (row) => {
     const user = userOf(row.key, row.value)
     if (user === undefined) unreadable(row)
     else users.load(user)
   })
-  const secret = yield* scramSecret(settings, engine, journal)
-  return { rules, users, scram: new Scram(settings.auth_scram, (name) => users.find(name), secret) }
+  const [row] = engine === undefined ? [] : yield* engine.readRecords(scramKind, "", 1)
+  const scram = new Scram(settings.auth_scram, (name) => users.find(name), row?.value ?? randomBytes(32))
+  let isKept = row !== undefined
+  return {
+    rules,
+    users,
+    scram,
+    settings: () => inUse,
+    change: (next) => {
+      inUse = next
+      scram.settings = next.auth_scram
+      if (isKept || next.auth_scram.mechanisms.length === 0) return
+      isKept = true
+      journal.putRecord(scramKind, saltsKey, scram.secret)
+    }
+  }
 })
 
-const secretKind = "scram"
-const secretKey = "salts"
-
-/** From which the salts of users are made who are not there: kept, so that they stay the same. */
-const scramSecret = Effect.fnUntraced(function* (settings: Settings, engine: Engine | undefined, journal: Journal) {
-  const rows = engine === undefined ? [] : yield* engine.readRecords(secretKind, "", 1)
-  const [row] = rows
-  if (row !== undefined) return row.value
-  const secret = new Uint8Array(randomBytes(32))
-  if (settings.auth_scram.mechanisms.length > 0) journal.putRecord(secretKind, secretKey, secret)
-  return secret
-})
+const saltsKey = "salts"
 
 const eachRecord = (engine: Engine | undefined, kind: string, take: (row: RecordRow) => void) =>
   Effect.gen(function* () {

@@ -3,6 +3,7 @@
 import { Effect } from "effect"
 import { banRecords } from "../access/bans/Bans.ts"
 import { ruleKind } from "../access/rules/RuleDatabase.ts"
+import { scramKind } from "../access/scram/Scram.ts"
 import { userKind } from "../access/users/User.ts"
 import { HybridClock } from "../cluster/HybridClock.ts"
 import { RecordReplica, recordStampKind } from "../cluster/RecordReplica.ts"
@@ -20,7 +21,7 @@ const digestMillis = 10_000
 export const startReplicating = Effect.fnUntraced(function* (
   { cluster, links }: Clustering,
   { bans, journal, log, retainer, scheduler, settings, topics }: Services,
-  { rules, users }: KeptAccess,
+  { rules, scram, users }: KeptAccess,
   engine: Engine | undefined
 ): Effect.fn.Return<void, StoreFailure> {
   const now = () => scheduler.now
@@ -42,6 +43,7 @@ export const startReplicating = Effect.fnUntraced(function* (
     ...shared,
     kept: new Map([
       [userKind, (key, value) => users.take(key, value)],
+      [scramKind, (_, value) => scram.take(value)],
       [ruleKind, (key, value) => rules.take(key, value)],
       [banRecords, (key, value) => bans.take(key, value)]
     ]),
@@ -51,7 +53,7 @@ export const startReplicating = Effect.fnUntraced(function* (
     const damaged = (yield* restore(engine, retained, retainedStampKind)) +
       (yield* restore(engine, records, recordStampKind))
     if (damaged > 0) log.error("cluster: stamps of replicated things that cannot be read", { records: damaged })
-    for (const kind of [userKind, ruleKind, banRecords]) {
+    for (const kind of [userKind, scramKind, ruleKind, banRecords]) {
       yield* eachRow(engine, kind, ({ key, value }) => records.has(kind, key, value))
     }
   }

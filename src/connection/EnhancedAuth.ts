@@ -29,7 +29,7 @@ export class EnhancedAuth {
   /** ms; a re-authentication that has begun has to be over then. */
   dueAt = Infinity
   private readonly services: Services
-  private readonly applicant: Applicant
+  private applicant: Applicant
   private exchange: ScramExchange | undefined
   /** Who it came in as; undefined: CONNECT is not answered. */
   private name: string | undefined
@@ -96,6 +96,7 @@ export class EnhancedAuth {
     if (this.name !== undefined) return this.send(ReasonCode.Success, step.data)
     this.name = step.userName
     this.lastData = step.data
+    this.applicant = withoutContent(this.applicant)
     const userName = this.isByClientId ? undefined : step.userName
     const superuser = scram.isSuperuser(step.userName)
     return { _tag: "Known", verdict: { _tag: "Allow", superuser, userName, by: this.method } }
@@ -139,6 +140,12 @@ export class EnhancedAuth {
     return { _tag: "Refused", reasonCode: ReasonCode.PacketTooLarge, reason: "AUTH is larger than the client takes" }
   }
 }
+
+/** What later exchanges need of it: no will and no password are held as long as the connection lives. */
+const withoutContent = ({ connect, credentials }: Applicant): Applicant => ({
+  connect: { ...connect, will: undefined, password: undefined, authenticationData: undefined, userProperties: [] },
+  credentials: { ...credentials, password: undefined }
+})
 
 /** [MQTT5-3.1.2-30] before CONNACK AUTH and DISCONNECT alone. */
 export const onlyAuth = (packet: ControlPacket): ControlPacket => {

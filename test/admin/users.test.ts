@@ -15,15 +15,18 @@ interface Chosen {
   readonly dataDir?: string
   readonly key?: "client_id"
   readonly maxUsers?: number
+  readonly mechanisms?: Settings["auth_scram"]["mechanisms"]
 }
 
-const withUsers = ({ dataDir, key = undefined, maxUsers = 10 }: Chosen = {}) => (settings: Settings): Settings => ({
-  ...settings,
-  node: { ...settings.node, dataDir: dataDir ?? settings.node.dataDir },
-  authentication: { ...settings.authentication, links: ["users"] },
-  auth_users: { key: key ?? "user_name", maxUsers },
-  auth_scram: { mechanisms: ["SCRAM-SHA-256"], iterations: 4_096 }
-})
+const withUsers =
+  ({ dataDir, key = undefined, maxUsers = 10, mechanisms = ["SCRAM-SHA-256"] }: Chosen = {}) =>
+  (settings: Settings): Settings => ({
+    ...settings,
+    node: { ...settings.node, dataDir: dataDir ?? settings.node.dataDir },
+    authentication: { ...settings.authentication, links: ["users"] },
+    auth_users: { key: key ?? "user_name", maxUsers },
+    auth_scram: { mechanisms, iterations: 4_096 }
+  })
 
 /** The reason code of its CONNACK. */
 const knock = async (inner: InnerBroker, username: string, password: string, clientId = "c1"): Promise<number> => {
@@ -144,6 +147,41 @@ describe("built-in users", () => {
         (await adminCall(inner, "PUT", "/api/v1/users/nobody/password", { password: "y" })).status,
         404
       )
+    }))
+
+  it("a reload: the bound, and SCRAM switched on; the salts of nobody outlast the process", () =>
+    broker({ maxUsers: 1, mechanisms: [] }, async (first) => {
+      const { dataDir } = first.broker.services.settings.node
+      const { settings } = first.broker.services
+      const change = (inner: InnerBroker, maxUsers: number, mechanisms: Settings["auth_scram"]["mechanisms"]) =>
+        Effect.runPromise(inner.broker.reload({
+          ...settings,
+          auth_users: { ...settings.auth_users, maxUsers },
+          auth_scram: { ...settings.auth_scram, mechanisms }
+        }))
+      const add = (name: string) => adminCall(first, "POST", "/api/v1/users/", { name, password: "x" })
+      assert.strictEqual((await add("bob")).status, 204)
+      assert.strictEqual((await add("eve")).status, 409)
+      await change(first, 2, [])
+      assert.strictEqual((await add("eve")).status, 204)
+      const users = (await adminCall(first, "GET", "/api/v1/users/")).body.users
+      assert.deepStrictEqual(users.map(({ scram }: { scram: unknown }) => scram), [[], []])
+      const salt = async (inner: InnerBroker) => {
+        const client = await inner.open(5)
+        const data = text("n,,n=nobody,r=x")
+        client.send(connectBytes(5, { clientId: "s1", properties: ["15", text("SCRAM-SHA-256"), "16", data] }))
+        const { properties } = await client.receive("auth", { reasonCode: 0x18 })
+        client.drop()
+        return /s=([^,]+)/.exec(properties?.authenticationData?.toString() ?? "")?.[1]
+      }
+      await change(first, 2, ["SCRAM-SHA-256"])
+      const { journal } = first.broker.services
+      await Effect.runPromise(awaitGroup(journal, journal.group - 1))
+      const before = await salt(first)
+      await first.end()
+      const second = await startInnerBroker(withUsers({ dataDir }))
+      assert.strictEqual(await salt(second), before)
+      await second.end()
     }))
 
   it("kick: who is connected as that user goes with 0x98, when it is removed and when its password is changed", () =>

@@ -10,13 +10,16 @@ export interface ScramSettings {
   readonly iterations: number
 }
 
+/** The kind of the record that has the secret. */
+export const scramKind = "scram"
+
 export class Scram {
   private readonly find: (name: string) => User | undefined
-  private readonly secret: Uint8Array
   /** Of now. */
   settings: ScramSettings
+  /** See keysOfNobody: kept, so that their salts stay the same, and the same on all nodes of a cluster. */
+  secret: Uint8Array
 
-  /** `secret`: see keysOfNobody. */
   constructor(settings: ScramSettings, find: (name: string) => User | undefined, secret: Uint8Array) {
     this.settings = settings
     this.find = find
@@ -34,6 +37,12 @@ export class Scram {
         ? { keys: keysOfNobody(mechanism, name, iterations, this.secret), known: false }
         : { keys, known: true }
     }, newNonce())
+  }
+
+  /** The secret, as another node has it. */
+  take(secret: Uint8Array | null): boolean {
+    if (secret !== null) this.secret = secret
+    return secret !== null
   }
 
   isSuperuser(name: string): boolean {

@@ -9,11 +9,11 @@ export interface Changed {
 }
 
 export class UserDatabase {
+  /** Called after each change, wherever it came from: what was decided by the users of before is not to be relied on. */
+  onChange: () => void = () => {}
   private readonly journal: Journal
   private readonly maximum: () => number
   private readonly users = new Map<string, User>()
-  /** Nobody comes in for having been in; on another node, too. */
-  onRemoved: () => void = () => {}
   /** Names in their order; made when they are asked for, after a change anew. */
   private names: ReadonlyArray<string> | undefined
 
@@ -52,6 +52,7 @@ export class UserDatabase {
   put(user: User): Changed {
     if (!this.users.has(user.name)) this.names = undefined
     this.users.set(user.name, user)
+    this.onChange()
     return { group: this.journal.putRecord(userKind, user.name, storedUser(user)) }
   }
 
@@ -59,7 +60,7 @@ export class UserDatabase {
   remove(name: string): Changed | undefined {
     if (!this.users.delete(name)) return undefined
     this.names = undefined
-    this.onRemoved()
+    this.onChange()
     return { group: this.journal.deleteRecord(userKind, name) }
   }
 
