@@ -2,7 +2,7 @@
 // that is made once. On Bun the authority stands in place of the system's, on Deno beside them.
 
 interface DenoHttp {
-  readonly createHttpClient: (options: { readonly caCerts: ReadonlyArray<string> }) => object
+  readonly createHttpClient: (options: { readonly caCerts: ReadonlyArray<string> }) => { readonly close: () => void }
 }
 
 const denoOf = (world: object): DenoHttp | undefined =>
@@ -10,12 +10,17 @@ const denoOf = (world: object): DenoHttp | undefined =>
     ? world.Deno as DenoHttp // Deno's own, of which the types are not loaded here
     : undefined
 
-/** Options for every `fetch`; `pem` undefined: the system's authorities. Throws where the PEM is none. */
-export const fetchTrusting = (pem: string | undefined): RequestInit => {
-  if (pem === undefined) return {}
-  const deno = denoOf(globalThis)
-  const options: object = deno === undefined
-    ? { tls: { ca: pem } }
-    : { client: deno.createHttpClient({ caCerts: [pem] }) }
-  return options
+export interface Trusting {
+  /** For every `fetch`. */
+  readonly init: RequestInit
+  /** No `fetch` with it is under way or to come. */
+  readonly close: () => void
+}
+
+/** `pem` undefined: the system's authorities. Throws where the PEM is none. */
+export const fetchTrusting = (pem: string | undefined): Trusting => {
+  if (pem === undefined) return { init: {}, close: () => {} }
+  const client = denoOf(globalThis)?.createHttpClient({ caCerts: [pem] })
+  const init: object = client === undefined ? { tls: { ca: pem } } : { client }
+  return { init, close: () => client?.close() }
 }

@@ -4,7 +4,7 @@
 import { Clock, Effect, Exit, Semaphore, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import type { Counters } from "../../metrics/Counters.ts"
-import { fetchTrusting } from "../../platform/fetchAuthority.ts"
+import { fetchTrusting, type Trusting } from "../../platform/fetchAuthority.ts"
 import { type LinkFailure, linkFailure } from "../authentication/AuthLink.ts"
 import { Breaker, type BreakerOptions } from "./Breaker.ts"
 
@@ -33,27 +33,30 @@ export interface HttpAnswer {
 export class HttpBackend {
   private readonly options: HttpBackendOptions
   private readonly client: HttpClient.HttpClient
-  private readonly init: RequestInit
+  private readonly trusting: Trusting
   private readonly breaker: Breaker
   private readonly permits: Semaphore.Semaphore
   private asked = 0
+  private retired = false
 
-  private constructor(options: HttpBackendOptions, client: HttpClient.HttpClient, init: RequestInit) {
+  private constructor(options: HttpBackendOptions, client: HttpClient.HttpClient, trusting: Trusting) {
     this.options = options
     this.client = client
-    this.init = init
+    this.trusting = trusting
     this.breaker = new Breaker(options.breaker)
     this.permits = Semaphore.makeUnsafe(options.connections)
   }
 
-  /** Fails with a line for the operator where the CA is none. */
+  /** Fails with a line for the operator where the CA is none. What it holds open goes with the scope, once nobody waits for an answer. */
   static readonly make = Effect.fnUntraced(function* (options: HttpBackendOptions) {
-    const init = yield* Effect.try({
-      try: (): RequestInit => ({ ...fetchTrusting(options.ca), redirect: "manual" }),
+    const trusting = yield* Effect.try({
+      try: () => fetchTrusting(options.ca),
       catch: () => `${options.name}.ca: no certificate authority in it`
     })
     const client = yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
-    return new HttpBackend(options, client, init)
+    const backend = new HttpBackend(options, client, trusting)
+    yield* Effect.addFinalizer(() => Effect.sync(() => backend.retire()))
+    return backend
   })
 
   send(request: HttpClientRequest.HttpClientRequest): Effect.Effect<HttpAnswer, LinkFailure> {
@@ -66,9 +69,21 @@ export class HttpBackend {
       this.asked++
       const left = Effect.sync(() => {
         this.asked--
+        this.closeIdle()
       })
       return Effect.ensuring(this.permits.withPermits(1)(this.guarded(request)), left)
     })
+  }
+
+  private retire(): void {
+    this.retired = true
+    this.closeIdle()
+  }
+
+  private closeIdle(): void {
+    if (!this.retired || this.asked > 0) return
+    this.retired = false
+    this.trusting.close()
   }
 
   private guarded(request: HttpClientRequest.HttpClientRequest): Effect.Effect<HttpAnswer, LinkFailure> {
@@ -96,7 +111,7 @@ export class HttpBackend {
 
   /** A server that says it cannot has not answered. */
   private exchange(request: HttpClientRequest.HttpClientRequest): Effect.Effect<HttpAnswer, string> {
-    const { client, init, options: { maxAnswer } } = this
+    const { client, options: { maxAnswer }, trusting } = this
     return client.execute(request).pipe(
       Effect.flatMap((response) => {
         const { status } = response
@@ -113,7 +128,7 @@ export class HttpBackend {
         )
         return Effect.map(text, (body) => ({ status, isJson, body }))
       }),
-      Effect.provideService(FetchHttpClient.RequestInit, init),
+      Effect.provideService(FetchHttpClient.RequestInit, { ...trusting.init, redirect: "manual" }),
       Effect.provideService(HttpClient.TracerPropagationEnabled, false),
       Effect.mapError((error) => typeof error === "string" ? error : faultOf(error))
     )

@@ -92,7 +92,7 @@ const noRules: RuleFile = { file: builtIn, rules: [], dialect: "first_match" }
 const httpRules = Effect.fnUntraced(function* (
   { auth_http: http, authorization }: RuleSettings,
   parts: SourceParts
-): Effect.fn.Return<AskedSource, string, FileSystem.FileSystem> {
+): Effect.fn.Return<AskedSource, string, FileSystem.FileSystem | Scope.Scope> {
   if (http.aclReq === "") {
     return yield* Effect.fail(`auth_http.acl_req: needed by authorization.sources { type = "http" }`)
   }

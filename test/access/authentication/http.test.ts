@@ -1,6 +1,6 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Redacted } from "effect"
+import { Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Answer, Credentials } from "../../../src/access/authentication/AuthLink.ts"
 import { makeLinks } from "../../../src/access/authentication/makeLinks.ts"
@@ -208,6 +208,17 @@ describe("the link http", () => {
           assert.notInclude(message + lines.join(), "secret")
         }
         assert.strictEqual(server.asked.length, 1)
+        // What was asked before its scope ends is answered, and what it held open is given back.
+        const scope = yield* Scope.make()
+        let go = () => {}
+        const after = new Promise<void>((resolve) => go = resolve)
+        server.reply = () => ({ after })
+        const retiring = yield* Scope.provide(httpLink({ authReq: server.url, ca: file("ca.crt") }), scope)
+        const waiting = yield* Effect.forkChild(retiring.ask())
+        yield* server.askedTimes(2)
+        yield* Scope.close(scope, Exit.void)
+        go()
+        assert.strictEqual(yield* Fiber.join(waiting), "Allow undefined")
       })
   )
 
