@@ -19,7 +19,7 @@ export const clusterSessions = (
     {
       // What its sessions have subscribed to, and what it has for a peer, has been sent before what is sent next.
       flushRoutes: () => routes.flush(),
-      flushMessages: () => forwarder.flush(),
+      afterMessages: (peer, run) => forwarder.whenSent(peer, run),
       bus: links,
       sessions,
       journal,

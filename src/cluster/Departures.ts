@@ -144,6 +144,8 @@ export class Departures {
   private finishFenced(leaving: Leaving): void {
     if (leaving.unfenced.size > 0) return
     leaving.phase = Finishing
+    // What comes from here on the other node gets too.
+    leaving.departure.mark()
     leaving.deadline = this.options.now() + this.options.moveMillis
     this.readOn(leaving)
   }
@@ -155,29 +157,22 @@ export class Departures {
       return
     }
     leaving.reading = true
-    leaving.departure.read((page) => this.options.post(() => this.onPage(leaving, page)))
+    leaving.departure.read((page, more) => this.options.post(() => this.onPage(leaving, page, more)))
   }
 
-  private onPage(leaving: Leaving, page: ReadonlyArray<StoredDelivery>): void {
+  private onPage(leaving: Leaving, page: ReadonlyArray<StoredDelivery>, more: boolean): void {
+    const { clientId } = leaving.order
     leaving.reading = false
-    if (this.leaving.get(leaving.order.clientId) !== leaving) return
+    if (this.leaving.get(clientId) !== leaving) return
     leaving.deadline = this.options.now() + this.options.moveMillis
+    this.send(leaving, null, page, !more)
+    if (more) return this.readOn(leaving)
     if (leaving.phase === Sending) {
-      this.send(leaving, null, page, page.length === 0)
-      if (page.length > 0) this.readOn(leaving)
-      else leaving.phase = Sent
-    } else if (page.length > 0) {
-      this.send(leaving, null, page, false)
-      this.readOn(leaving)
-    } else {
-      leaving.departure.finish((finished) => this.options.post(() => this.onFinish(leaving, finished)))
+      leaving.phase = Sent
+      return
     }
-  }
-
-  private onFinish(leaving: Leaving, finished: boolean): void {
-    if (!finished) return this.readOn(leaving)
-    this.leaving.delete(leaving.order.clientId)
-    this.send(leaving, null, [], true)
+    this.leaving.delete(clientId)
+    leaving.departure.finish()
     leaving.ended(true)
   }
 

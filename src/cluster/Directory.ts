@@ -66,6 +66,8 @@ export class Directory implements BusPart, DirectoryOrders {
   /** What this node has, with its tokens. */
   private readonly held = new Map<string, number>()
   private readonly claims = new Map<number, OpenClaim>()
+  /** Their client ids. */
+  private readonly claiming = new Set<string>()
   private lastRequest = 0
   /** Held client ids that are still to be looked at since the members changed, and those of the table. */
   private toAnnounce: Iterator<string> | null = null
@@ -92,6 +94,11 @@ export class Directory implements BusPart, DirectoryOrders {
     return this.held.has(clientId)
   }
 
+  /** A claim of this node has not been answered: what it brings may be here before its answer. */
+  isClaiming(clientId: string): boolean {
+    return this.claiming.has(clientId)
+  }
+
   tokenOf(clientId: string): number {
     return this.held.get(clientId) ?? 0
   }
@@ -100,6 +107,7 @@ export class Directory implements BusPart, DirectoryOrders {
     const member = this.memberFor(clientId)
     const request = this.lastRequest = (this.lastRequest + 1) >>> 0
     const now = this.options.now()
+    this.claiming.add(clientId)
     this.claims.set(request, { clientId, member, deadline: now + this.options.claimMillis, done })
     if (member === this.self) return this.table.claim({ clientId, claimant: this.self, request, wanted }, now)
     if (this.options.bus.send(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
@@ -218,6 +226,7 @@ export class Directory implements BusPart, DirectoryOrders {
   private answered({ clientId, from, request, token }: Answer): void {
     const claim = this.claims.get(request)
     this.claims.delete(request)
+    if (claim !== undefined) this.claiming.delete(clientId)
     if (token > 0) {
       this.options.clock.observe(token)
       if (claim !== undefined || this.held.has(clientId)) this.held.set(clientId, token)

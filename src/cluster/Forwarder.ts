@@ -96,6 +96,12 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     return stream
   }
 
+  /** In a turn of the cluster: once all that this peer is owed now has been sent on its link. */
+  whenSent(peer: string, run: () => void): void {
+    this.flush()
+    this.stream(peer).whenSent(run)
+  }
+
   /** Messages and bytes that each peer is owed. */
   owed(): ReadonlyArray<{ readonly peer: string; readonly messages: number; readonly bytes: number }> {
     return [...this.streams.values()].map(({ byteSize, peer, size }) => ({ peer, messages: size, bytes: byteSize }))

@@ -28,8 +28,8 @@ export interface TakeoverOptions {
   readonly post: (task: () => void) => boolean
   /** What this node's sessions have subscribed to has been sent to all peers when it returns. */
   readonly flushRoutes: () => void
-  /** What this node owes this peer has been sent before what is sent next. */
-  readonly flushMessages: (peer: string) => void
+  /** Runs it, in a turn of the cluster, once the messages that this peer is owed now have been sent. */
+  readonly afterMessages: (peer: string, run: () => void) => void
 }
 
 interface Arrival {
@@ -39,15 +39,18 @@ interface Arrival {
   head: SessionHead | null
   readonly deliveries: Array<StoredDelivery>
   deadline: number
-  /** Null: nobody waits for it; it is merged, or adopted. */
-  readonly done: ((claimed: Claimed) => void) | null
+  isWhole: boolean
+  /** Null: nobody waits for it, or not yet; it is merged, or adopted. */
+  done: ((claimed: Claimed) => void) | null
 }
 
-/** It is here; what came late is awaited. */
+/** It is here; what came late is awaited, and the word of all peers that what they sent before has come. */
 interface Settling {
   readonly token: number
   readonly from: string
   deadline: number
+  lateIsHere: boolean
+  unfenced: Set<string>
 }
 
 /** Sessions that came, for when the former holder has not heard that they did: by client id. */
@@ -103,13 +106,28 @@ export class Takeover implements BusPart, RemoteSessions {
     const posted = this.options.post(() =>
       this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, ({ from, token }) => {
         if (token === 0) return done({ _tag: "Superseded" })
-        if (from === "") return done({ _tag: "Granted", token, state: null })
-        this.giveUpArrival(clientId)
-        const deadline = this.options.now() + this.options.moveMillis
-        this.arrivals.set(clientId, { token, from, formerToken: 0, head: null, deliveries: [], deadline, done })
+        this.granted(clientId, token, from, done)
       })
     )
     if (!posted) done({ _tag: "Granted", token: 0, state: null })
+  }
+
+  private granted(clientId: string, token: number, from: string, done: (claimed: Claimed) => void): void {
+    const early = this.arrivals.get(clientId)
+    if (early !== undefined && early.token === token) {
+      // What it brings was faster than the answer, which came by way of another node.
+      early.done = done
+      if (early.isWhole) this.arrived(clientId, early)
+      return
+    }
+    if (early !== undefined) this.giveUpArrival(clientId)
+    if (from === "") return done({ _tag: "Granted", token, state: null })
+    this.arrivals.set(clientId, this.arrival(token, from, done))
+  }
+
+  private arrival(token: number, from: string, done: Arrival["done"]): Arrival {
+    const deadline = this.options.now() + this.options.moveMillis
+    return { token, from, formerToken: 0, head: null, deliveries: [], deadline, isWhole: false, done }
   }
 
   installed(clientId: string, token: number, group: number): void {
@@ -127,7 +145,11 @@ export class Takeover implements BusPart, RemoteSessions {
   linkDown(peer: Peer): void {
     this.departures.linkDown(peer.name)
     for (const [clientId, arrival] of this.arrivals) if (arrival.from === peer.name) this.giveUpArrival(clientId)
-    for (const [clientId, { from, token }] of this.settling) if (from === peer.name) this.settled(clientId, token)
+    for (const [clientId, settling] of this.settling) {
+      settling.unfenced.delete(peer.name)
+      if (settling.from === peer.name) settling.lateIsHere = true
+      this.settle(clientId, settling)
+    }
   }
 
   receive(peer: Peer, kind: FrameKind, bytes: Buffer): void {
@@ -136,11 +158,21 @@ export class Takeover implements BusPart, RemoteSessions {
     const token = reader.uint64()
     const clientId = reader.text()
     if (kind === FrameKind.SessionTaken) return this.departures.taken(clientId, token)
-    if (kind === FrameKind.FencePassed) return this.departures.fencePassed(peer.name, clientId, token)
-    const holder = reader.text()
-    if (holder === this.options.bus.self.name) return this.departures.fencePassed(peer.name, clientId, token)
-    this.options.flushMessages(holder)
-    this.options.bus.send(holder, FrameKind.FencePassed, this.body.reset().uint64(token).text(clientId).written())
+    if (kind === FrameKind.FencePassed) return this.fencePassed(peer.name, clientId, token)
+    const { afterMessages, bus } = this.options
+    // Both are told, behind what they were sent before: where the session was, and where it is.
+    for (const name of [reader.text(), peer.name]) {
+      if (name === bus.self.name) this.departures.fencePassed(peer.name, clientId, token)
+      else afterMessages(name, () => bus.send(name, FrameKind.FencePassed, this.named(clientId, token)))
+    }
+  }
+
+  private fencePassed(peer: string, clientId: string, token: number): void {
+    this.departures.fencePassed(peer, clientId, token)
+    const settling = this.settling.get(clientId)
+    if (settling === undefined || settling.token !== token) return
+    settling.unfenced.delete(peer)
+    this.settle(clientId, settling)
   }
 
   writable(peer: Peer): void {
@@ -150,7 +182,7 @@ export class Takeover implements BusPart, RemoteSessions {
   tick(now: number): void {
     this.departures.tick(now)
     for (const [clientId, { deadline }] of this.arrivals) if (now >= deadline) this.giveUpArrival(clientId)
-    for (const [clientId, { deadline, token }] of this.settling) if (now >= deadline) this.settled(clientId, token)
+    for (const [clientId, settling] of this.settling) if (now >= settling.deadline) this.settled(clientId, settling)
   }
 
   // --- a session comes ---------------------------------------------------------------------------------------------
@@ -160,26 +192,38 @@ export class Takeover implements BusPart, RemoteSessions {
     if (late) return this.onLate(from, part)
     let arrival = this.arrivals.get(clientId)
     if (arrival === undefined || arrival.token !== token) {
-      if (none || head === null) return
+      const isEarly = this.directory.isClaiming(clientId)
       // Nobody waits for it (any more): two nodes had one, or it took too long.
-      arrival = { token, from, formerToken, head, deliveries: [], deadline: 0, done: null }
+      if (!isEarly && (none || head === null)) return
       this.giveUpArrival(clientId)
+      arrival = this.arrival(token, from, null)
       this.arrivals.set(clientId, arrival)
     }
     arrival.deadline = this.options.now() + this.options.moveMillis
     arrival.formerToken = formerToken
     arrival.head ??= head
     arrival.deliveries.push(...this.unknownOf(from, part, deliveries))
-    if (!last) return
+    arrival.isWhole = last
+    if (last && (arrival.done !== null || !this.directory.isClaiming(clientId))) this.arrived(clientId, arrival)
+  }
+
+  private arrived(clientId: string, arrival: Arrival): void {
+    const { deliveries, done, from, head, token } = arrival
     this.arrivals.delete(clientId)
-    if (none || arrival.head === null) {
+    if (head === null) {
       this.directory.settled(clientId, token)
-      return arrival.done?.({ _tag: "Granted", token, state: null })
+      return done?.({ _tag: "Granted", token, state: null })
     }
     this.remember(clientId, arrival)
-    this.settling.set(clientId, { token, from, deadline: this.options.now() + this.options.moveMillis })
-    const state: SessionState = { ...arrival.head, deliveries: arrival.deliveries }
-    if (arrival.done !== null) return arrival.done({ _tag: "Granted", token, state })
+    this.settling.set(clientId, {
+      token,
+      from,
+      deadline: this.options.now() + this.options.moveMillis,
+      lateIsHere: false,
+      unfenced: new Set(this.options.bus.peers.keys())
+    })
+    const state: SessionState = { ...head, deliveries }
+    if (done !== null) return done({ _tag: "Granted", token, state })
     this.options.sessions.adopt(state, (group) => this.installed(clientId, token, group))
     this.directory.keeps(clientId, token)
   }
@@ -187,26 +231,34 @@ export class Takeover implements BusPart, RemoteSessions {
   private onInstalled(clientId: string, token: number): void {
     const settling = this.settling.get(clientId)
     if (settling === undefined || settling.token !== token) return
-    const { bus, flushRoutes, moveMillis, now } = this.options
+    const { afterMessages, bus, flushRoutes, moveMillis, now } = this.options
     settling.deadline = now() + moveMillis
     flushRoutes()
     const fence = this.body.reset().uint64(token).text(clientId).text(settling.from).written()
     for (const name of bus.peers.keys()) bus.send(name, FrameKind.Fence, fence)
-    bus.send(settling.from, FrameKind.SessionTaken, this.body.reset().uint64(token).text(clientId).written())
+    afterMessages(settling.from, () => bus.send(settling.from, FrameKind.SessionTaken, this.named(clientId, token)))
+  }
+
+  private named(clientId: string, token: number): Uint8Array {
+    return this.body.reset().uint64(token).text(clientId).written()
   }
 
   private onLate(from: string, { clientId, deliveries, last, token }: SessionPart): void {
+    this.options.sessions.with(clientId, (session) => session?.arrive(deliveries))
     const settling = this.settling.get(clientId)
-    const due = settling?.token === token && settling.from === from
-    this.options.sessions.with(clientId, (session) => session?.arrive(deliveries, last && due))
-    if (last && due) this.settled(clientId, token, true)
+    if (settling?.token !== token || settling.from !== from) return
+    settling.lateIsHere = last
+    this.settle(clientId, settling)
+  }
+
+  private settle(clientId: string, settling: Settling): void {
+    if (settling.lateIsHere && settling.unfenced.size === 0) this.settled(clientId, settling)
   }
 
   /** All of it is here, or nothing more will come. */
-  private settled(clientId: string, token: number, whole = false): void {
-    if (this.settling.get(clientId)?.token !== token) return
+  private settled(clientId: string, { token }: Settling): void {
     this.settling.delete(clientId)
-    if (!whole) this.options.sessions.with(clientId, (session) => session?.arrive([], true))
+    this.options.sessions.with(clientId, (session) => session?.release())
     this.directory.settled(clientId, token)
   }
 
@@ -214,6 +266,8 @@ export class Takeover implements BusPart, RemoteSessions {
   private giveUpArrival(clientId: string): void {
     const arrival = this.arrivals.get(clientId)
     if (arrival === undefined) return
+    // All of it is here, only nobody has asked for it: it is not thrown away.
+    if (arrival.isWhole) return this.arrived(clientId, arrival)
     this.arrivals.delete(clientId)
     this.late++
     this.directory.settled(clientId, arrival.token)

@@ -52,21 +52,29 @@ export const mergeIn = (arriving: Arriving, rows: ReadonlyArray<StoredDelivery>)
   }
 }
 
-/** Positions in `held` of messages that `rows` have too, each at most once. */
-export const doubled = (held: ReadonlyArray<Message>, rows: ReadonlyArray<StoredDelivery>, services: Services) => {
-  const positions = new Map<string, Array<number>>()
-  held.forEach((message, position) => {
-    const key = identityOf(message)
-    const list = positions.get(key)
-    if (list === undefined) positions.set(key, [position])
-    else list.push(position)
-  })
-  const found = new Set<number>()
-  for (const row of rows) {
-    const position = positions.get(identityOf(messageOf(row.stored, services.topics)))?.shift()
-    if (position !== undefined) found.add(position)
+export const countIdentities = (
+  counts: Map<string, number>,
+  rows: ReadonlyArray<StoredDelivery>,
+  { topics }: Services
+): void => {
+  for (const { stored } of rows) {
+    const identity = identityOf(messageOf(stored, topics))
+    counts.set(identity, (counts.get(identity) ?? 0) + 1)
   }
-  return found
+}
+
+/** Positions in `held` of messages that are counted in `came`, each as often as it is there. */
+export const doubled = (held: ReadonlyArray<Message>, came: ReadonlyMap<string, number>): ReadonlySet<number> => {
+  const left = new Map(came)
+  const positions = new Set<number>()
+  held.forEach((message, position) => {
+    const identity = identityOf(message)
+    const count = left.get(identity) ?? 0
+    if (count === 0) return
+    left.set(identity, count - 1)
+    positions.add(position)
+  })
+  return positions
 }
 
 /** The same for two messages only where they are the same, or no client could tell them apart. */

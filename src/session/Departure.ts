@@ -33,6 +33,8 @@ export class Departure implements SessionDeparture {
   private readonly services: Services
   /** The sequence of the last delivery that was read out, in a durable session. */
   private after = 0
+  /** Read out up to here. */
+  private marked: number
   /** In memory: the last one that was read out, and whether there was a first page. */
   private last: Delivery | undefined
   private begun = false
@@ -42,13 +44,13 @@ export class Departure implements SessionDeparture {
     this.head = head
     this.session = session
     this.services = services
+    this.marked = session.durable?.lastSequence ?? 0
   }
 
-  /** What has not been read out yet; an empty page: nothing for now. */
-  read(reply: (page: ReadonlyArray<StoredDelivery>) => void): void {
+  read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void {
     this.step(() => {
       const { durable } = this.session
-      if (durable === null) return reply(this.readMemory())
+      if (durable === null) return reply(this.readMemory(), false)
       const { journal, reads } = this.services
       const { lastSequence } = durable
       whenCommitted(journal, Math.max(durable.changedIn, durable.deliveredIn), () =>
@@ -60,24 +62,20 @@ export class Departure implements SessionDeparture {
             const read = rows[rows.length - 1]?.sequence ?? 0
             // The rest was done with before it was written.
             this.after = Math.max(this.after, read, rows.length < pageSize ? lastSequence : 0)
-            reply(rows)
+            reply(rows, this.after < this.marked)
           }
         }))
     })
   }
 
-  /** False: something came since the last page. True: the session was ended. */
-  finish(reply: (finished: boolean) => void): void {
+  mark(): void {
+    this.step(() => (this.marked = this.session.durable?.lastSequence ?? 0))
+  }
+
+  finish(): void {
     this.step(() => {
-      const { durable, outgoing } = this.session
-      const youngest = outgoing.queue.last
-      const left = durable === null
-        ? youngest !== undefined && youngest !== this.last
-        : durable.lastSequence > this.after
-      if (left) return reply(false)
       this.over = true
       this.session.departed()
-      reply(true)
     })
   }
 

@@ -4,7 +4,7 @@
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredDelivery } from "../store/Engine.ts"
-import { type Arriving, doubled, mergeIn, takeIn } from "./Arrival.ts"
+import { type Arriving, countIdentities, doubled, mergeIn, takeIn } from "./Arrival.ts"
 import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import { Departure } from "./Departure.ts"
@@ -38,6 +38,10 @@ export abstract class MovingSession extends SessionInbox {
   protected departing = false
   /** What the router gives it waits until what it is owed from elsewhere is here. */
   protected holding = false
+  /** What came from the other node while it was holding, by identity. */
+  private came: Map<string, number> | null = null
+  /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */
+  protected deferred: Array<() => void> | null = null
   /** It began with a clean start: what another node has for this client is not wanted. */
   protected startedClean = false
 
@@ -61,6 +65,8 @@ export abstract class MovingSession extends SessionInbox {
       this.terminate(ReasonCode.SessionTakenOver, takenOver)
       return null
     }
+    // What is held goes with it, whatever is still missing.
+    this.holding = false
     const will = link === null ? null : this.lastWill
     this.lastWill = null
     if (link !== null) {
@@ -118,14 +124,22 @@ export abstract class MovingSession extends SessionInbox {
     this.route(all, () => done(group))
   }
 
-  /** What came to the other node after its client had gone; `last`: nothing more will. */
-  arrive(rows: ReadonlyArray<StoredDelivery>, last: boolean): void {
-    if (this.finished) return
-    if (!this.startedClean) {
-      if (this.messages !== null) this.strike(doubled(this.messages, rows, this.services))
-      for (const row of rows) takeIn(this.arriving, row)
+  /** What came to the other node after its client had gone. What comes here directly meanwhile is held. */
+  arrive(rows: ReadonlyArray<StoredDelivery>): void {
+    if (this.finished || this.startedClean || this.defers(() => this.arrive(rows))) return
+    this.came ??= new Map()
+    countIdentities(this.came, rows, this.services)
+    for (const row of rows) takeIn(this.arriving, row)
+  }
+
+  /** Nothing more comes from the other node: what is held goes on, but for what came by that way too. */
+  release(): void {
+    if (this.finished || this.defers(() => this.release())) return
+    if (this.came !== null && this.messages !== null) {
+      this.strike(doubled(this.messages, this.came))
+      this.recordAnew()
     }
-    if (!last) return
+    this.came = null
     this.holding = false
     this.wake()
   }
@@ -134,8 +148,23 @@ export abstract class MovingSession extends SessionInbox {
   merge(rows: ReadonlyArray<StoredDelivery>): void {
     if (this.finished) return
     this.holding = true
+    if (this.defers(() => this.merge(rows))) return
     if (!this.startedClean) mergeIn(this.arriving, rows)
     this.wake()
+  }
+
+  /** [MQTT-3.2.0-1] [MQTT5-3.2.0-1] True: it is done once CONNACK has gone. */
+  private defers(step: () => void): boolean {
+    if (this.link === null || this.link.accepting) return false
+    this.deferred ??= []
+    this.deferred.push(step)
+    return true
+  }
+
+  /** In its turn, once CONNACK has gone or nobody is there. */
+  protected takeDeferred(steps: ReadonlyArray<() => void>): void {
+    this.deferred = null
+    for (const step of steps) step()
   }
 
   private get arriving(): Arriving {

@@ -18,10 +18,12 @@ export interface SessionState extends SessionHead {
 /** A session that is on its way out (Departure.ts). A session that has ended meanwhile answers nothing. */
 export interface SessionDeparture {
   readonly head: SessionHead
-  /** What has not been read out yet; an empty page: nothing for now. */
-  read(reply: (page: ReadonlyArray<StoredDelivery>) => void): void
-  /** False: something came since the last page. True: the session was ended. */
-  finish(reply: (finished: boolean) => void): void
+  /** What has not been read out yet of what it was owed when it was last marked; `more`: there is another page. */
+  read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void
+  /** What it is owed from here on is read out no more: it comes by another way. */
+  mark(): void
+  /** All of it is elsewhere: it ends. */
+  finish(): void
   /** Whoever was to have it does not answer: the session stays as it is. */
   abort(): void
 }

@@ -119,6 +119,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     }
     // [MQTT-3.2.0-1] [MQTT5-3.2.0-1] nothing goes out before CONNACK: the connection wakes its session after it
     if (this.link !== null && !this.link.accepting) return
+    if (this.deferred !== null) this.takeDeferred(this.deferred)
     if (!this.holding && this.messages !== null && this.messages.length > 0) {
       this.takeMessages(this.messages, this.routes)
     }
@@ -332,7 +333,9 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.connected = false
     this.sending?.detach()
     // What the router gave and nobody has looked at belongs to the queue now, and may be handed over with it.
-    if (this.messages !== null && this.messages.length > 0) this.takeMessages(this.messages, this.routes)
+    if (!this.holding && this.messages !== null && this.messages.length > 0) {
+      this.takeMessages(this.messages, this.routes)
+    }
     this.sending?.handOver(false)
   }
 

@@ -162,4 +162,17 @@ export abstract class SessionInbox extends Actor implements Subscriber {
     this.routes = this.routes.filter(stays)
     this.records = this.records.filter(stays)
   }
+
+  /** What waits in the lane is owed after everything that the session has taken in meanwhile: in the store too. */
+  protected recordAnew(): void {
+    const { durable, messages, records, routes } = this
+    if (durable === null || messages === null) return
+    messages.forEach((message, position) => {
+      const route = routes[position]
+      const record = records[position]
+      if (route === undefined || record === null || record === undefined) return
+      this.services.journal.done(record)
+      records[position] = durable.deliver(message, route, route.retainAsPublished && message.retain)
+    })
+  }
 }

@@ -316,10 +316,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   }
 
   private mergeAtHome(clientId: string, departure: SessionDeparture | null): void {
-    departure?.read((page) => {
+    departure?.read((page, more) => {
       this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.merge(page) })
-      if (page.length > 0) this.mergeAtHome(clientId, departure)
-      else departure.finish((finished) => finished || this.mergeAtHome(clientId, departure))
+      if (more) return this.mergeAtHome(clientId, departure)
+      this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.release() })
+      departure.finish()
     })
   }
 

@@ -56,7 +56,7 @@ class Nodes {
           moveMillis: 2_000,
           post: (task) => this.#tasks.push(task) > 0,
           flushRoutes: () => {},
-          flushMessages: () => {}
+          afterMessages: (_, run) => run()
         },
         (onYield) => {
           const directory = new Directory({

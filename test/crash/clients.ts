@@ -45,13 +45,16 @@ export class Publisher {
   }
 
   fill(): void {
-    while (this.running && this.inFlight.size < window) {
-      do this.identifier = this.identifier % 65_535 + 1
-      while (this.inFlight.has(this.identifier))
-      const payload = `${this.name}:${++this.serial}`
-      this.inFlight.set(this.identifier, { payload, released: false })
-      this.publish(this.identifier, payload, false)
-    }
+    while (this.running && this.inFlight.size < window) this.one()
+  }
+
+  /** One more message. */
+  one(): void {
+    do this.identifier = this.identifier % 65_535 + 1
+    while (this.inFlight.has(this.identifier))
+    const payload = `${this.name}:${++this.serial}`
+    this.inFlight.set(this.identifier, { payload, released: false })
+    this.publish(this.identifier, payload, false)
   }
 
   idle(): Promise<void> {
@@ -96,6 +99,8 @@ export class Publisher {
 export class Subscriber {
   readonly name: string
   readonly received = new Map<string, number>()
+  /** As they came, repetitions too. */
+  readonly order: Array<string> = []
   sessionLost = false
   client: MiniClient | undefined
   /** Identifiers of QoS 2 whose PUBREL has not come. */
@@ -171,6 +176,7 @@ export class Subscriber {
 
   private take(payload: string): void {
     this.received.set(payload, (this.received.get(payload) ?? 0) + 1)
+    this.order.push(payload)
     const { wanted } = this
     if (wanted?.payloads.delete(payload) === true && wanted.payloads.size === 0) wanted.resolve()
   }

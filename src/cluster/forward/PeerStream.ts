@@ -63,6 +63,8 @@ export class PeerStream {
   /** The peer has said how far it has come: on a new link nothing goes before that. */
   private ready = false
   private full = false
+  /** What is to be done once everything up to a place has been sent on this link. */
+  private fences: Array<{ readonly after: Position; readonly run: () => void }> = []
   private readonly journal: Journal
   private readonly limits: StreamLimits
   private readonly counts: StreamCounts
@@ -181,9 +183,26 @@ export class PeerStream {
     this.owner.onFull(this.peer, full)
   }
 
+  /** In a flush, once all that is here now has been sent; at once, where it has. A link that breaks before forgets it. */
+  whenSent(run: () => void): void {
+    const last = this.entries[this.entries.length - 1]
+    if (last === undefined || (this.ready && this.next >= this.entries.length)) return run()
+    this.fences.push({ after: { epoch: last.epoch, sequence: last.sequence }, run })
+  }
+
+  private passFences(): void {
+    for (let fence = this.fences[0]; fence !== undefined; fence = this.fences[0]) {
+      const next = this.entries[this.next]
+      if (next !== undefined && !isAfter(next, fence.after)) return
+      this.fences.shift()
+      fence.run()
+    }
+  }
+
   // --- the peer ----------------------------------------------------------------------------------------------------
 
   linkDown(): void {
+    this.fences = []
     this.ready = false
     this.next = this.first
   }
@@ -240,6 +259,7 @@ export class PeerStream {
         }
         if (!this.sendFrom(bus, writer, now, entry)) break
       }
+      if (this.fences.length > 0) this.passFences()
     }
     if (this.loose.length > 0) this.sendLoose(bus, writer, now)
     return waits
