@@ -3,6 +3,7 @@ import type { Effect } from "effect"
 import type { AdminCluster } from "../admin/AdminNode.ts"
 import type { Cluster } from "../cluster/Cluster.ts"
 import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
+import type { ClusterTransport } from "./clusterFiles.ts"
 import type { Target } from "../cluster/Dialer.ts"
 import type { Links } from "../cluster/Links.ts"
 import type { Membership } from "../cluster/Membership.ts"
@@ -12,6 +13,7 @@ export interface Clustering {
   readonly cluster: Cluster
   readonly links: Links
   readonly membership: Membership
+  readonly transport: ClusterTransport
   /** What the router asks for peers. */
   readonly routes: ClusterRoutes
   /** left: it takes part no more until `join`. */

@@ -1,7 +1,6 @@
 // The cluster as a part of the broker: links, membership and the actor that runs them, made before the router and opened before the
 // first client. Loaded only where there is a cluster. Invariant: a broker without one has nothing of this in memory.
-import { Data, Effect, type Scope } from "effect"
-import { readFileSync } from "node:fs"
+import { Effect, type Scope } from "effect"
 import { Cluster } from "../cluster/Cluster.ts"
 import { discovering } from "../cluster/discovery.ts"
 import { Refusal } from "../cluster/handshake.ts"
@@ -9,23 +8,17 @@ import { Links } from "../cluster/Links.ts"
 import { Membership } from "../cluster/Membership.ts"
 import { clusterAdvertises, clusterListensOn } from "../config/nodeAddresses.ts"
 import { nodeAddressOf } from "../config/sections/cluster.ts"
-import type { Settings } from "../config/Settings.ts"
 import type { TreeNode } from "../otp/ChildSpec.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { TimerWheel } from "../otp/TimerWheel.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
-import { hostPort } from "../platform/Tcp.ts"
+import { hostPort, unixPath } from "../platform/Tcp.ts"
 import type { Engine } from "../store/Engine.ts"
 import type { Services, Timed } from "../session/Services.ts"
 import { adminCluster } from "./adminCluster.ts"
+import { ClusterFailed, readSecret, transportOf } from "./clusterFiles.ts"
 import type { Clustering } from "./ClusteredNode.ts"
 import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
-
-/** One line for the operator; 69 for an address, 78 for a setting. */
-export class ClusterFailed extends Data.TaggedError("ClusterFailed")<{
-  readonly message: string
-  readonly exitCode: number
-}> {}
 
 export type { Clustering } from "./ClusteredNode.ts"
 
@@ -38,7 +31,8 @@ export const makeClustering = Effect.fnUntraced(function* (
   needs: ForwardingNeeds
 ): Effect.fn.Return<Clustering, ClusterFailed> {
   const { counters, log, scheduler, settings } = needs
-  const secret = yield* readSecret(settings)
+  const secret = yield* readSecret(settings.cluster)
+  const transport = yield* transportOf(settings.cluster, log, counters)
   const links = new Links({
     settings: settings.cluster,
     secret,
@@ -46,7 +40,8 @@ export const makeClustering = Effect.fnUntraced(function* (
     scheduler,
     counters,
     log,
-    wake: () => cluster.wake()
+    wake: () => cluster.wake(),
+    tls: transport.tls
   })
   const cluster = new Cluster(scheduler, links)
   const membership = new Membership({
@@ -92,6 +87,7 @@ export const makeClustering = Effect.fnUntraced(function* (
     cluster,
     links,
     membership,
+    transport,
     routes: makeForwarding(needs, cluster, links, membership),
     handOver,
     get state() {
@@ -127,7 +123,7 @@ export const makeClustering = Effect.fnUntraced(function* (
 /** Listens and calls from here on; the end of the scope ends both. */
 export const startClustering = Effect.fnUntraced(function* (
   root: Supervisor,
-  { cluster, links, membership, routes }: Clustering,
+  { cluster, links, membership, routes, transport }: Clustering,
   { log, scheduler, settings, wheel }: Needs & { readonly wheel: TimerWheel<Timed> },
   engine: Engine | undefined
 ): Effect.fn.Return<void, ClusterFailed, Scope.Scope> {
@@ -137,7 +133,8 @@ export const startClustering = Effect.fnUntraced(function* (
     )
   }
   const { host, port } = clusterListensOn(settings.cluster)
-  const listener = yield* tcp.listen({ address: host, port, backlog: 511, unixMode: 0o600 }, links.handlers).pipe(
+  const carrier = unixPath(host) === undefined ? transport.tcp : tcp
+  const listener = yield* carrier.listen({ address: host, port, backlog: 511, unixMode: 0o600 }, links.handlers).pipe(
     Effect.mapError(({ message }) => new ClusterFailed({ message: `cluster.listen: ${message}`, exitCode: 69 }))
   )
   const advertised = clusterAdvertises(settings.cluster, listener.port)
@@ -188,17 +185,4 @@ const linksAsTree = (links: Links, limit: number): Pick<TreeNode, "children" | "
     })
   }
   return links.peers.size > children.length ? { children, omitted: links.peers.size - children.length } : { children }
-}
-
-const readSecret = ({ cluster: { secret, secretFile } }: Settings): Effect.Effect<string, ClusterFailed> => {
-  if (secretFile === "") return Effect.succeed(secret)
-  const failed = (detail: string) =>
-    new ClusterFailed({ message: `cluster.secret_file: ${secretFile}: ${detail}`, exitCode: 78 })
-  return Effect.try({
-    try: () => readFileSync(secretFile, "utf8"),
-    catch: (error) => failed(error instanceof Error ? error.message : String(error))
-  }).pipe(Effect.flatMap((text) => {
-    const line = text.split(/\r?\n/)[0]?.trim() ?? ""
-    return line === "" ? Effect.fail(failed("its first line is empty")) : Effect.succeed(line)
-  }))
 }

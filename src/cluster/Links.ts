@@ -353,7 +353,8 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     fields: { readonly address: string; readonly node: string | undefined; readonly reason: string }
   ): void {
     const { now } = this.options.scheduler
-    const key = `${line} ${fields.node ?? fields.address} ${fields.reason}`
+    // A stranger calls from another port each time.
+    const key = `${line} ${fields.node ?? fields.address.replace(/:\d+$/, "")} ${fields.reason}`
     const before = this.told.get(key)
     if (before !== undefined && now - before < tellAgainMillis) return this.options.log.debug(line, fields)
     if (this.told.size >= mostTold) this.told.clear()

@@ -2,7 +2,10 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { type CertificateName, certificates, opensslMissing } from "../support/certificates.ts"
 import { NodeFarm } from "./ClusterNode.ts"
+
+if (opensslMissing !== undefined) console.log(`skipped: ${opensslMissing}`)
 
 let farm = new NodeFarm()
 beforeEach(() => {
@@ -73,6 +76,36 @@ describe("nodes", { timeout: 60_000 }, () => {
     assert.notMatch(b.process.stderr, /link down/)
     assert.notMatch(a.process.stderr, /link down/)
   })
+
+  it.skipIf(opensslMissing !== undefined)(
+    "with TLS: nodes with a certificate of the authority come in, others do not",
+    async () => {
+      const files = certificates()
+      const withTls = (pair: CertificateName) => [
+        "--set",
+        "cluster.tls=true",
+        "--set",
+        `cluster.certificate=${files.file(`${pair}.crt`)}`,
+        "--set",
+        `cluster.key=${files.file(`${pair}.key`)}`,
+        "--set",
+        `cluster.ca=${files.file("ca.crt")}`
+      ]
+      const good = withTls("server")
+      const a = await farm.start("a@test", ...good)
+      const b = await farm.start("b@test", ...good, "--cluster", a.address)
+      await a.logged("cluster: link up", "node=b@test")
+      await b.logged("cluster: link up", "node=a@test")
+      const plain = await farm.start("c@test", "--cluster", a.address)
+      await plain.process.told(new RegExp(`cluster: (?:node refused|cannot reach a node).*${a.address}`))
+      await a.logged("cluster: TLS handshake failed", "reason=")
+      const stranger = await farm.start("d@test", ...withTls("stranger"), "--cluster", a.address)
+      await stranger.logged("cluster: cannot reach a node, trying on", `address=${a.address}`)
+      const calledByPlain = await farm.start("e@test", ...good, "--cluster", plain.address)
+      await calledByPlain.logged("cluster: cannot reach a node, trying on", `address=${plain.address}`)
+      assert.notMatch(a.process.stderr, /link up.*node=[cde]@test/)
+    }
+  )
 
   it("settings that let strangers in are none: one line and exit 78", async () => {
     const ended = await farm.start("a@test", "--cluster-listen", "0.0.0.0:0").catch((error: unknown) => String(error))
