@@ -7,6 +7,7 @@ import { Refusal } from "../cluster/handshake.ts"
 import { Links } from "../cluster/Links.ts"
 import { Membership } from "../cluster/Membership.ts"
 import { clusterAdvertises, clusterListensOn } from "../config/nodeAddresses.ts"
+import { formatDuration } from "../config/Quantity.ts"
 import { nodeAddressOf } from "../config/sections/cluster.ts"
 import type { TreeNode } from "../otp/ChildSpec.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
@@ -67,8 +68,11 @@ export const makeClustering = Effect.fnUntraced(function* (
   membership.listen({
     memberChanged: (node, status) => {
       if (status === "dead") {
-        log.warning("cluster: member is dead", { node, remembered_for: settings.cluster.forgetAfterMillis })
-      } else log.info(`cluster: member is ${status}`, { node })
+        log.warning("cluster: member is dead", {
+          node,
+          forget_after: formatDuration(settings.cluster.forgetAfterMillis)
+        })
+      } else log.info(`cluster: member ${status === "left" ? "has left" : `is ${status}`}`, { node })
     }
   })
   cluster.add(membership)

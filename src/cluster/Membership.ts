@@ -341,7 +341,7 @@ export class Membership implements BusPart, Members {
       if (this.bus.peers.has(name)) this.sendState(name, 0, this.about(name))
     } else this.suspects.delete(member)
     if (!isPresent(member)) this.probes.cancel(name)
-    if (status !== before || isNewEpoch) this.tellListeners(name, status)
+    if (member !== this.own && (status !== before || isNewEpoch)) this.tellListeners(name, status)
   }
 
   /** Who says that this node is suspect, dead or gone is told better. */

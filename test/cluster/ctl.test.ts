@@ -33,7 +33,7 @@ describe("emqttd ctl cluster", { timeout: 60_000 }, () => {
     assert.deepInclude(json, { cluster: "emqttd", node: "a@test", state: "member", majority: true })
 
     assert.deepInclude(await b.ctl("cluster", "leave"), { code: 0, stdout: "left the cluster\n" })
-    await a.logged("cluster: member is left", "node=b@test")
+    await a.logged("cluster: member has left", "node=b@test")
     await a.logged("cluster: link down", "node=b@test")
     assert.notMatch((await a.ctl("cluster", "status")).stdout, /b@test/)
     assert.match((await b.ctl("cluster", "status")).stdout, /not a member any more/)
@@ -53,7 +53,7 @@ describe("emqttd ctl cluster", { timeout: 60_000 }, () => {
     b.process.signal("SIGTERM")
     await a.logged("cluster: member is dead", "node=b@test")
     assert.deepInclude(await a.ctl("cluster", "remove", "b@test"), { code: 0, stdout: "removed: b@test\n" })
-    await c.logged("cluster: member is left", "node=b@test")
+    await c.logged("cluster: member has left", "node=b@test")
     assert.notMatch(a.process.stderr, /member is suspect/)
   })
 
