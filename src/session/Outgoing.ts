@@ -74,6 +74,7 @@ export class Outgoing {
   deliver(message: Message, route: Route, record: DurableDelivery | null): void {
     const link = this.link
     const qos = message.qos < route.qos ? message.qos : route.qos
+    if (this.judge?.refuses(message, qos) === true) return this.forget(record)
     if (qos === 0) {
       if (link !== null && this.queue.qos0Size === 0) {
         if (!link.outlet.congested) this.sendQos0(link, message, route, route.retainAsPublished && message.retain)
@@ -301,7 +302,7 @@ export class Outgoing {
       this.send(link, next.message, next.route, next.route.retainAsPublished && next.message.retain, next.record)
     }
     this.backlog?.readOn(this.queue.size, true)
-    if (this.backlog === null) this.judge = null
+    if (this.backlog === null && this.judge?.settled === true) this.judge = null
     if (this.exchangesUnread) return false
     if (this.replays === null) return false
     return this.replays.pump(

@@ -17,6 +17,8 @@ export class ReadJudge {
   /** Those that were denied have been removed. */
   private readonly subscriptions: () => Subscriptions | null
   private readonly answers = new Map<string, boolean>()
+  /** False until the router knows of the subscriptions that were removed: what it still gives is judged like what was there before. */
+  settled = true
 
   /** `permissions`: of the link's client. */
   constructor(link: ClientLink, permissions: Permissions, subscriptions: () => Subscriptions | null) {

@@ -213,14 +213,18 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   /** What is denied to who is there now: subscriptions at once, what it is owed when its turn comes. */
   private giveUp(link: ClientLink, denied: ReadonlyArray<string>, permissions: Permissions): void {
-    this.remove(denied, () => {})
     const holder = { subject: link.subject, mountpoint: link.mountpoint }
     const { serial } = this.services.rules.authorization
     const isAsBefore = this.judgedUnder === serial && this.holder !== null && sameHolder(this.holder, holder)
     this.judgedUnder = serial
     this.holder = holder
-    if (isAsBefore || (this.owed === 0 && (this.messages?.length ?? 0) === 0)) return
-    this.outgoing.judge = new ReadJudge(link, permissions, () => this.subscriptions)
+    if (denied.length === 0 && (isAsBefore || (this.owed === 0 && (this.messages?.length ?? 0) === 0))) return
+    const judge = this.outgoing.judge = new ReadJudge(link, permissions, () => this.subscriptions)
+    if (denied.length === 0) return
+    judge.settled = false
+    this.remove(denied, () => {
+      judge.settled = true
+    })
   }
 
   /** In its turn: the rules have changed under a client that is there. */
