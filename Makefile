@@ -91,7 +91,7 @@ check-conformance: $(READY)
 bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
 	@$(BUN) scripts/bench/bench.ts $(ARGS)
 
-bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=5 SECS=2)
+bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=9 SECS=1)
 	@$(BUN) scripts/bench/costs.ts
 
 bench-overload: $(READY) ## the latency of connected clients under attack, into docs/overload.md (SECONDS=30)
