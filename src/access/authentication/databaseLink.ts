@@ -1,11 +1,17 @@
 // The links "postgres", "mysql" and "redis": the back end finds the user, the password is compared here. Invariants: whom the back end does
-// not know is left to the next link; an empty password is nobody's; rules and superuser are asked for only after the right password.
+// not know is left to the next link, and takes as long as a wrong password; an empty password is nobody's; rules and superuser are asked for only after the right password.
 import { Effect } from "effect"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
-import type { Backend, BackendFailure } from "../backends/Backend.ts"
+import type { Backend, BackendFailure, UserRow } from "../backends/Backend.ts"
 import { makeMysql, makePostgres, makeRedis } from "../backends/makeBackend.ts"
 import { type Names, passwordText } from "../backends/placeholders.ts"
-import { parsePasswordForm, type PasswordHash, passwordHashForms, verifyStored } from "../backends/passwordHash.ts"
+import {
+  decoyFor,
+  parsePasswordForm,
+  type PasswordHash,
+  passwordHashForms,
+  verifyStored
+} from "../backends/passwordHash.ts"
 import type { BackendHost } from "../backends/SessionPool.ts"
 import { type Answer, type AuthLink, type Credentials, type Deny, ignore, linkFailure } from "./AuthLink.ts"
 import type { LinkFailure } from "./AuthLink.ts"
@@ -42,32 +48,41 @@ export const answered = (answer: Effect.Effect<Answer, BackendFailure | LinkFail
         : Effect.fail(linkFailure(failure.message))
   )
 
-export const databaseLink = (backend: Backend, hash: PasswordHash, checks: PasswordChecks): AuthLink => ({
-  name: backend.name,
-  cacheable: true,
-  check: (credentials) => {
-    const { password, userName } = credentials
-    // The original asks nobody about a client that says nothing of itself.
-    if (userName === undefined && password === undefined) return ignore
-    const names = namesOf(credentials)
-    return answered(Effect.gen(function* () {
-      if (hash._tag === "InQuery" && (names.password === undefined || names.password === "")) return ignore
-      const user = yield* backend.findUser(names)
-      if (user === undefined) return ignore
-      if (hash._tag !== "InQuery") {
-        if (password === undefined || password.length === 0) return withoutPassword
-        const right = yield* Effect.mapError(
-          verifyStored(hash, user, password, checks),
-          ({ message }) => linkFailure(`${backend.name}: ${message}`)
-        )
-        if (right === "busy") return tooBusy
-        if (!right) return wrongPassword
-      }
-      const superuser = yield* backend.isSuperuser(names)
-      return { _tag: "Allow", superuser, userName: user.userName }
-    }))
+export const databaseLink = (backend: Backend, hash: PasswordHash, checks: PasswordChecks): AuthLink => {
+  let decoy = decoyFor(hash, undefined)
+  const verify = (form: Exclude<PasswordHash, { readonly _tag: "InQuery" }>, user: UserRow, password: Uint8Array) =>
+    Effect.mapError(
+      verifyStored(form, user, password, checks),
+      ({ message }) => linkFailure(`${backend.name}: ${message}`)
+    )
+  return {
+    name: backend.name,
+    cacheable: true,
+    check: (credentials) => {
+      const { password, userName } = credentials
+      // The original asks nobody about a client that says nothing of itself.
+      if (userName === undefined && password === undefined) return ignore
+      const names = namesOf(credentials)
+      return answered(Effect.gen(function* () {
+        if (hash._tag === "InQuery" && (names.password === undefined || names.password === "")) return ignore
+        const user = yield* backend.findUser(names)
+        if (user === undefined) {
+          if (hash._tag === "InQuery" || decoy === undefined || password === undefined) return ignore
+          return (yield* verify(hash, decoy, password)) === "busy" ? tooBusy : ignore
+        }
+        if (hash._tag !== "InQuery") {
+          if (password === undefined || password.length === 0) return withoutPassword
+          const right = yield* verify(hash, user, password)
+          if (right === "busy") return tooBusy
+          decoy ??= decoyFor(hash, user)
+          if (!right) return wrongPassword
+        }
+        const superuser = yield* backend.isSuperuser(names)
+        return { _tag: "Allow", superuser, userName: user.userName }
+      }))
+    }
   }
-})
+}
 
 const makeDatabaseLink = (
   table: string,

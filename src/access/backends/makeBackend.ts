@@ -6,6 +6,7 @@ import type { AuthRedisSettings, AuthSqlSettings, BackendSettings } from "../../
 import { readSecret, SecretUnreadable } from "../../config/Secret.ts"
 import type { Backend, BackendFailure } from "./Backend.ts"
 import { parseCommandTemplate } from "./commandTemplate.ts"
+import type { Placeholder } from "./placeholders.ts"
 import { RedisBackend } from "./RedisBackend.ts"
 import { type BackendHost, SessionPool } from "./SessionPool.ts"
 import { SqlBackend, type SqlSession } from "./SqlBackend.ts"
@@ -29,7 +30,7 @@ export const reachable = Effect.fnUntraced(function* (
 })
 
 /** The templates, or what is wrong with them. "" is none. */
-const templatesOf = <T extends object, Key extends string>(
+const templatesOf = <T extends { readonly uses: ReadonlySet<Placeholder> }, Key extends string>(
   table: string,
   texts: { readonly [K in Key]: string },
   parse: (text: string) => T | string
@@ -39,7 +40,12 @@ const templatesOf = <T extends object, Key extends string>(
   for (const key of Object.keys(texts) as Array<Key>) {
     const text = texts[key]
     const parsed = text === "" ? undefined : parse(text)
+    // When rules are fetched these are gone, or nobody has kept them.
+    const unknown = typeof parsed !== "object" || !key.startsWith("acl_")
+      ? undefined
+      : ["%P" as const, "%d" as const].find((placeholder) => parsed.uses.has(placeholder))
     if (typeof parsed === "string") faults.push(`${table}.${key}: ${parsed}`)
+    else if (unknown !== undefined) faults.push(`${table}.${key}: ${unknown} is not known when rules are fetched`)
     else if (parsed !== undefined) templates[key] = parsed
   }
   return { templates, faults }

@@ -4,7 +4,11 @@ import { Effect } from "effect"
 import { createHash, pbkdf2, timingSafeEqual } from "node:crypto"
 import { type LinkFailure, linkFailure } from "../authentication/AuthLink.ts"
 import type { PasswordChecks } from "../authentication/passwords/PasswordChecks.ts"
-import { parsePasswordHash as parseWhole } from "../authentication/passwords/PasswordHash.ts"
+import {
+  decoyOf,
+  formatPasswordHash,
+  parsePasswordHash as parseWhole
+} from "../authentication/passwords/PasswordHash.ts"
 import { unsupported } from "../authentication/passwords/verifyPassword.ts"
 import type { UserRow } from "./Backend.ts"
 
@@ -105,6 +109,14 @@ export const verifyStored = (
     default:
       return hash satisfies never
   }
+}
+
+/** What a user is checked against who is not there, so that the answer takes as long; `like`: one who was. Undefined: it takes no time anyway. */
+export const decoyFor = (hash: PasswordHash, like: UserRow | undefined): UserRow | undefined => {
+  const decoy = (password: string): UserRow => ({ password, salt: "decoy", userName: undefined })
+  if (hash._tag === "Pbkdf2") return decoy("00".repeat(hash.length))
+  const whole = hash._tag === "Whole" ? parseWhole(like?.password?.trim() ?? "") : undefined
+  return whole === undefined ? undefined : decoy(formatPasswordHash(decoyOf(whole)))
 }
 
 const equalsHex = (computed: Buffer, stored: string): Effect.Effect<boolean, LinkFailure> => {

@@ -34,10 +34,10 @@ afterAll(async () => {
   await slapd?.stop()
 })
 
-const link = (type: LinkType, change: Partial<Settings>) =>
+const link = (type: LinkType, change: Partial<Settings>, parts = linkParts()) =>
   makeLinks(
     { ...defaultSettings, ...change, authentication: { ...defaultSettings.authentication, links: [type] } },
-    linkParts()
+    parts
   )
     .pipe(
       Effect.provide(NodeFileSystem.layer),
@@ -129,6 +129,25 @@ describe("redis", () => {
       assert.match(yield* ask(whole, password("public")), /^failed: redis: .*no hash that we know \(password_hash\)$/)
     }))
 
+  test("who is not there is checked like who is: the answer takes as long", (_, settings) =>
+    Effect.gen(function* () {
+      const parts = linkParts()
+      const checks = () => parts.counters.password_checks_total
+      for (const passwordHash of ["pbkdf2,sha256,1000,20", "bcrypt", "sha256"]) {
+        const asked = yield* link("redis", { auth_redis: { ...settings, passwordHash } }, parts)
+        redis?.command(
+          "HSET",
+          "mqtt_user:bob",
+          "password",
+          "$2b$04$abcdefghijklmnopqrstuuaNoRgelGRsJ2Tm9Zn/HHRlHib6lnzBu"
+        )
+        yield* ask(asked)
+        const before = checks()
+        assert.strictEqual(yield* ask(asked, { userName: "eve" }), "ignore")
+        assert.strictEqual(checks() - before, passwordHash === "sha256" ? 0 : 1, passwordHash)
+      }
+    }))
+
   test(
     "too many at a time are told that the server is busy; a back end that is away is a failure",
     (redis, settings) =>
@@ -178,6 +197,11 @@ describe("settings with a fault", () => {
           "postgres",
           { auth_postgres: { ...pg, passwordHash: "rot13" } },
           /^auth_postgres\.password_hash: expected "plain"/
+        ],
+        [
+          "postgres",
+          { auth_postgres: { ...pg, aclQuery: "select '%P'" } },
+          /^auth_postgres\.acl_query: %P is not known/
         ],
         ["postgres", { auth_postgres: { ...pg, passwordHash: "in_query" } }, /"in_query" needs %P in auth_query$/],
         [
