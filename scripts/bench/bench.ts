@@ -37,6 +37,12 @@ const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
     if (scenario.load === "recovery") return await runRecoveryProbe()
     if (scenario.nodes === 2) return await runClusterProbe(argumentsOf(scenario))
     const running = await broker.start(scenario.door ?? "tcp", scenario.keeping ?? "default", seconds)
+    const running = await broker.start(
+      scenario.door ?? "tcp",
+      scenario.keeping ?? "default",
+      seconds,
+      scenario.users ?? "none"
+    )
     let loop: Result = {}
     try {
       const result = scenario.load === "subscribe"

@@ -1,11 +1,12 @@
 // Starts and stops the brokers under test: each alone, on loopback, on a free port, with a configuration written for the run.
 // A broker is a fresh process for each measurement, so that memory figures are its own; stop() waits until it has gone.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { pbkdf2Sync, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { Door, Keeping } from "./scenarios.ts"
+import { benchUser, type Door, type Keeping, type Users } from "./scenarios.ts"
 
 export const projectRoot = path.resolve(import.meta.dirname, "../..")
 
@@ -20,7 +21,7 @@ export interface Broker {
   readonly id: "mosquitto" | "emqttd" | "flashmq"
   readonly title: string
   /** `seconds`: how long it is measured. */
-  readonly start: (door: Door, keeping: Keeping, seconds: number) => Promise<RunningBroker>
+  readonly start: (door: Door, keeping: Keeping, seconds: number, users: Users) => Promise<RunningBroker>
   /** What it cannot be measured over. */
   readonly lacks: ReadonlyArray<Door>
 }
@@ -113,6 +114,17 @@ const written = (folder: string, name: string, lines: ReadonlyArray<string>): st
   return file
 }
 
+/** As mosquitto_passwd writes it, which both brokers read. */
+const passwordFile = (folder: string, users: Users): string => {
+  const iterations = users === "cheap" ? 101 : 100_000
+  const salt = randomBytes(12)
+  const hash = pbkdf2Sync(benchUser.password, salt, iterations, 64, "sha512")
+  const line = `${benchUser.name}:$7$${iterations}$${salt.toString("base64")}$${hash.toString("base64")}`
+  const file = written(folder, "passwords", [line])
+  fs.chmodSync(file, 0o644)
+  return file
+}
+
 /** A certificate for the brokers to show: scripts/test-ca.sh, readable for one that gives root away. */
 const testCertificate = (folder: string): { readonly certificate: string; readonly key: string } => {
   const made = spawnSync("sh", [path.join(projectRoot, "scripts/test-ca.sh"), folder], { encoding: "utf8" })
@@ -137,14 +149,14 @@ const mosquitto = (): Broker => {
       id: "mosquitto",
       title: `Mosquitto ${version}`,
       lacks: ["ws"], // Debian builds it without libwebsockets
-      start: async (door, keeping) => {
+      start: async (door, keeping, _, users) => {
         const port = await freePort()
         const folder = scratchFolder()
         const tls = door === "tls" ? testCertificate(folder) : undefined
         const file = written(folder, "mosquitto.conf", [
           `listener ${port} 127.0.0.1`,
           ...(tls === undefined ? [] : [`certfile ${tls.certificate}`, `keyfile ${tls.key}`]),
-          "allow_anonymous true",
+          ...(users === "none" ? ["allow_anonymous true"] : [`password_file ${passwordFile(folder, users)}`]),
           // All of its state is written at once; 1 s is the shortest interval that it has.
           ...(keeping === "kept"
             ? ["user root", "persistence true", `persistence_location ${folder}/`, "autosave_interval 1"]
@@ -181,12 +193,13 @@ export const startEmqttd = async (options: {
   readonly door?: Door
   readonly keeping?: Keeping
   readonly seconds?: number
+  readonly users?: Users
   /** Its data directory, which stays when it ends; by default one of its own. */
   readonly data?: string
   /** Lines at the end of its settings. */
   readonly more?: ReadonlyArray<string>
 } = {}): Promise<RunningBroker> => {
-  const { door = "tcp", keeping = "default", runtime = [], seconds = 3 } = options
+  const { door = "tcp", keeping = "default", runtime = [], seconds = 3, users = "none" } = options
   const port = await freePort()
   const folder = scratchFolder()
   const tls = door === "tls" ? testCertificate(folder) : undefined
@@ -201,6 +214,13 @@ export const startEmqttd = async (options: {
     ...(tls === undefined ? [] : [`certificate = "${tls.certificate}"`, `key = "${tls.key}"`]),
     'address = "127.0.0.1"',
     `port = ${port}`,
+    ...(users === "none" ? [] : [
+      "[authentication]",
+      'links = ["password_file"]',
+      `cache_ttl = "${users === "remembered" ? "10m" : "0s"}"`,
+      "[auth_password_file]",
+      `path = "${passwordFile(folder, users)}"`
+    ]),
     "[queue]",
     "capacity = 1000000",
     ...options.more ?? []
@@ -214,11 +234,12 @@ const emqttd = (): Broker => {
     id: "emqttd",
     title: `emqttd ${version}`,
     lacks: [],
-    start: (door, keeping, seconds) =>
+    start: (door, keeping, seconds, users) =>
       startEmqttd({
         door,
         keeping,
         seconds,
+        users,
         // It costs a little, so only where its figures are asked for.
         runtime: keeping === "default" ? [] : ["--preload", path.join(import.meta.dirname, "loopDelay.ts")]
       })

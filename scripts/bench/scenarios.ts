@@ -15,6 +15,12 @@ export type Door = "tcp" | "tls" | "ws"
 /** What becomes of durable state. By default each as it comes: emqttd keeps it, Mosquitto does not. */
 export type Keeping = "default" | "kept" | "nothing"
 
+/**
+ * Whether clients have a name and a password, in one file for all brokers: with the iterations that mosquitto_passwd takes, or with
+ * 100,000, which nothing remembers, or ours does.
+ */
+export type Users = "none" | "cheap" | "costly" | "remembered"
+
 export interface Figure {
   readonly key: string
   readonly title: string
@@ -35,8 +41,11 @@ export interface Scenario {
   /** By default tcp. */
   readonly door?: Door
   readonly keeping?: Keeping
+  readonly users?: Users
   readonly figures: ReadonlyArray<Figure>
 }
+
+export const benchUser = { name: "ann", password: "sesame" }
 
 const perCpu = (bar?: Bar, flashmq?: number): ReadonlyArray<Figure> => [
   {
@@ -363,6 +372,39 @@ export const scenarios: ReadonlyArray<Scenario> = [
         bar: { kind: "at least", least: 10_000 },
         flashmq: 19_000
       },
+      { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
+    ]
+  },
+  {
+    id: "churn-users",
+    title: "as churn, with names and passwords, 101 iterations of PBKDF2",
+    load: ["churn", "--conns", "50", "--user", benchUser.name, "--password", benchUser.password],
+    timed: true,
+    users: "cheap",
+    figures: [
+      { key: "cycles_per_broker_cpu_s", title: "cycles per broker-CPU-second", better: "higher", unit: "" },
+      { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
+    ]
+  },
+  {
+    id: "churn-costly",
+    title: "as churn, with names and passwords, 100,000 iterations",
+    load: ["churn", "--conns", "50", "--user", benchUser.name, "--password", benchUser.password],
+    timed: true,
+    users: "costly",
+    figures: [
+      { key: "cycles_per_broker_cpu_s", title: "cycles per broker-CPU-second", better: "higher", unit: "" },
+      { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
+    ]
+  },
+  {
+    id: "churn-remembered",
+    title: "as churn-costly, of clients that come back",
+    load: ["churn", "--conns", "50", "--user", benchUser.name, "--password", benchUser.password, "--same-ids"],
+    timed: true,
+    users: "remembered",
+    figures: [
+      { key: "cycles_per_broker_cpu_s", title: "cycles per broker-CPU-second", better: "higher", unit: "" },
       { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
     ]
   },
