@@ -400,7 +400,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     id: "churn-remembered",
     title: "as churn-costly, of clients that come back",
-    load: ["churn", "--conns", "50", "--user", benchUser.name, "--password", benchUser.password, "--same-ids"],
+    load: ["churn", "--conns", "8", "--user", benchUser.name, "--password", benchUser.password, "--same-ids"],
     timed: true,
     users: "remembered",
     figures: [

@@ -9,10 +9,9 @@ const secret = randomBytes(32)
 export const credentialsKey = (credentials: Credentials): string => {
   const { address, certificateName, certificateSubject, clientId, listener, password, protocolVersion, userName } =
     credentials
-  const hmac = createHmac("sha256", secret)
-  for (const field of [clientId, userName, address, listener, certificateName, certificateSubject]) {
-    hmac.update(field === undefined ? "-;" : `${field.length}:${field};`)
-  }
-  hmac.update(password === undefined ? `${protocolVersion}-` : `${protocolVersion}+`)
+  const fields = [clientId, userName, address, listener, certificateName, certificateSubject]
+    .map((field) => field === undefined ? "-;" : `${field.length}:${field};`)
+  const end = password === undefined ? "-" : "+"
+  const hmac = createHmac("sha256", secret).update(`${fields.join("")}${protocolVersion}${end}`)
   return (password === undefined ? hmac : hmac.update(password)).digest("base64")
 }
