@@ -36,7 +36,6 @@ const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
   try {
     if (scenario.load === "recovery") return await runRecoveryProbe()
     if (scenario.nodes === 2) return await runClusterProbe(argumentsOf(scenario))
-    const running = await broker.start(scenario.door ?? "tcp", scenario.keeping ?? "default", seconds)
     const running = await broker.start(
       scenario.door ?? "tcp",
       scenario.keeping ?? "default",
