@@ -56,7 +56,8 @@ export class EnhancedAuth {
     if (this.exchange !== undefined) return this.take(this.applicant.connect.authenticationData)
     const reason = `authentication method ${this.method} is not offered (auth_scram.mechanisms)`
     // [MQTT5-4.12.0-1]
-    return { _tag: "Refused", reasonCode: ReasonCode.BadAuthenticationMethod, reason }
+    const told = "Bad authentication method"
+    return { _tag: "Refused", reasonCode: ReasonCode.BadAuthenticationMethod, reason, told }
   }
 
   onAuth({ authenticationData, authenticationMethod, reasonCode }: Auth): EnhancedStep {
