@@ -12,6 +12,8 @@ import { readableMessage } from "../store/storedMessage.ts"
 
 const sessionsPerPage = 1_000
 const retainedPerPage = 1_000
+/** Retained messages are asked for in pages of about so many bytes. */
+const retainedPageBytes = 4 * 1024 * 1024
 /** So long is nothing said of the progress. */
 const progressMillis = 1_000
 
@@ -56,11 +58,14 @@ export const recover = Effect.fn("recover")(function* (
     if (page.length === 0) break
     yield* progress()
   }
+  let limit = 64
   for (let after = "";;) {
     const page = yield* readable(
       `retained messages after ${JSON.stringify(after)}`,
-      engine.readRetained(after, retainedPerPage)
+      engine.readRetained(after, limit)
     )
+    const bytes = page.reduce((sum, { message }) => sum + message.packet.length, 1)
+    limit = Math.max(1, Math.min(retainedPerPage, limit * 2, Math.floor(limit * retainedPageBytes / bytes)))
     for (const { message: content, topic } of page) {
       after = topic
       const message = readableMessage(

@@ -2,7 +2,7 @@
 // in pages as the queue runs low. Plain state of one Outgoing. Invariants: pages come in the order of the sequence, so exchanges that
 // were under way come first; new deliveries stand behind all of it, the last few in memory, so the order holds and memory is bounded.
 import type { Message } from "../mqtt/Message.ts"
-import type { StoredDelivery } from "../store/Engine.ts"
+import { type DeliveryPage, hasMore, type StoredDelivery } from "../store/Engine.ts"
 import type { DurableDelivery } from "../store/DurableDelivery.ts"
 import type { Journal, Waiter } from "../store/Journal.ts"
 import type { StoreReads } from "../store/StoreReads.ts"
@@ -36,7 +36,7 @@ export class Backlog {
   private last: number
   private after = 0
   private reading = false
-  private arrived: ReadonlyArray<StoredDelivery> | null = null
+  private arrived: DeliveryPage | null = null
   /** The group of the youngest that is unread. */
   private group = 0
   /** When the last page was asked for: what was committed, and whether that was all of it. */
@@ -80,7 +80,7 @@ export class Backlog {
     const older = rows.filter((row) => row.sequence <= this.last)
     const last = older[older.length - 1]
     if (last !== undefined) this.after = last.sequence
-    this.short = rows.length < pageSize
+    this.short = !hasMore(rows, pageSize)
     // At its end, what was counted and is not there is not owed any more.
     const ended = older.length < rows.length || (this.short && this.askedWhole)
     this.unread = ended ? 0 : Math.max(1, this.unread - older.length)

@@ -3,7 +3,7 @@
 // earlier one had; until `finish` the session is whole and can stay after all.
 import { Message } from "../mqtt/Message.ts"
 import type { Route } from "../router/Route.ts"
-import { DeliveryState, type StoredDelivery } from "../store/Engine.ts"
+import { DeliveryState, hasMore, type StoredDelivery } from "../store/Engine.ts"
 import { contentOf } from "../store/storedMessage.ts"
 import { whenCommitted } from "../store/whenCommitted.ts"
 import type { SessionCommand } from "./ClientLink.ts"
@@ -61,7 +61,7 @@ export class Departure implements SessionDeparture {
           reply: (rows) => {
             const read = rows[rows.length - 1]?.sequence ?? 0
             // The rest was done with before it was written.
-            this.after = Math.max(this.after, read, rows.length < pageSize ? lastSequence : 0)
+            this.after = Math.max(this.after, read, hasMore(rows, pageSize) ? 0 : lastSequence)
             reply(rows, this.after < this.marked)
           }
         }))

@@ -4,7 +4,7 @@
 import type { Router } from "../router/Router.ts"
 import type { Subscriber } from "../router/Subscriber.ts"
 import { DurableDelivery } from "../store/DurableDelivery.ts"
-import { DeliveryState, type StoredDelivery } from "../store/Engine.ts"
+import { type DeliveryPage, DeliveryState, hasMore, type StoredDelivery } from "../store/Engine.ts"
 import { whenCommitted } from "../store/whenCommitted.ts"
 import { storedMessage } from "./Backlog.ts"
 import type { DurableState } from "./DurableState.ts"
@@ -40,18 +40,18 @@ export class StoredHandOver {
       session: this.durable.number,
       after,
       limit: pageSize,
-      reply: (rows) => this.services.scheduler.enqueue({ run: () => this.take(rows) })
+      reply: (page) => this.services.scheduler.enqueue({ run: () => this.take(page) })
     })
   }
 
-  private take(rows: ReadonlyArray<StoredDelivery>): void {
+  private take(page: DeliveryPage): void {
     const { journal } = this.services
-    for (const row of rows) {
+    for (const row of page) {
       if (this.give(row)) journal.done(DurableDelivery.stored(row))
       else this.dropped++
     }
-    const last = rows[rows.length - 1]
-    if (rows.length === pageSize && last !== undefined) return this.read(last.sequence)
+    const last = page[page.length - 1]
+    if (hasMore(page, pageSize) && last !== undefined) return this.read(last.sequence)
     this.services.counters.deliveries_dropped_session_ended_total += this.dropped
     this.durable.leave()
   }

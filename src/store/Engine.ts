@@ -135,6 +135,19 @@ export interface StoredDelivery extends DeliveryRow {
   readonly stored: MessageRow
 }
 
+/**
+ * Deliveries of one session. `more`: whether there may be others behind it, where their number does not say so: a page is cut short
+ * when it has `deliveryPageBytes`, and is short where rows of it were damaged.
+ */
+export type DeliveryPage = ReadonlyArray<StoredDelivery> & { readonly more?: boolean }
+
+/** A session with large messages is read in small pages: each is in memory at once, and decoded in one go. */
+export const deliveryPageBytes = 1024 * 1024
+
+export const pageOf = (rows: Array<StoredDelivery>, more: boolean): DeliveryPage => Object.assign(rows, { more })
+
+export const hasMore = (page: DeliveryPage, limit: number): boolean => page.more ?? page.length >= limit
+
 export type StoreFailureKind = "full" | "read_only" | "damaged" | "newer_version" | "locked" | "unreachable" | "other"
 
 /** One clear line for the operator. */
@@ -188,7 +201,7 @@ export interface Engine {
     session: number,
     after: number,
     limit: number
-  ): Effect.Effect<ReadonlyArray<StoredDelivery>, StoreFailure>
+  ): Effect.Effect<DeliveryPage, StoreFailure>
   /** The sequence of the delivery that comes after `after`, by its key alone: how to pass over one that cannot be read. 0: none. */
   nextDelivery(session: number, after: number): Effect.Effect<number, StoreFailure>
   /** By topic, ascending, above `after` ("" first). */

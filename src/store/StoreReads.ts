@@ -2,7 +2,7 @@
 // Invariant: what was asked is answered, whatever fails: a page that fails is tried again and holds nobody else up, and a delivery that
 // cannot be read is set aside and named, so that no session waits for ever.
 import { Effect } from "effect"
-import { type Engine, mayPass, type StoredDelivery, type StoreFailure, storeFailure } from "./Engine.ts"
+import { type DeliveryPage, type Engine, mayPass, type StoreFailure, storeFailure } from "./Engine.ts"
 import { readAround } from "./readAround.ts"
 
 export interface DeliveriesWanted {
@@ -10,7 +10,7 @@ export interface DeliveriesWanted {
   readonly after: number
   readonly limit: number
   /** Plain code that only leaves the rows for an actor and wakes it. */
-  readonly reply: (rows: ReadonlyArray<StoredDelivery>) => void
+  readonly reply: (page: DeliveryPage) => void
 }
 
 interface Asked {
@@ -58,8 +58,8 @@ export class StoreReads {
     this.idle.shift()?.()
   }
 
-  answer(asked: Asked, rows: ReadonlyArray<StoredDelivery>): void {
-    if (this.open.delete(asked)) asked.wanted.reply(rows)
+  answer(asked: Asked, page: DeliveryPage): void {
+    if (this.open.delete(asked)) asked.wanted.reply(page)
   }
 }
 

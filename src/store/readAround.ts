@@ -2,14 +2,13 @@
 // Invariant: what it answers is the page as it would be without those rows, so a short one is the end; a store that cannot read its
 // keys either fails as a whole, and nothing is set aside.
 import { Effect } from "effect"
-import { mayPass, type StoredDelivery, type StoreFailure } from "./Engine.ts"
+import { type DeliveryPage, hasMore, mayPass, pageOf, type StoreFailure } from "./Engine.ts"
 
-type Page = ReadonlyArray<StoredDelivery>
 type SetAside = (sequence: number, failure: StoreFailure) => void
 
 /** One session's deliveries. */
 export interface DeliveryReads {
-  readonly read: (after: number, limit: number) => Effect.Effect<Page, StoreFailure>
+  readonly read: (after: number, limit: number) => Effect.Effect<DeliveryPage, StoreFailure>
   /** By key alone; 0: there is none. */
   readonly next: (after: number) => Effect.Effect<number, StoreFailure>
 }
@@ -20,7 +19,7 @@ export const readAround = (
   after: number,
   limit: number,
   setAside: SetAside
-): Effect.Effect<Page, StoreFailure> =>
+): Effect.Effect<DeliveryPage, StoreFailure> =>
   Effect.catch(from.read(after, limit), (failure) => {
     if (mayPass(failure)) return Effect.fail(failure)
     if (limit > 1) return inHalves(from, after, limit, setAside)
@@ -36,11 +35,15 @@ const inHalves = (
   after: number,
   limit: number,
   setAside: SetAside
-): Effect.Effect<Page, StoreFailure> => {
+): Effect.Effect<DeliveryPage, StoreFailure> => {
   const half = limit >> 1
   return Effect.flatMap(readAround(from, after, half, setAside), (first) => {
     const last = first[first.length - 1]
-    if (last === undefined || first.length < half) return Effect.succeed(first)
-    return Effect.map(readAround(from, last.sequence, limit - half, setAside), (rest) => [...first, ...rest])
+    // Its end, or as many bytes as a page may have.
+    if (last === undefined || !hasMore(first, half) || first.length < half) return Effect.succeed(first)
+    return Effect.map(
+      readAround(from, last.sequence, limit - half, setAside),
+      (rest) => pageOf([...first, ...rest], hasMore(rest, limit - half))
+    )
   })
 }

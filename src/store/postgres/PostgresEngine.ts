@@ -6,8 +6,11 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import {
   type Changes,
+  type DeliveryPage,
+  deliveryPageBytes,
   type Engine,
   type OpenEngine,
+  pageOf,
   type RecordRow,
   type StoredDelivery,
   type StoredHighest,
@@ -40,6 +43,16 @@ const bytesIn = (row: Row, column: string): Uint8Array => {
   const value = row[column]
   return value instanceof Uint8Array ? value : new Uint8Array(0)
 }
+/** Of a page of deliveries: how large they are says how many follow at once. */
+const rowsToBegin = 32
+
+const deliveryIn = (session: number, one: Row): StoredDelivery => {
+  const from = new RecordReader(bytesIn(one, "body"))
+  const row = readDelivery(from, session, Number(one["sequence"]), Number(one["exchange"]))
+  const message = readMessage(one["stored"] === null ? from : new RecordReader(bytesIn(one, "stored")))
+  return { ...row, stored: { message: row.message, ...message } }
+}
+
 const float = PgTypes.float8
 const tidiedAtOnce = 1_000
 const integer = PgTypes.int4
@@ -125,25 +138,33 @@ class PostgresEngine implements Engine {
     )
   }
 
-  readDeliveries(session: number, after: number, limit: number) {
+  readDeliveries(session: number, after: number, limit: number): Effect.Effect<DeliveryPage, StoreFailure> {
     const { schema } = this
-    return this.reader.use((connection) =>
+    const read = (connection: PgConnection, from: number, count: number) =>
       Effect.map(
         connection.query(
           "SELECT d.sequence::float8, d.exchange, d.body, m.body AS stored " +
             `FROM ${schema}.delivery d LEFT JOIN ${schema}.message m ON m.message = d.message ` +
             "WHERE d.session = $1::float8::bigint AND d.sequence > $2::float8::bigint AND (d.message IS NULL OR m.message IS NOT NULL) " +
             "ORDER BY d.sequence LIMIT $3",
-          [float(session), float(after), integer(limit)]
+          [float(session), float(from), integer(count)]
         ),
-        ({ rows }) =>
-          rows.map((one): StoredDelivery => {
-            const from = new RecordReader(bytesIn(one, "body"))
-            const row = readDelivery(from, session, Number(one["sequence"]), Number(one["exchange"]))
-            const message = readMessage(one["stored"] === null ? from : new RecordReader(bytesIn(one, "stored")))
-            return { ...row, stored: { message: row.message, ...message } }
-          })
+        ({ rows }) => rows.map((row) => deliveryIn(session, row))
       )
+    return this.reader.use((connection) =>
+      Effect.gen(function* () {
+        const first = yield* read(connection, after, Math.min(limit, rowsToBegin))
+        const last = first[first.length - 1]
+        if (last === undefined || first.length < rowsToBegin || limit <= rowsToBegin) {
+          return pageOf(first, first.length >= Math.min(limit, rowsToBegin))
+        }
+        // As many more as have room, if they are as large.
+        const each = first.reduce((sum, { stored }) => sum + stored.packet.length + 1, 0) / first.length
+        const count = Math.min(limit - rowsToBegin, Math.floor(deliveryPageBytes / each) - rowsToBegin)
+        if (count <= 0) return pageOf(first, true)
+        const rest = yield* read(connection, last.sequence, count)
+        return pageOf([...first, ...rest], rest.length >= count)
+      })
     )
   }
 

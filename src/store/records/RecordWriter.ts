@@ -61,6 +61,10 @@ export class RecordWriter {
     this.length += value.length
   }
 
+  overwriteUint8(offset: number, value: number): void {
+    this.bytes[offset] = value
+  }
+
   /** Writes a number over one that stands already at `offset`. */
   overwriteUint32(offset: number, value: number): void {
     this.view.setUint32(offset, value, true)

@@ -1,5 +1,5 @@
 // What readRows wrote, as rows again, on the event loop.
-import type { RecordRow, StoredDelivery, StoredSession } from "../Engine.ts"
+import { type DeliveryPage, pageOf, type RecordRow, type StoredDelivery, type StoredSession } from "../Engine.ts"
 import { RecordReader } from "../records/RecordReader.ts"
 import {
   readDelivery,
@@ -29,15 +29,16 @@ const repeat = <A>(count: number, read: () => A): ReadonlyArray<A> => {
   return all
 }
 
-export const decodeDeliveries = (page: Uint8Array, session: number): ReadonlyArray<StoredDelivery> => {
+export const decodeDeliveries = (page: Uint8Array, session: number): DeliveryPage => {
   const from = new RecordReader(page)
+  const more = page.length > 0 && from.uint8() === 1
   const deliveries: Array<StoredDelivery> = []
   while (!from.atEnd) {
     const sequence = from.float64()
     const row = readDelivery(from, session, sequence, from.uint32())
     deliveries.push({ ...row, stored: { message: row.message, ...readMessage(from) } })
   }
-  return deliveries
+  return pageOf(deliveries, more)
 }
 
 export const decodeRetained = (

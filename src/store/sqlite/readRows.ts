@@ -1,9 +1,13 @@
 // Reads pages of rows into runs of bytes that the event loop decodes. Every row's checksum is judged here.
 // Invariant: a damaged row is never answered; it is named to `damage`, and its page goes on without it.
+import { deliveryPageBytes } from "../Engine.ts"
 import { RecordReader } from "../records/RecordReader.ts"
 import { RecordWriter } from "../records/RecordWriter.ts"
 import { contentOf, openExchange } from "./checksum.ts"
 import type { Statements } from "./Statements.ts"
+
+/** Of deliveries, whose messages may be large, so that a page is not much larger than it may be. */
+const rowsAtOnce = 32
 
 type Key = number | string
 
@@ -107,7 +111,7 @@ const writeAwaiting = (to: RecordWriter, session: number, rows: ReadonlyArray<Ro
   }
 }
 
-/** Delivery by delivery: sequence, exchange, row, message. */
+/** Whether there may be more, then delivery by delivery: sequence, exchange, row, message. */
 export const readDeliveryPage = (
   statements: Statements,
   session: number,
@@ -116,16 +120,20 @@ export const readDeliveryPage = (
   damage: Damage
 ): Uint8Array<ArrayBuffer> => {
   const to = new RecordWriter(4096)
+  to.uint8(1)
   let last = after
-  while (to.length === 0) {
+  let left = limit
+  // A page of which all is damaged is not the end.
+  while (to.length === 1 || (left > 0 && to.length < deliveryPageBytes)) {
+    const wanted = left > 0 ? Math.min(left, rowsAtOnce) : rowsAtOnce
     const rows = statements.all(
       "SELECT d.sequence, d.exchange, d.body, d.message, m.body AS stored FROM delivery d LEFT JOIN message m " +
         "ON m.message = d.message WHERE d.session = ? AND d.sequence > ? ORDER BY d.sequence LIMIT ?",
       session,
       last,
-      limit
+      wanted
     )
-    if (rows.length === 0) break
+    left -= rows.length
     for (const row of rows) {
       last = Number(row["sequence"])
       const message = row["message"]
@@ -141,6 +149,10 @@ export const readDeliveryPage = (
       to.uint32(exchange)
       to.raw(content)
       if (stored !== null) to.raw(stored)
+    }
+    if (rows.length < wanted) {
+      to.overwriteUint8(0, 0)
+      break
     }
   }
   return to.finish()
