@@ -48,10 +48,10 @@ export interface AdminNode {
   readonly stopListener: (name: string) => Effect.Effect<boolean, ListenerFailed>
   readonly clients: (limit: number) => ClientsPage
   readonly bans: (limit: number) => BansPage
-  /** Replaces the one of the same thing. A text: why it cannot be. */
-  readonly ban: (ban: NewBan) => Ban | string
+  /** Replaces the one of the same thing. Answered when it is on disk, as is its removal. */
+  readonly ban: (ban: NewBan) => Effect.Effect<Ban, Refused>
   /** False: there is no such ban. */
-  readonly unban: (kind: Ban["kind"], value: string) => boolean
+  readonly unban: (kind: Ban["kind"], value: string) => Effect.Effect<boolean, Refused>
   /** Sends the client away; false: no such client is connected. */
   readonly kick: (clientId: string) => boolean
   readonly users: AdminUsers

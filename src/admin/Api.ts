@@ -147,7 +147,7 @@ class BansApi extends HttpApiGroup.make("bans").add(
   HttpApiEndpoint.delete("remove", "/", {
     query: { kind: Ban.fields.kind, value: Schema.String },
     success: HttpApiSchema.NoContent,
-    error: NotFound
+    error: [NotFound, Refused]
   })
 ).prefix("/api/v1/bans") {}
 

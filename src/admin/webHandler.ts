@@ -55,15 +55,13 @@ export const webHandler = (node: AdminNode): WebHandler => {
   const bans = HttpApiBuilder.group(Api, "bans", (handlers) =>
     Effect.succeed(handlers.handleAll({
       list: ({ query }) => Effect.sync(() => node.bans(within(query.limit, defaultLimit))),
-      add: ({ payload }) =>
-        Effect.suspend(() => {
-          const made = node.ban(payload)
-          return typeof made === "string" ? Effect.fail(new Refused({ message: made })) : Effect.succeed(made)
-        }),
+      add: ({ payload }) => node.ban(payload),
       remove: ({ query: { kind, value } }) =>
-        Effect.suspend(() =>
-          node.unban(kind, value) ? Effect.void : Effect.fail(new NotFound({ message: `no ban of ${kind} ${value}` }))
-        )
+        Effect.filterOrFail(
+          node.unban(kind, value),
+          (found) => found,
+          () => new NotFound({ message: `no ban of ${kind} ${value}` })
+        ).pipe(Effect.asVoid)
     })))
   const routes = HttpApiBuilder.layer(Api).pipe(
     Layer.provide([

@@ -14,7 +14,7 @@ import { awaitGroup } from "../store/awaitGroup.ts"
 import type { Journal } from "../store/Journal.ts"
 
 /** The change holds all the same; who asked is told that a crash now would lose it. */
-const onDisk = (journal: Journal, group: number): Effect.Effect<void, Refused> =>
+export const onDisk = (journal: Journal, group: number): Effect.Effect<void, Refused> =>
   Effect.mapError(
     awaitGroup(journal, group),
     ({ message }) => new Refused({ message: `it holds, but is not on disk yet: ${message}` })

@@ -106,7 +106,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       }
       return { total: broker.doors.connections, clients }
     },
-    ...adminBans(bans, () => scheduler.refresh()),
+    ...adminBans(bans, broker.services.journal, () => scheduler.refresh()),
     kick: (clientId) => sendAway(broker, (connection) => connection.clientId === clientId) > 0
   }
 }

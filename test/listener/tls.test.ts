@@ -234,6 +234,23 @@ describe.skipIf(opensslMissing !== undefined)("handshakes under way", () => {
     await late.ping()
   })
 
+  it("a banned address is closed before its handshake, and so is one that comes too fast", async () => {
+    const broker = await startWith({})
+    const { bans, counters, settings } = broker.broker.services
+    const value = "127.0.0.1"
+    bans.add({ kind: "address", value, reason: "", by: "ctl", since: 0, until: Infinity })
+    const [banned] = await silent(broker, 1)
+    await banned?.until(() => banned.closed || banned.ended)
+    assert.deepStrictEqual([counters.connections_banned_total, counters.tls_handshakes_refused_total], [1, 1])
+    bans.remove("address", value, "ctl")
+    broker.broker.overload.limit({ ...settings.limits, connectionRatePerAddress: 1 })
+    const client = await mqtt(broker, {}, "first")
+    const [fast] = await silent(broker, 1)
+    await fast?.until(() => fast.closed || fast.ended)
+    assert.deepStrictEqual([counters.connections_rate_exceeded_total, counters.tls_handshakes_refused_total], [1, 2])
+    await client.ping()
+  })
+
   it("one that takes too long is closed", async () => {
     const broker = await startWith({ handshakeTimeoutMillis: 100 })
     const [one] = await silent(broker, 1)

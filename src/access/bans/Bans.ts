@@ -34,6 +34,8 @@ export class Bans {
   readonly list = new BanList()
   /** Ends the connections of those whom a new ban concerns. */
   onBanned: (ban: Ban) => void = () => {}
+  /** The group of the journal that has the last change. */
+  changedIn = 0
   private settings: BansSettings
   private readonly flapping: Flapping
   private readonly parts: BansParts
@@ -93,7 +95,7 @@ export class Bans {
   remove(kind: BanKind, value: string, by: string): boolean {
     const ban = this.list.delete(kind, value)
     if (ban === undefined) return false
-    this.parts.journal.deleteRecord(banRecords, banKey(ban))
+    this.changedIn = this.parts.journal.deleteRecord(banRecords, banKey(ban))
     this.parts.log.info("ban removed", { kind, value, by })
     return ban.until > this.parts.now()
   }
@@ -145,14 +147,14 @@ export class Bans {
 
   private put(ban: Ban): void {
     this.list.put(ban)
-    this.parts.journal.putRecord(banRecords, banKey(ban), encodeBan(ban))
+    this.changedIn = this.parts.journal.putRecord(banRecords, banKey(ban), encodeBan(ban))
     const { by, kind, reason, until, value } = ban
     this.parts.log.warning("banned", { kind, value, reason, by, until: timeText(until) })
   }
 
   private sweep(): void {
     for (const ban of this.list.expire(this.parts.now())) {
-      this.parts.journal.deleteRecord(banRecords, banKey(ban))
+      this.changedIn = this.parts.journal.deleteRecord(banRecords, banKey(ban))
       this.parts.log.info("ban over", { kind: ban.kind, value: ban.value, by: ban.by })
     }
   }
