@@ -1,7 +1,8 @@
 // The files that `[cluster]` names: the secret, and certificates for TLS between nodes; and the transport that they make. Read once, at
 // the start.
 import { Data, Effect } from "effect"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { ClusterSettings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
@@ -22,6 +23,24 @@ export interface ClusterTransport {
   /** What this node shows when it calls another one; undefined: no TLS. */
   readonly tls: ClientTls | undefined
 }
+
+/**
+ * Of this start: the time, but greater than at any start before with this data directory, also when the clock was set back. Other nodes
+ * tell by it whether the node is still the one they knew.
+ */
+export const nextEpoch = (dataDir: string, now: number): Effect.Effect<number, ClusterFailed> =>
+  Effect.try({
+    try: () => {
+      const file = join(dataDir, "cluster-epoch")
+      const before = existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : 0
+      const epoch = Math.max(now, Number.isSafeInteger(before) ? before + 1 : 0)
+      writeFileSync(`${file}.new`, `${epoch}\n`, { mode: 0o600, flush: true })
+      renameSync(`${file}.new`, file)
+      return epoch
+    },
+    catch: (error) =>
+      new ClusterFailed({ message: `cluster: ${error instanceof Error ? error.message : String(error)}`, exitCode: 74 })
+  })
 
 const mostHandshakes = 256
 

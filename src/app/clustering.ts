@@ -17,7 +17,7 @@ import { hostPort, unixPath } from "../platform/Tcp.ts"
 import type { Engine } from "../store/Engine.ts"
 import type { Services, Timed } from "../session/Services.ts"
 import { adminCluster } from "./adminCluster.ts"
-import { ClusterFailed, readSecret, transportOf } from "./clusterFiles.ts"
+import { ClusterFailed, nextEpoch, readSecret, transportOf } from "./clusterFiles.ts"
 import type { Clustering } from "./ClusteredNode.ts"
 import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
 
@@ -38,6 +38,7 @@ export const makeClustering = Effect.fnUntraced(function* (
     settings: settings.cluster,
     secret,
     name: settings.node.name,
+    epoch: yield* nextEpoch(settings.node.dataDir, scheduler.refresh()),
     scheduler,
     counters,
     log,

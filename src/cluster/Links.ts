@@ -28,6 +28,8 @@ export interface LinksOptions {
   /** Of `settings`, or out of its file. */
   readonly secret: string
   readonly name: string
+  /** Of this start: greater than that of any before; ms since 1970. */
+  readonly epoch: number
   readonly scheduler: Scheduler
   readonly counters: Counters
   readonly log: EventLog
@@ -63,9 +65,9 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
 
   constructor(options: LinksOptions) {
     this.options = options
-    const { name, scheduler, settings } = options
+    const { epoch, name, settings } = options
     const spoken = options.versions ?? versions
-    this.self = { name, epoch: scheduler.refresh(), version: spoken.highest }
+    this.self = { name, epoch, version: spoken.highest }
     this.secret = options.secret
     this.maxFrameBytes = settings.maxFrameBytes
     this.maxSendQueueBytes = settings.maxSendQueueBytes
@@ -73,7 +75,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
       versions: spoken,
       cluster: settings.name,
       name,
-      epoch: this.self.epoch,
+      epoch,
       instance: randomBytes(16),
       window: windowBytes
     }
@@ -178,7 +180,10 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     this.peers.clear()
     this.targets.clear()
     this.toWork = []
-    for (const peer of lost) parts.linkDown(peer)
+    for (const peer of lost) {
+      this.dialer.lost(peer.name, this.options.scheduler.now)
+      parts.linkDown(peer)
+    }
   }
 
   // Of a link.

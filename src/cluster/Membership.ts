@@ -192,7 +192,7 @@ export class Membership implements BusPart, Members {
   linkDown(peer: Peer): void {
     this.majorityIsKnown = false
     const member = this.table.get(peer.name)
-    if (member !== undefined && member.epoch === peer.epoch && isPresent(member)) this.probe(member)
+    if (member !== undefined && isPresent(member)) this.probe(member)
   }
 
   receive(peer: Peer, kind: FrameKind, body: Buffer): void {
@@ -346,8 +346,19 @@ export class Membership implements BusPart, Members {
 
   /** Who says that this node is suspect, dead or gone is told better. */
   private learnOfItself(news: MemberEntry): void {
-    if (news.epoch > this.own.epoch) return this.options.onDouble?.(news.epoch)
     if (news.epoch < this.own.epoch || this.isLeaving) return
+    if (news.epoch > this.own.epoch) {
+      // Another node, or its own life before, under a clock that was ahead: the others must not take this one for dead for that.
+      if (news.status === "alive") return this.options.onDouble?.(news.epoch)
+      const { address, name } = this.own
+      this.table.apply(
+        { name, epoch: news.epoch + 1, incarnation: 0, status: "alive", address, ageSeconds: 0 },
+        this.now
+      )
+      this.gossip.add(this.table.entryOf(this.own, this.now))
+      this.gossipAt = this.now
+      return
+    }
     if (news.status === "alive" ? news.incarnation <= this.own.incarnation : news.incarnation < this.own.incarnation) {
       return
     }
@@ -422,7 +433,7 @@ export class Membership implements BusPart, Members {
     for (let left = reader.uint16(); left > 0; left--) {
       const entry = readEntry(reader)
       this.learn(entry)
-      isSlandered ||= entry.name === this.self && entry.epoch === this.own.epoch && entry.status !== "alive"
+      isSlandered ||= entry.name === this.self && entry.status !== "alive"
     }
     // The answer may have been told to all and not have come to this one.
     if (isSlandered) this.sendState(from, 0, [this.table.entryOf(this.own, this.now)])

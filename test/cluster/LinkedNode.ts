@@ -12,7 +12,7 @@ import { Scheduler } from "../../src/otp/Scheduler.ts"
 import { tcp } from "../../src/platform/runtimeTcp.ts"
 import { loopTurn } from "../otp/turns.ts"
 
-export interface LinkedOptions extends Partial<Pick<LinksOptions, "versions" | "tls" | "secret">> {
+export interface LinkedOptions extends Partial<Pick<LinksOptions, "epoch" | "versions" | "tls" | "secret">> {
   readonly settings?: Partial<LinksOptions["settings"]>
 }
 
@@ -45,6 +45,7 @@ export class LinkedNode implements BusPart {
       settings: { ...defaultSettings.cluster, ...settings },
       secret: "s3cret",
       name,
+      epoch: this.now,
       scheduler: this.scheduler,
       counters: this.counters,
       log,

@@ -1,6 +1,7 @@
 // Links between nodes over real sockets, in one process: who is let in, what arrives, and what happens when one side is slow, silent,
 // broken, or speaks something else.
 import { afterEach, assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { FrameKind } from "../../src/cluster/Bus.ts"
 import { LinkedNode, type LinkedOptions, until } from "./LinkedNode.ts"
@@ -245,6 +246,34 @@ describe("Links", () => {
     a.cluster.stop()
     await until(() => b.seen.length > 0)
     assert.deepStrictEqual([a.seen, b.seen], [["down b"], ["down a"]])
+  })
+
+  it("a part that crashes in its own time costs the links, which come up again in the next life", async () => {
+    const [a, b] = [await node("a"), await node("b")]
+    let broken = false
+    a.cluster.add({
+      kinds: [],
+      linkUp: () => {},
+      linkDown: () => {},
+      receive: () => {},
+      tick: () => {
+        if (!broken) return
+        broken = false
+        throw new Error("a defect")
+      }
+    })
+    const lives = Effect.runFork(Effect.exit(a.cluster.life))
+    a.call(b)
+    await until(() => a.seen.length > 0 && b.seen.length > 0)
+    broken = true
+    a.pass(100)
+    const exit = await Effect.runPromise(Fiber.join(lives))
+    assert.isTrue(Exit.isFailure(exit))
+    await until(() => b.seen.length === 2)
+    assert.deepStrictEqual([a.seen, b.seen], [["up b v1", "down b"], ["up a v1", "down a"]])
+    Effect.runFork(a.cluster.life)
+    a.pass(500)
+    await until(() => a.seen.length === 3 && b.seen.length === 3)
   })
 
   it("without a secret nobody from elsewhere is let in", async () => {

@@ -18,6 +18,8 @@ export class Swarmer {
   readonly node: MemoryNode
   readonly membership: Membership
   readonly wanted = new Set<string>()
+  /** Of those that are wanted, whom it has no link to. */
+  readonly missing = new Set<string>()
   /** What its listener was told: "b dead". */
   readonly events: Array<string> = []
 
@@ -34,12 +36,26 @@ export class Swarmer {
       maxMembers: options.maxMembers ?? 10_000,
       random: () => network.random(),
       onAddress: (peer, address) => {
-        if (address === undefined) this.wanted.delete(peer)
-        else this.wanted.add(peer)
+        if (address === undefined) {
+          this.wanted.delete(peer)
+          this.missing.delete(peer)
+        } else this.want(peer)
       }
     })
     this.membership.listen({ memberChanged: (peer, status) => this.events.push(`${peer} ${status}`) })
-    this.node.add(this.membership)
+    this.node.add(this.membership, {
+      kinds: [],
+      linkUp: (peer) => void this.missing.delete(peer.name),
+      linkDown: (peer) => {
+        if (this.wanted.has(peer.name)) this.missing.add(peer.name)
+      },
+      receive: () => {}
+    })
+  }
+
+  want(peer: string): void {
+    this.wanted.add(peer)
+    if (!this.node.links.has(peer)) this.missing.add(peer)
   }
 }
 
@@ -58,8 +74,8 @@ export class MemberSwarm {
   }
 
   /** A node comes up, or comes again. */
-  start(name: string): Swarmer {
-    const member = new Swarmer(this.network, name, this.epoch++, this.options)
+  start(name: string, epoch = this.epoch++): Swarmer {
+    const member = new Swarmer(this.network, name, epoch, this.options)
     this.members.set(name, member)
     return member
   }
@@ -71,7 +87,7 @@ export class MemberSwarm {
 
   /** Everyone has been given the address of the first. */
   seedAll(): void {
-    for (const [name, { wanted }] of this.members) if (name !== nameOf(0)) wanted.add(nameOf(0))
+    for (const [name, member] of this.members) if (name !== nameOf(0)) member.want(nameOf(0))
   }
 
   /** Links between the parts break, and cannot be made. */
@@ -145,10 +161,9 @@ export class MemberSwarm {
   }
 
   private dial(): void {
-    for (const [name, { node, wanted }] of this.members) {
-      if (wanted.size <= node.links.size && [...wanted].every((peer) => node.links.has(peer))) continue
-      for (const peer of wanted) {
-        if (!node.links.has(peer) && this.members.has(peer) && !this.cut(name, peer)) this.network.connect(name, peer)
+    for (const [name, { missing }] of this.members) {
+      for (const peer of missing) {
+        if (this.members.has(peer) && !this.cut(name, peer)) this.network.connect(name, peer)
       }
     }
   }

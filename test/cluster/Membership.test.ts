@@ -40,7 +40,7 @@ describe("Membership", () => {
     assert.isAtLeast(took, 5_000)
     assert.deepStrictEqual(eventsOf(swarm, a).slice(-2), [`${b} suspect`, `${b} dead`])
     assert.deepStrictEqual(swarm.members.get(a)?.membership.present, [a, c])
-    swarm.start(b).wanted.add(c)
+    swarm.start(b).want(c)
     assert.isDefined(swarm.until(() => swarm.converged, 10_000))
     assert.deepStrictEqual(eventsOf(swarm, a).slice(-1), [`${b} alive`])
   })
@@ -98,7 +98,7 @@ describe("Membership", () => {
     swarm.advance(30_000)
     assert.deepStrictEqual(eventsOf(swarm, a).slice(-1), [`${b} left`])
     assert.isFalse(swarm.members.get(a)?.wanted.has(b))
-    swarm.start(b).wanted.add(a)
+    swarm.start(b).want(a)
     assert.isDefined(swarm.until(() => swarm.converged, 10_000))
   })
 
@@ -136,6 +136,16 @@ describe("Membership", () => {
       assert.isDefined(swarm.until(() => swarm.converged, 10_000), `round ${round}`)
       assert.isTrue(swarm.members.get(a)?.membership.seesMajority)
     }
+  })
+
+  it("a member whose clock was set back between two lives is taken in all the same", () => {
+    const swarm = joined(3)
+    swarm.kill(b)
+    swarm.until(() => swarm.agree(b, "dead"), 20_000)
+    swarm.start(b, 0).want(a)
+    assert.isDefined(swarm.until(() => swarm.agree(b, "alive") && swarm.isMesh, 10_000))
+    swarm.kill(b)
+    assert.isDefined(swarm.until(() => swarm.agree(b, "dead"), 20_000))
   })
 
   it("no more members than the limit", () => {
