@@ -1,7 +1,7 @@
 // Messages between nodes: for each peer a stream out (PeerStream) and how far its own has come here (Reception). Plain code over Bus, called in
 // turns of the cluster's actor; `forward` alone is called in the publisher's turn and only queues. Invariants: a message with QoS 1 or 2 is kept
 // until the peer has it in its sessions, and on its disk where they are durable; the peer takes it once; the order of one publisher is kept.
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import type { Message } from "../mqtt/Message.ts"
 import type { TopicTable } from "../mqtt/TopicTable.ts"
 import type { Forward } from "../router/Forward.ts"
@@ -211,7 +211,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     const { changes } = this.journal
     let numbered = false
     try {
-      readMessages(Buffer.from(body), topics, now(), {
+      readMessages(body, topics, now(), {
         run: (epoch, sequence) => {
           if (sequence < 0) return true
           numbered = true

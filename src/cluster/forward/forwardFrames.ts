@@ -47,7 +47,7 @@ export interface TakeMessages {
   message(message: Message, target: Target): void
 }
 
-/** The messages point into the body, which they keep: it is the caller's copy. */
+/** Each run is copied: its messages may be kept, and keep no more than what came with them. */
 export const readMessages = (body: Buffer, topics: TopicTable, now: number, take: TakeMessages): void => {
   const reader = new BodyReader(body)
   const epoch = reader.uint64()
@@ -60,13 +60,15 @@ export const readMessages = (body: Buffer, topics: TopicTable, now: number, take
     const expiresAt = (flags & expires) === 0 ? 0 : Math.max(1, now + reader.float64())
     const target = targetOf(flags, reader)
     const size = reader.uint32()
-    const start = reader.offset
     if (size > reader.left) throw new FrameMalformed("a run of messages")
+    const start = reader.offset
     reader.offset += size
     if (!take.run(epoch, sequence)) continue
+    const run = Buffer.allocUnsafeSlow(size)
+    body.copy(run, 0, start, start + size)
     const shape = ((flags & version5) === 0 ? 0 : Shape.Version5) | (expiresAt === 0 ? 0 : Shape.Expiry)
-    for (let at = start; at < start + size;) {
-      const message = packetAt(body, at, start + size, shape, publisher, receivedAt, expiresAt, topics)
+    for (let at = 0; at < size;) {
+      const message = packetAt(run, at, size, shape, publisher, receivedAt, expiresAt, topics)
       at = message.end
       take.message(message, target)
     }
