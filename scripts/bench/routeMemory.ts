@@ -37,17 +37,23 @@ const measure = (what: string, kind: string, count: number): string => {
   for (let n = 0; n < 100_000; n++) table.match(nameOf(n % count).replace("#", "x"))
   const match = (performance.now() - looked) * 10
   const size = what === "peer" ? table.size : own.size
-  return `| ${what} | ${kind} | ${size} | ${Math.round(bytes / count)} | ${wire} | ${Math.round(millis * 1e6 / count)} | ${Math.round(match)} |`
+  return `| ${what} | ${kind} | ${size} | ${Math.round(bytes / count)} | ${wire} | ${
+    Math.round(millis * 1e6 / count)
+  } | ${Math.round(match)} |`
 }
 
 const [, , what, kind, count] = process.argv
 if (what !== undefined && kind !== undefined) console.log(measure(what, kind, Number(count)))
 else {
-  console.log("| of | filters | count | bytes in memory | bytes on the wire | ns to set | ns to match first |\n|---|---|---|---|---|---|---|")
+  console.log(
+    "| of | filters | count | bytes in memory | bytes on the wire | ns to set | ns to match first |\n|---|---|---|---|---|---|---|"
+  )
   for (const rows of [100_000, 1_000_000]) {
-    for (const of of ["peer", "own"]) {
+    for (const  of of["peer", "own"]) {
       for (const name of Object.keys(kinds)) {
-        const { stdout } = spawnSync(process.execPath, [import.meta.filename, of, name, String(rows)], { encoding: "utf8" })
+        const { stdout } = spawnSync(process.execPath, [import.meta.filename, of, name, String(rows)], {
+          encoding: "utf8"
+        })
         process.stdout.write(stdout)
       }
     }
