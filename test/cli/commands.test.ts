@@ -104,6 +104,22 @@ describe("emqttd check", () => {
     assert.deepStrictEqual(good, { code: 0, stdout: "ok: good.toml\n", stderr: "" })
   })
 
+  it("looks at the tables of databases without asking any: their queries, what is needed", async () => {
+    const file = write(
+      "databases.toml",
+      `[authentication]\nlinks = ["postgres", "mysql", "redis", "ldap"]\n[auth_postgres]\nurl = "postgres://h/d"\n` +
+        `auth_query = "select '%u"\n[auth_redis]\nurl = "redis://h"\npassword_hash = "rot13"\n[auth_ldap]\nurl = "ldap://h"\n`
+    )
+    const { code, stderr } = await run(["check", "--config", file], { cwd: directory })
+    assert.strictEqual(code, 78)
+    assert.deepStrictEqual(stderr.trimEnd().split("\n").map((line) => line.replace(/ expected .*/, " …")), [
+      "auth_postgres.auth_query: the quote ' is not closed",
+      "auth_mysql.url: needed",
+      "auth_redis.password_hash: …",
+      "auth_ldap: dn or search_base is needed"
+    ])
+  })
+
   it("tells every fault on a line of its own with its place, exit 78", async () => {
     const file = write("bad.toml", "[listeners.tcp]\nport = 70000\nprot = 1\n\n[log]\nlevel = 5\n")
     const { code, stderr, stdout } = await run(["check", "--config", file, "--port", "x"], {

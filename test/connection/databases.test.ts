@@ -75,6 +75,24 @@ describe("users and rules in Redis", () => {
     assert.deepStrictEqual(await subscribed(client, "later"), [1])
   })
 
+  it("after a reload subscriptions go that are denied now; where nobody answers they stay", async () => {
+    const broker = await start()
+    const client = await broker.connect(5, as("bob"))
+    assert.deepStrictEqual(await subscribed(client, "in", "own/bob/#"), [1, 1])
+    server().command("HDEL", "mqtt_acl:bob", "in")
+    const told = async (text: string) => {
+      while (!broker.lines.some((line) => line.includes(text))) await client.ping()
+    }
+    await Effect.runPromise(broker.broker.reloadRules())
+    await told("subscription removed: denied now")
+    assert.isDefined(broker.session("c1").subscriptions?.get("own/bob/#"))
+    assert.isUndefined(broker.session("c1").subscriptions?.get("in"))
+    await server().kill()
+    await Effect.runPromise(broker.broker.reloadRules())
+    await told("access rules not fetched again: those from before stay").finally(() => server().resume())
+    assert.isDefined(broker.session("c1").subscriptions?.get("own/bob/#"))
+  })
+
   it("a database that is away: the broker starts, nobody comes in; once it is there they do", async () => {
     await server().kill()
     const settings = { url: server().url(), timeoutMillis: 5_000 }

@@ -55,6 +55,10 @@ const offline: ReadonlySet<LinkType> = new Set([
   "password_file",
   "jwt",
   "http",
+  "postgres",
+  "mysql",
+  "redis",
+  "ldap",
   "certificate",
   "anonymous"
 ])
