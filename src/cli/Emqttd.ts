@@ -6,9 +6,10 @@ import { Console, Effect, Option } from "effect"
 import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, type HelpDoc } from "effect/cli"
 import packageJson from "../../package.json" with { type: "json" }
 import { noColour } from "../config/environment.ts"
-import { loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
+import { type LoadedSettings, loadSettings, type SettingsInvalid } from "../config/loadSettings.ts"
 import { logFormats, logLevels } from "../config/Settings.ts"
 import type { Assignment } from "../config/SettingsSource.ts"
+import { workerSettings } from "../config/workerSettings.ts"
 import { ctlCommand } from "./ctl/command.ts"
 import { ExitCode, type ExitWith, exitWith } from "./Exit.ts"
 import { passwdCommand } from "./passwd/command.ts"
@@ -39,6 +40,7 @@ const base = Command.make("emqttd").pipe(
       Flag.atLeast(0)
     ),
     clusterListen: setting("cluster-listen", "HOST:PORT", "Where the other nodes reach this one (cluster.listen)"),
+    workers: setting("workers", "N", "Processes behind the same ports (node.workers, 1)"),
     clusterSecretFile: setting("cluster-secret-file", "FILE", "What all nodes know (cluster.secret_file)"),
     set: Flag.String("set").pipe(
       Flag.withMetavar("KEY=VALUE"),
@@ -59,6 +61,7 @@ const shortcuts: ReadonlyArray<
   ["logLevel", "--log-level", "log.level"],
   ["logFormat", "--log-format", "log.format"],
   ["nodeName", "--node-name", "node.name"],
+  ["workers", "--workers", "node.workers"],
   ["clusterListen", "--cluster-listen", "cluster.listen"],
   ["clusterSecretFile", "--cluster-secret-file", "cluster.secret_file"]
 ]
@@ -177,16 +180,23 @@ const acl = Command.make("acl").pipe(
   Command.withSubcommands([aclTest])
 )
 
+const ofWorker = (loaded: LoadedSettings): LoadedSettings => ({ ...loaded, settings: workerSettings(loaded.settings) })
+
 /** The command with its subcommands; the manual page is made of it too. */
 export const emqttd = base.pipe(
   Command.withHandler((flags) =>
     Effect.gen(function* () {
       const loaded = yield* settings(flags)
+      const { worker, workers } = loaded.settings.node
+      if (workers > 1 && worker === 0) {
+        const { runWorkers } = yield* Effect.promise(() => import("./workers/runWorkers.ts"))
+        return yield* runWorkers(loaded, process.argv.slice(2))
+      }
       const { start } = yield* Effect.promise(() => import("./start.ts"))
       const { Broker } = yield* Effect.promise(() => import("../app/Broker.ts"))
       // The flags were good a moment ago.
-      const again = Effect.catchTag(settingsOf(flags), "ExitWith", Effect.die)
-      return yield* start(Broker.start, loaded, again, packageJson.version)
+      const again = Effect.map(Effect.catchTag(settingsOf(flags), "ExitWith", Effect.die), ofWorker)
+      return yield* start(Broker.start, ofWorker(loaded), again, packageJson.version)
     })
   ),
   Command.withDescription("An MQTT broker: 3.1, 3.1.1 and 5. Without a subcommand it starts."),

@@ -12,6 +12,7 @@ import { prepareDataDirectory } from "./dataDirectory.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 import { layerLogging } from "./logging.ts"
 import { type Systemd, systemd } from "./systemd.ts"
+import { tellParent } from "./workers/WorkerProcess.ts"
 
 /** What is listened on, and how to stop. */
 export interface RunningBroker {
@@ -80,20 +81,29 @@ export const start = <R>(
       )
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
-    const manager = yield* systemd(serviceEnvironment())
+    const isWorker = settings.node.worker > 0
+    const manager = yield* systemd(isWorker ? withoutManager : serviceEnvironment())
     yield* Effect.forkScoped(reloadOnHangUp(hangUps, broker, manager, again))
     yield* manager.ready(`${nodeNameOf(settings)} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
       node: nodeNameOf(settings),
       milliseconds: Math.round(performance.now())
     })
+    if (isWorker) tellParent()
     return yield* broker.run.pipe(
       Effect.catchCause((cause) =>
         Effect.andThen(Effect.logFatal("cannot go on", cause), exitWith(ExitCode.Crash, []))
       ),
       Effect.onInterrupt(() => stop(broker, manager, settings.node.shutdownTimeoutMillis))
     )
-  }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
+  }).pipe(
+    Effect.annotateLogs(settings.node.worker > 0 ? { worker: settings.node.worker } : {}),
+    Effect.scoped,
+    Effect.provide(layerLogging(settings.log))
+  )
+
+/** A worker's parent is the service. */
+const withoutManager = { notifySocket: undefined, watchdogMillis: undefined }
 
 /** SIGHUP, from here on: one that comes while the broker starts must not end it, and is answered when it has. */
 const hangUpSignals = Effect.gen(function* () {

@@ -36,6 +36,13 @@ export interface ServiceEnvironment {
   readonly watchdogMillis: number | undefined
 }
 
+/** Of a worker: the service manager hears of the node from its parent. */
+export const workerEnvironment = (environment: Environment = process.env): Environment => ({
+  ...environment,
+  NOTIFY_SOCKET: "",
+  WATCHDOG_USEC: ""
+})
+
 /** A watchdog that names another process is not for us. */
 export const serviceEnvironment = (
   environment: Environment = process.env,

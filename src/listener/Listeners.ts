@@ -75,6 +75,10 @@ export class Listeners {
     )
   }
 
+  private get isShared(): boolean {
+    return this.settings.node.worker > 0
+  }
+
   /** A poll and no watch: it also sees files behind links that were exchanged, as in a container. */
   private get watchCertificates(): Effect.Effect<never> {
     const look = Effect.suspend(() =>
@@ -255,7 +259,7 @@ export class Listeners {
       overload,
       closedBecause
     })
-    const { bound, boundScope } = yield* bind(transport, listener, settings).pipe(
+    const { bound, boundScope } = yield* bind(transport, listener, settings, this.isShared).pipe(
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
     root.startChild({
@@ -302,11 +306,11 @@ export class Listeners {
       if (!sameAddress(former, settings)) {
         const transport = yield* transportOf(settings, this.options.services, this.options.overload)
         yield* Scope.close(running.boundScope, Exit.void)
-        const again = bind(transport, listener, settings).pipe(
+        const again = bind(transport, listener, settings, this.isShared).pipe(
           Effect.catch((failure) =>
             // Back to the address that was there a moment ago.
             Effect.andThen(
-              Effect.matchEffect(bind(running.transport, listener, former), {
+              Effect.matchEffect(bind(running.transport, listener, former, this.isShared), {
                 onFailure: () => Effect.sync(() => void this.running.delete(settings.name)),
                 onSuccess: (back) => Effect.sync(() => void Object.assign(running, back))
               }),
@@ -353,7 +357,13 @@ export class Listeners {
   }
 }
 
-const bind = Effect.fnUntraced(function* (transport: Transport, listener: Listener, settings: ListenerSettings) {
+/** `reusePort`: other processes of this node's listen there too. */
+const bind = Effect.fnUntraced(function* (
+  transport: Transport,
+  listener: Listener,
+  settings: ListenerSettings,
+  reusePort: boolean
+) {
   const { address, backlog, name, port, unixMode } = settings
   const boundScope = yield* Scope.make()
   const preface: Preface | undefined = settings.proxyProtocol
@@ -365,7 +375,10 @@ const bind = Effect.fnUntraced(function* (transport: Transport, listener: Listen
     }
     : undefined
   const bound = yield* Scope.provide(
-    transport.tcp.listen({ address, port, backlog, unixMode: Number.parseInt(unixMode, 8), preface }, listener),
+    transport.tcp.listen(
+      { address, port, backlog, unixMode: Number.parseInt(unixMode, 8), preface, reusePort },
+      listener
+    ),
     boundScope
   ).pipe(
     Effect.mapError((failure) => new ListenerFailed({ listener: name, detail: failure.message, exitCode: 69 })),

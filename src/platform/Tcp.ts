@@ -79,6 +79,8 @@ export interface TcpListenOptions {
   /** Permissions of a Unix socket's file; undefined: what the process's umask leaves. */
   readonly unixMode?: number | undefined
   readonly preface?: Preface | undefined
+  /** Other processes listen on the same port (SO_REUSEPORT): the system gives each its share of the connections. */
+  readonly reusePort?: boolean | undefined
 }
 
 export interface TcpListener {

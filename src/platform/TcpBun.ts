@@ -169,7 +169,12 @@ const listen = <S>(options: TcpListenOptions, handlers: TcpHandlers<S>): { port:
     const listener = Bun.listen<BunSocket<S> | undefined>({ ...common, unix: path })
     return { port: 0, stop: () => listener.stop(false) }
   }
-  const listener = Bun.listen<BunSocket<S> | undefined>({ ...common, hostname: options.address, port: options.port })
+  const listener = Bun.listen<BunSocket<S> | undefined>({
+    ...common,
+    hostname: options.address,
+    port: options.port,
+    ...(options.reusePort === true ? { reusePort: true } : {})
+  })
   raiseBacklog(listener, options.backlog)
   return { port: listener.port, stop: () => listener.stop(false) }
 }

@@ -113,9 +113,9 @@ export const listenServer = (server: Server, options: TcpListenOptions): Effect.
       resume(Effect.succeed(server))
     })
     try {
-      const { address, backlog, port } = options
+      const { address, backlog, port, reusePort = false } = options
       const path = unixPath(address)
-      server.listen(path === undefined ? { host: address, port, backlog } : { path, backlog })
+      server.listen(path === undefined ? { host: address, port, backlog, reusePort } : { path, backlog })
     } catch (error) {
       // A port that is none is thrown, not emitted.
       resume(Effect.fail(listenFailed(options, error)))

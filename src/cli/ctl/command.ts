@@ -31,8 +31,8 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
     const { json, socket } = yield* shared
     if (Option.isSome(socket)) return { json, socket: socket.value }
     const loaded = yield* settings
-    const { socketOf } = yield* Effect.promise(() => import("./session.ts"))
-    return { json, socket: yield* socketOf(loaded.settings) }
+    const { otherSockets, socketOf } = yield* Effect.promise(() => import("./session.ts"))
+    return { json, socket: yield* socketOf(loaded.settings), others: otherSockets(loaded.settings) }
   })
   const questions = Effect.promise(() => import("./questions.ts"))
 

@@ -67,6 +67,20 @@ export const statusLines = (status: Status): ReadonlyArray<string> => {
   ]
 }
 
+export const workerLines = (workers: ReadonlyArray<Status>): ReadonlyArray<string> =>
+  aligned([
+    ["WORKER", "NODE", "PROCESS", "UP", "CONNECTIONS", "SESSIONS", "MEMORY"],
+    ...workers.map((one, index) => [
+      String(index + 1),
+      one.node,
+      String(one.process),
+      span(one.uptime_seconds),
+      String(one.connections),
+      String(one.sessions),
+      bytes(one.memory.resident_bytes)
+    ])
+  ])
+
 export const treeLines = (root: TreePart): ReadonlyArray<string> => {
   const rows: Array<ReadonlyArray<string>> = [["NAME", "RESTART", "STATUS", "RESTARTS"]]
   const add = (part: TreePart, indent: string, branch: string): void => {

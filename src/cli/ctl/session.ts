@@ -1,17 +1,21 @@
 // One conversation of `emqttd ctl` with a node: the typed client of the management API over the node's socket file, and what is said
 // when nobody answers. Invariant: a node that cannot be reached costs one line and exit 69.
 import { Effect } from "effect"
+import * as fs from "node:fs"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
 import { Api, NotFound, Refused } from "../../admin/Api.ts"
 import { adminSocketPath } from "../../admin/AdminSocket.ts"
 import type { Settings } from "../../config/Settings.ts"
+import { workerDirectory, workersFile } from "../../config/workerSettings.ts"
 import { HttpSocketFailed, requestHttpSocket } from "../../platform/HttpSocket.ts"
 import { ExitCode, type ExitWith, exitWith } from "../Exit.ts"
 
 export interface Target {
   readonly socket: string
   readonly json: boolean
+  /** Of the node's other workers, from the second on. */
+  readonly others?: ReadonlyArray<string>
 }
 
 const patienceMillis = 10_000
@@ -21,6 +25,16 @@ export const socketOf = (settings: Settings): Effect.Effect<string, ExitWith> =>
   return path === undefined
     ? exitWith(ExitCode.Unavailable, [`emqttd: these settings give the node no socket (admin.socket = "", or Windows)`])
     : Effect.succeed(path)
+}
+
+/** Where a node has workers that run: the sockets of the second one and those after it. */
+export const otherSockets = (settings: Settings): ReadonlyArray<string> => {
+  const { dataDir } = settings.node
+  const file = workersFile(dataDir)
+  const workers = fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) : 1
+  return Array.from({ length: Math.max(0, Math.min(256, workers) - 1) }, (_, index) => index + 2).flatMap((worker) =>
+    adminSocketPath({ ...settings, node: { ...settings.node, dataDir: workerDirectory(dataDir, worker) } }) ?? []
+  )
 }
 
 const overSocket = (path: string): HttpClient.HttpClient =>
@@ -76,4 +90,17 @@ export const ask = <A, E>(
           `emqttd: the node on ${socket} has not answered for ${patienceMillis / 1000} s`
         ])
     })
+  )
+
+/** Of every worker, the first one first. */
+export const askEach = <A, E>(
+  target: Target,
+  question: (client: NodeClient) => Effect.Effect<A, E>
+): Effect.Effect<readonly [A, ...Array<A>], ExitWith> =>
+  Effect.map(
+    Effect.all([
+      ask(target, question),
+      Effect.forEach(target.others ?? [], (socket) => ask({ ...target, socket }, question))
+    ]),
+    ([first, rest]) => [first, ...rest]
   )

@@ -1,6 +1,6 @@
 // `[node]`: who this node is and where its state lies.
 import type { Fields } from "../table.ts"
-import { decimal, duration, text } from "../settingCodecs.ts"
+import { decimal, duration, integer, text } from "../settingCodecs.ts"
 
 export interface NodeSettings {
   /** `name@host`; unique in a cluster. 3 to 255 characters. */
@@ -14,6 +14,10 @@ export interface NodeSettings {
    * connections are refused with 0x89 Server busy (3.x: 3) until memory is below it again.
    */
   readonly memoryHighWatermark: number
+  /** 1 to 256 processes behind the same ports, each a node of one cluster. A change needs a restart. */
+  readonly workers: number
+  /** 0; in a process that was started for `workers` its number, from 1 on. Nobody sets it. */
+  readonly worker: number
 }
 
 const SECOND = 1_000
@@ -22,7 +26,9 @@ export const nodeDefaults: NodeSettings = {
   name: "emqttd@127.0.0.1",
   dataDir: "./data",
   shutdownTimeoutMillis: 10 * SECOND,
-  memoryHighWatermark: 0.8
+  memoryHighWatermark: 0.8,
+  workers: 1,
+  worker: 0
 }
 
 export const node: Fields<NodeSettings> = {
@@ -35,5 +41,7 @@ export const node: Fields<NodeSettings> = {
   ],
   dataDir: ["data_dir", text("the path of a directory", (value) => value !== "" && !value.includes("\0"))],
   shutdownTimeoutMillis: ["shutdown_timeout", duration({ minimum: "0s", maximum: "10m" })],
-  memoryHighWatermark: ["memory_high_watermark", decimal(0, 1)]
+  memoryHighWatermark: ["memory_high_watermark", decimal(0, 1)],
+  workers: ["workers", integer(1, 256)],
+  worker: ["worker", integer(0, 256)]
 }
