@@ -72,6 +72,8 @@ export const TreePart: Schema.Codec<TreePart> = Schema.Struct({
 
 export const Client = Schema.Struct({
   client_id: Schema.String,
+  /** As whom it came in; null: without a user name. */
+  user_name: Schema.NullOr(Schema.String),
   peer: Schema.String,
   listener: Schema.String,
   /** 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5. */

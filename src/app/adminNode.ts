@@ -97,6 +97,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
         const session = broker.sessions.get(connection.clientId)
         clients.push({
           client_id: connection.clientId,
+          user_name: connection.subject.userName ?? null,
           peer: connection.peer,
           listener,
           protocol: connection.version,

@@ -82,13 +82,14 @@ describe("the management API", () => {
   })
 
   it("clients: who is connected, within the limit; counters", async () => {
-    const first = await inner.connect(5, { clientId: "first" })
+    const first = await inner.connect(5, { clientId: "first", username: "ann" })
     await first.subscribe("x")
     await inner.connect(4, { clientId: "second" })
     const page = await call(socketOf(inner), "GET", "/api/v1/clients/?limit=1")
     assert.strictEqual(page.body.total, 2)
     assert.deepInclude(page.body.clients, {
       client_id: "first",
+      user_name: "ann",
       peer: page.body.clients[0]?.peer,
       listener: "tcp",
       protocol: 5,

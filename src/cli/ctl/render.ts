@@ -96,8 +96,11 @@ export const treeLines = (root: TreePart): ReadonlyArray<string> => {
   return aligned(rows)
 }
 
-const clientRow = ({ client_id, listener, owed, peer, protocol, subscriptions }: Client): ReadonlyArray<string> => [
+const clientRow = (
+  { client_id, listener, owed, peer, protocol, subscriptions, user_name }: Client
+): ReadonlyArray<string> => [
   plain(client_id),
+  user_name === null ? "-" : plain(user_name),
   peer,
   listener,
   protocols.get(protocol) ?? String(protocol),
@@ -108,7 +111,7 @@ const clientRow = ({ client_id, listener, owed, peer, protocol, subscriptions }:
 const protocols: ReadonlyMap<number, string> = new Map([[3, "3.1"], [4, "3.1.1"], [5, "5"]])
 
 export const clientLines = ({ clients, total }: ClientsPage): ReadonlyArray<string> => [
-  ...aligned([["CLIENT ID", "PEER", "LISTENER", "MQTT", "SUBSCRIPTIONS", "OWED"], ...clients.map(clientRow)]),
+  ...aligned([["CLIENT ID", "USER", "PEER", "LISTENER", "MQTT", "SUBSCRIPTIONS", "OWED"], ...clients.map(clientRow)]),
   ...(total > clients.length ? [`${clients.length} of ${total} connections`] : [])
 ]
 
