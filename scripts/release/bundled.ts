@@ -3,6 +3,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { root } from "./compile.ts"
+import { licenceTexts } from "./licenceTexts.ts"
 
 export interface BundledPackage {
   readonly name: string
@@ -45,7 +46,7 @@ export const bundledPackages = (): ReadonlyArray<BundledPackage> => {
       license: locked.license ?? "",
       integrity: locked.integrity ?? "",
       dependencies: Object.keys(locked.dependencies ?? {}),
-      licenseText: licenseTextIn(path.join(root, folder))
+      licenseText: licenseTextIn(path.join(root, folder)) ?? licenceTexts.get(name)
     }]
   })
 }
