@@ -112,8 +112,8 @@ const main = async (): Promise<void> => {
     .trim()
   const section = [
     begin,
-    `**What a feature costs on the packet path.** Messages per broker-CPU-second with it and without it, ${runs} pairs of runs of ${seconds} s in turn, ` +
-    `medians; the ratio is that of each pair, with the least and the most. ${
+    `**What a feature costs on the packet path.** Messages per broker-CPU-second with it and without it, ${runs} pairs of runs of ${seconds} s in turn: ` +
+    `the best of each and their ratio, as other work on the machine only makes a run slower; beside it the median of the pairs' ratios, with the least and the most. ${
       new Date().toISOString().slice(0, 10)
     }, commit ${commit}, ` +
     `${os.cpus()[0]?.model ?? "?"}, ${os.cpus().length} cores, load average ${(os.loadavg()[1] ?? 0).toFixed(1)}.`,
