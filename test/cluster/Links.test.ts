@@ -4,6 +4,7 @@ import { afterEach, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { FrameKind } from "../../src/cluster/Bus.ts"
+import { Refusal } from "../../src/cluster/handshake.ts"
 import { LinkedNode, type LinkedOptions, until } from "./LinkedNode.ts"
 
 const nodes: Array<LinkedNode> = []
@@ -156,6 +157,7 @@ describe("Links", () => {
     honest.pass(100)
     nodes.push(honest)
     await until(() => hello.length > 0)
+    const message = Buffer.from([0, 0, 0, 2, FrameKind.Messages, 0x78])
     const intruder = connect(a.port, "127.0.0.1")
     sockets.push(intruder)
     const answer: Array<Buffer> = []
@@ -165,11 +167,29 @@ describe("Links", () => {
       closed = true
     })
     // The Hello that was overheard, then frames as if it had been let in.
-    intruder.write(Buffer.concat([...hello, Buffer.from([0, 0, 0, 2, FrameKind.Messages, 0x78])]))
+    intruder.write(Buffer.concat([...hello, message]))
     await until(() => closed)
     assert.deepStrictEqual(a.seen, [])
-    const kinds = [answer[0]?.readUInt8(4), Buffer.concat(answer).includes(Buffer.from([FrameKind.Refused, 8]))]
+    const kinds = [
+      answer[0]?.readUInt8(4),
+      Buffer.concat(answer).includes(Buffer.from([FrameKind.Refused, Refusal.Malformed]))
+    ]
     assert.deepStrictEqual(kinds, [FrameKind.Challenge, true])
+
+    // Or with a proof that is none.
+    const guesser = connect(a.port, "127.0.0.1")
+    sockets.push(guesser)
+    const told: Array<Buffer> = []
+    closed = false
+    guesser.on("data", (chunk: Buffer) => told.push(chunk))
+    guesser.on("close", () => {
+      closed = true
+    })
+    const proof = Buffer.concat([Buffer.from([0, 0, 0, 33, FrameKind.Proof]), Buffer.alloc(32)])
+    guesser.write(Buffer.concat([...hello, proof, message]))
+    await until(() => closed)
+    assert.deepStrictEqual(a.seen, [])
+    assert.isTrue(Buffer.concat(told).includes(Buffer.from([FrameKind.Refused, Refusal.Secret])))
   })
 
   it("bytes of something else, or of nothing, cost one handshake and no more", async () => {
