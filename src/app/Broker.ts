@@ -8,6 +8,7 @@ import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import type { LinksInvalid } from "../access/authentication/makeLinks.ts"
 import { changedForRestart, withLiveTables } from "../config/changedSettings.ts"
 import { nodeNameOf } from "../config/nodeAddresses.ts"
+import type { Takeover } from "../cluster/Takeover.ts"
 import { isClustered } from "../config/sections/cluster.ts"
 import { defaultListener, type ListenerSettings, type Settings } from "../config/Settings.ts"
 import { type Listener, refusalsAtATime } from "../listener/Listener.ts"
@@ -40,6 +41,7 @@ import type { Clustering } from "./ClusteredNode.ts"
 import { lastGroups, openStore, startStore } from "./durableStore.ts"
 import { logSink } from "./logSink.ts"
 import { memoryGuard } from "./memoryGuard.ts"
+import { leavingRefusal, prepareLeaving } from "./leaving.ts"
 import { recover } from "./recovery.ts"
 import { rejudge, rejudging } from "./rejudging.ts"
 
@@ -226,9 +228,10 @@ export class Broker {
     root.startChild(supervisorChild(sessionSupervisor))
 
     if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine, store.aliveAt), storeFailed)
+    let takeover: Takeover | undefined
     if (clustering !== undefined) {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))
-      clusterSessions(clustering, services, sessions)
+      takeover = clusterSessions(clustering, services, sessions)
       const { startReplicating } = yield* Effect.promise(() => import("./replicating.ts"))
       yield* Effect.mapError(startReplicating(clustering, services, kept, engine), storeFailed)
       yield* Effect.mapError(
@@ -244,7 +247,9 @@ export class Broker {
         ? { reasonCode: ReasonCode.ServerUnavailable, reason: "the server is shutting down" }
         : clustering?.membership.seesMajority === false && settings.cluster.minority === "refuse"
         ? { reasonCode: ReasonCode.ServerUnavailable, reason: "this node sees no majority of its cluster" }
-        : undefined
+        : clustering === undefined
+        ? undefined
+        : leavingRefusal(clustering)
     const listeners = yield* Listeners.make({
       services,
       sessions,
@@ -254,6 +259,7 @@ export class Broker {
       onCrash,
       within: (all) => withinFileLimit(all, log)
     })
+    if (clustering !== undefined && takeover !== undefined) prepareLeaving(clustering, takeover, listeners, services)
     bans.onBanned = (ban) => dropBanned(listeners, ban)
     yield* Effect.mapError(listeners.startAll, startFailed)
     const failed = yield* Deferred.make<never, IntensityExceeded>()

@@ -1,5 +1,5 @@
 // What the management API may ask of the cluster, and tell it. Reads are plain; what changes something runs in the cluster's own turn.
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { AdminCluster } from "../admin/AdminNode.ts"
 import type { ClusterMember } from "../admin/clusterApi.ts"
 import { Refused } from "../admin/faults.ts"
@@ -52,7 +52,14 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
         }
         return yield* new Refused({ message: `${text}: no answer in time; it is tried on` })
       }),
-    leave: Effect.suspend(() => clustering.leave),
+    leave: Effect.gen(function* () {
+      const leaving = yield* Effect.forkDetach(clustering.leave)
+      const done = yield* Effect.timeoutOption(Fiber.join(leaving), longestMillis)
+      if (done._tag === "Some") return
+      return yield* new Refused({
+        message: "it is leaving: sessions are still being handed over (emqttd ctl cluster status)"
+      })
+    }),
     remove: (name) =>
       Effect.flatMap(
         told(() => membership.remove(name)),

@@ -7,10 +7,7 @@ let farm = new NodeFarm()
 beforeEach(() => {
   farm = new NodeFarm()
 })
-afterEach(() => {
-  for (const n of farm.nodes) console.log(n.name + "\n" + n.process.stderr)
-  farm.close()
-})
+afterEach(() => farm.close())
 
 const connect = async (node: ClusterNode, clientId: string): Promise<TestClient> => {
   const client = await TestClient.open(node.port, 5)
@@ -74,5 +71,40 @@ describe("take-over between nodes", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(packets.map(({ payload }) => String(payload)), [..."01234"])
     await third.expectNothing()
     for (const client of [publisher, third]) client.drop()
+  })
+
+  it("a node that leaves sends its clients to another one and gives its sessions away; who knocks later is sent away too", async () => {
+    const a = await farm.start("a@test", "--set", "connection.server_reference=other.example:1883")
+    const b = await farm.start("b@test", "--cluster", a.address)
+    await b.logged("cluster: link up", "node=a@test")
+    await a.logged("cluster: link up", "node=b@test")
+    const away = await connect(a, "away")
+    await away.subscribe("q", 1)
+    await away.disconnect()
+    const here = await connect(a, "here")
+    await here.subscribe("q", 1)
+    const publisher = await connect(a, "p")
+    for (let i = 0; i < 5; i++) await publisher.publish("q", `${i}`, { qos: 1 })
+    for (const packet of await here.receivePublishes(5)) here.send({ cmd: "puback", messageId: packet.messageId ?? 0 })
+    await here.ping()
+    const leaving = a.ctl("cluster", "leave")
+    await here.receive("disconnect", { reasonCode: 0x9d, properties: { serverReference: "other.example:1883" } })
+    here.drop()
+    publisher.drop()
+    assert.strictEqual((await leaving).code, 0)
+    await a.logged("cluster: sessions handed over", "stayed=0")
+    await b.logged("cluster: member has left", "node=a@test")
+    const late = await TestClient.open(a.port, 5)
+    late.sendConnect({ clientId: "late" })
+    await late.expectConnectRefused(0x9d)
+    for (const clientId of ["away", "here"]) {
+      const client = await connect(b, clientId)
+      assert.isTrue(client.connack.sessionPresent, clientId)
+      if (clientId === "away") {
+        const packets = await client.receivePublishes(5)
+        assert.deepStrictEqual(packets.map(({ payload }) => String(payload)), [..."01234"])
+      }
+      client.drop()
+    }
   })
 })
