@@ -20,6 +20,8 @@ import {
 import type { HybridClock } from "./HybridClock.ts"
 import { rendezvous } from "./rendezvous.ts"
 
+/** So long does a claim that finds nothing wait for the word of all peers that they have said what they have, ms. */
+const parkedMillis = 2_000
 /** Client ids looked at in one tick after the members have changed: 100,000 in a second. */
 const announcedPerTick = 10_000
 const holdingsPerFrame = 500
@@ -41,6 +43,11 @@ export interface DirectoryOptions {
   readonly moveMillis: number
   /** This node gives a session up. */
   readonly onYield: (order: Yield) => void
+}
+
+interface Parked {
+  readonly claim: Claim
+  readonly deadline: number
 }
 
 interface OpenClaim {
@@ -73,6 +80,12 @@ export class Directory implements BusPart, DirectoryOrders {
   private toAnnounce: Iterator<string> | null = null
   private toDrop: Iterator<string> | null = null
   private membersNow: ReadonlyArray<string>
+  /** Of the members that are present: a number that is another one for other members. */
+  private view: number
+  /** The view for which a peer has said all that it has here. */
+  private readonly told = new Map<string, number>()
+  /** Claims of client ids that nobody has, as far as is known: somebody may not have said so yet. */
+  private parked: Array<Parked> = []
   private membersBefore: ReadonlyArray<string> = []
   /** Members whose table has lost what it knew, or has not heard of what is held. */
   private readonly uninformed = new Set<string>()
@@ -81,6 +94,7 @@ export class Directory implements BusPart, DirectoryOrders {
     this.options = options
     this.table = new DirectoryTable(options.clock, this, options.moveMillis)
     this.membersNow = options.members.present
+    this.view = viewOf(this.membersNow)
   }
 
   get heldCount(): number {
@@ -109,7 +123,7 @@ export class Directory implements BusPart, DirectoryOrders {
     const now = this.options.now()
     this.claiming.add(clientId)
     this.claims.set(request, { clientId, member, deadline: now + this.options.claimMillis, done })
-    if (member === this.self) return this.table.claim({ clientId, claimant: this.self, request, wanted }, now)
+    if (member === this.self) return this.ask({ clientId, claimant: this.self, request, wanted }, now)
     if (this.options.bus.send(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
     this.answerHere(request)
   }
@@ -169,12 +183,15 @@ export class Directory implements BusPart, DirectoryOrders {
 
   linkUp(peer: Peer): void {
     this.uninformed.add(peer.name)
+    this.told.delete(peer.name)
     this.startAnnouncing()
     // The first ten thousand at once: a client may be here sooner than the next tick.
     this.announceSome()
   }
 
   linkDown(peer: Peer): void {
+    this.told.delete(peer.name)
+    this.unpark()
     this.table.linkDown(peer.name, this.options.now())
     for (const [request, { member }] of this.claims) if (member === peer.name) this.answerHere(request)
   }
@@ -183,13 +200,13 @@ export class Directory implements BusPart, DirectoryOrders {
     const now = this.options.now()
     switch (kind) {
       case FrameKind.Claim:
-        return this.table.claim({ ...readClaim(body), claimant: peer.name }, now)
+        return this.ask({ ...readClaim(body), claimant: peer.name }, now)
       case FrameKind.ClaimAnswer:
         return this.answered(readAnswer(body))
       case FrameKind.Yield:
         return this.yielding(readYield(body))
       case FrameKind.Announce:
-        return readHoldings(body).forEach(({ clientId, token }) => this.table.announce(clientId, peer.name, token))
+        return this.onAnnounce(peer.name, readHoldings(body))
       case FrameKind.Release:
         return readHoldings(body).forEach(({ clientId, token }) => this.table.release(clientId, peer.name, token))
       case FrameKind.Settled:
@@ -203,6 +220,7 @@ export class Directory implements BusPart, DirectoryOrders {
     if (present.join("\n") === this.membersNow.join("\n")) return
     if (this.toAnnounce === null) this.membersBefore = this.membersNow
     this.membersNow = present
+    this.view = viewOf(present)
     this.startAnnouncing()
   }
 
@@ -210,6 +228,7 @@ export class Directory implements BusPart, DirectoryOrders {
     for (const [request, { deadline }] of this.claims) if (now >= deadline) this.answerHere(request)
     this.table.tick(now)
     this.announceSome()
+    this.unpark()
     this.dropSome()
   }
 
@@ -256,6 +275,42 @@ export class Directory implements BusPart, DirectoryOrders {
     this.options.onYield(order)
   }
 
+  // --- claims that find nothing --------------------------------------------------------------------------------------
+
+  private ask(claim: Claim, now: number): void {
+    if (this.table.holder(claim.clientId) !== undefined || this.isTold) return this.table.claim(claim, now)
+    this.parked.push({ claim, deadline: now + parkedMillis })
+  }
+
+  /** Every peer has said what it has here, for the members that are present. */
+  private get isTold(): boolean {
+    if (this.toAnnounce !== null) return false
+    for (const name of this.options.bus.peers.keys()) {
+      if (this.told.get(name) !== this.view && this.membersNow.includes(name)) return false
+    }
+    return true
+  }
+
+  private unpark(): void {
+    if (this.parked.length === 0) return
+    const now = this.options.now()
+    const { isTold, parked } = this
+    this.parked = []
+    for (const one of parked) {
+      const { claim, deadline } = one
+      if (isTold || now >= deadline || this.table.holder(claim.clientId) !== undefined) this.table.claim(claim, now)
+      else this.parked.push(one)
+    }
+  }
+
+  private onAnnounce(peer: string, holdings: ReadonlyArray<Holding>): void {
+    for (const { clientId, token } of holdings) {
+      if (clientId === "") this.told.set(peer, token)
+      else this.table.announce(clientId, peer, token)
+    }
+    this.unpark()
+  }
+
   private startAnnouncing(): void {
     this.toAnnounce = this.held.keys()
     this.toDrop = this.table.clientIds()
@@ -283,7 +338,14 @@ export class Directory implements BusPart, DirectoryOrders {
     const done = this.toAnnounce === null
     if (done) this.uninformed.clear()
     for (const [member, list] of holdings) this.announceTo(member, list)
-    if (done && this.uninformed.size > 0) this.startAnnouncing()
+    if (!done) return
+    if (this.uninformed.size > 0) return this.startAnnouncing()
+    const end = writeHoldings([{ clientId: "", token: this.view }])
+    for (const member of this.options.bus.peers.keys()) {
+      if (!this.options.bus.send(member, FrameKind.Announce, end)) this.uninformed.add(member)
+    }
+    if (this.uninformed.size > 0) this.startAnnouncing()
+    this.unpark()
   }
 
   private announceTo(member: string, list: ReadonlyArray<Holding>): void {
@@ -306,4 +368,11 @@ export class Directory implements BusPart, DirectoryOrders {
       else if (this.memberFor(value) !== this.self) this.table.drop(value)
     }
   }
+}
+
+const viewOf = (members: ReadonlyArray<string>): number => {
+  let view = 0x811c9dc5
+  const text = members.join("\n")
+  for (let index = 0; index < text.length; index++) view = Math.imul(view ^ text.charCodeAt(index), 0x01000193)
+  return view >>> 0
 }

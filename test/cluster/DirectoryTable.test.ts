@@ -217,6 +217,33 @@ describe("Directory", () => {
     assert.strictEqual(total(all), 1)
   })
 
+  it("a claim that finds nothing waits for a node that has just come back, until it has said what it has", () => {
+    const { network, nodes: [a, b, c] } = nodes("a", "b", "c")
+    if (a === undefined || b === undefined || c === undefined) throw new Error()
+    const key = Array.from({ length: 100 }, (_, index) => `k${index}`).find((one) =>
+      rendezvous(["a", "b", "c"], one) === "c"
+    )
+    if (key === undefined) throw new Error()
+    b.claim(key)
+    network.advance(100)
+    network.disconnect("b", "a")
+    network.disconnect("b", "c")
+    for (const { directory, members } of [a, c]) {
+      members.present = ["a", "c"]
+      directory.memberChanged("b", "dead")
+    }
+    network.advance(500)
+    network.connect("b", "a")
+    network.connect("b", "c")
+    for (const { directory, members } of [a, c]) {
+      members.present = ["a", "b", "c"]
+      directory.memberChanged("b", "alive")
+    }
+    const granted = a.claim(key)
+    network.advance(300)
+    assert.deepStrictEqual(granted.map(({ from }) => from), ["b"])
+  })
+
   it("members that come and go: each client id is known to the member that looks after it, and to no other", () => {
     const { network, nodes: [a, b, c], nodes: all } = nodes("a", "b", "c")
     if (a === undefined || b === undefined || c === undefined) throw new Error()
