@@ -27,17 +27,16 @@ const revoked = (
   listener: Listener,
   { subject }: Connection
 ): string | undefined => {
-  const { address = "", by, clientId, userName } = subject
+  const { address = "", by, certificateName, clientId, listener: name = "", superuser, userName } = subject
   if (!listener.admits(address)) return "its listener does not let its address in any more"
   // SCRAM is no link of the chain: it has the same users as the link "users".
   if (by?.startsWith("SCRAM-") === true) {
-    return kept.users.find((key === "client_id" ? clientId : userName) ?? "") === undefined
-      ? "there is no such user any more"
-      : undefined
+    const user = kept.users.find((key === "client_id" ? clientId : userName) ?? "")
+    if (user === undefined) return "there is no such user any more"
+    return superuser && !user.superuser ? "it is no superuser any more" : undefined
   }
-  if (by === undefined || services.authentication.chain.stillAllows(by, { clientId, userName, address })) {
-    return undefined
-  }
+  const who = { clientId, userName, address, certificateName, listener: name, superuser }
+  if (by === undefined || services.authentication.chain.stillAllows(by, who)) return undefined
   return `${by} does not let it in any more`
 }
 
@@ -48,7 +47,8 @@ export const rejudge = Effect.fn("rejudge")(function* (
   const { authentication, authorization } = settings
   const { services, sessions } = judged
   const look = (listener: Listener, connection: Connection): void => {
-    if (!connection.connected) return
+    // Nobody has said yet who it is: the chain of now will, or has its answer looked at again (Arrival.ts).
+    if (!connection.connected && connection.subject.by === undefined) return
     const { clientId } = connection
     const reason = authentication.whenRevoked === "keep" ? undefined : revoked(judged, settings, listener, connection)
     if (reason !== undefined) {
@@ -56,6 +56,7 @@ export const rejudge = Effect.fn("rejudge")(function* (
       services.log.warning("client sent away: not allowed any more", { client_id: clientId, reason })
       return connection.post({ _tag: "Close", reasonCode: ReasonCode.NotAuthorized, reason: "not allowed any more" })
     }
+    if (!connection.connected) return
     const session = sessions.get(clientId)
     session?.command({ _tag: "Step", run: () => session.rejudge(authorization.whenRevoked) })
   }

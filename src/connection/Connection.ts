@@ -298,7 +298,7 @@ export class Connection extends TimedConnection implements ClientLink {
   }
 
   private awaitVerdict(arrival: Arrival): void {
-    const verdict = arrival.takeVerdict()
+    const verdict = arrival.takeVerdict(this.services.authentication.chain)
     if (verdict !== undefined) this.onVerdict(arrival, verdict)
     // Nobody is kept waiting for who has gone.
     else if (this.socketGone) this.finish()

@@ -311,4 +311,43 @@ describe("who is connected and would not be let in any more", () => {
     await lea.expectRefused(0x87)
     await settle(bob, anonymous)
   })
+
+  it("a superuser who is none any more, however it came in; who still is one stays", async () => {
+    const passwords = path.join(directory, "superusers")
+    const hash = formatPasswordHash(
+      await Effect.runPromise(hashPassword("pbkdf2-sha256", Buffer.from("pencil"), 1_000))
+    )
+    fs.writeFileSync(passwords, `ann:${hash}:superuser\nbob:${hash}:superuser\n`)
+    const broker = await start("{deny, all}.\n", (settings) => ({
+      ...settings,
+      authentication: { ...settings.authentication, links: ["users", "password_file"] },
+      auth_password_file: { ...settings.auth_password_file, path: passwords }
+    }))
+    const { users } = broker.broker.kept
+    const put = async (name: string, superuser: boolean) =>
+      users.put(await Effect.runPromise(makeUser(name, "pencil", superuser, { mechanisms: [], iterations: 4_096 })))
+    await put("kim", true)
+    await put("lea", true)
+    const connect = (username: string) =>
+      broker.connect(5, { clientId: username, username, password: Buffer.from("pencil") })
+    const [kim, lea, ann, bob] = [
+      await connect("kim"),
+      await connect("lea"),
+      await connect("ann"),
+      await connect("bob")
+    ]
+    Object.assign(broker.connection("lea"), {
+      subject: { ...broker.connection("lea").subject, by: "SCRAM-SHA-256" }
+    })
+    await bob.subscribe("any")
+    fs.writeFileSync(passwords, `ann:${hash}\nbob:${hash}:superuser\n`)
+    await put("kim", false)
+    await put("lea", false)
+    await reload(broker, "{deny, all}.\n")
+    for (const client of [ann, kim, lea]) await client.expectRefused(0x87)
+    await settle(bob)
+    const back = await connect("ann")
+    await back.ping()
+    assert.isFalse(broker.connection("ann").subject.superuser)
+  })
 })

@@ -26,7 +26,7 @@ beforeEach(() => {
 })
 
 /** From here on every client is answered so. */
-const answer = (check: AuthLink["check"]): Authentication => {
+const answer = (check: AuthLink["check"], stillAllows: AuthLink["stillAllows"] = () => true): Authentication => {
   const { counters, log } = inner.broker.services
   const link: AuthLink = {
     name: "test",
@@ -34,7 +34,8 @@ const answer = (check: AuthLink["check"]): Authentication => {
     check: (credentials) => {
       asked.push(credentials)
       return check(credentials)
-    }
+    },
+    stillAllows
   }
   return inner.broker.services.authentication.chain = new Authentication([link], {
     ...defaultSettings.authentication,
@@ -52,6 +53,21 @@ const answer = (check: AuthLink["check"]): Authentication => {
 const allowed = (change: object = {}): Answer => ({ _tag: "Allow", superuser: false, ...change })
 
 describe("an answer that takes time", () => {
+  it("of a chain that a reload has replaced meanwhile counts for who would be let in now alone", async () => {
+    for (const stays of [false, true]) {
+      asked = []
+      const gate = Deferred.makeUnsafe<Answer>()
+      answer(() => Deferred.await(gate))
+      const client = await inner.open(5)
+      client.sendConnect({ clientId: id(), username: "ann" })
+      while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      answer(() => allowed(), ({ userName }) => stays && userName === "ann")
+      Deferred.doneUnsafe(gate, Effect.succeed(allowed()))
+      if (stays) assert.strictEqual((await client.receive("connack")).reasonCode, 0)
+      else await client.expectConnectRefused(0x87)
+    }
+  })
+
   it("nothing is handled before it; then frames go on in their order", async () => {
     const gate = Deferred.makeUnsafe<Answer>()
     answer(() => Deferred.await(gate))

@@ -60,6 +60,11 @@ export interface LinkFailure {
 
 export const linkFailure = (message: string): LinkFailure => ({ _tag: "LinkFailure", message })
 
+/** Whom a link has let in, under the names that hold. */
+export type LetIn = Pick<Credentials, "clientId" | "userName" | "address" | "listener" | "certificateName"> & {
+  readonly superuser: boolean
+}
+
 export interface AuthLink {
   /** "password_file etc/passwd", "http", "postgres": names it in the log and in counters. */
   readonly name: string
@@ -68,8 +73,8 @@ export interface AuthLink {
   /** An answer at once, or an Effect that takes time. Never throws. */
   check(credentials: Credentials): Answer | Effect.Effect<Answer, LinkFailure>
   /**
-   * After a reload: whether somebody whom a link of this type has let in may stay, at once and without a password. A link that cannot
-   * tell leaves it out, and who is in stays.
+   * After a reload: whether somebody whom a link of this type has let in may stay as what it is, at once and without a password. A link that
+   * cannot tell leaves it out, and who is in stays.
    */
-  stillAllows?(who: Pick<Credentials, "clientId" | "userName" | "address">): boolean
+  stillAllows?(who: LetIn): boolean
 }

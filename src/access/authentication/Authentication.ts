@@ -7,7 +7,7 @@ import type { Counters } from "../../metrics/Counters.ts"
 import type { EventLog } from "../../metrics/EventLog.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import { type Answer, type AuthLink, type Credentials, type Deny, ignore, linkFailure } from "./AuthLink.ts"
-import type { LinkFailure, Verdict } from "./AuthLink.ts"
+import type { LetIn, LinkFailure, Verdict } from "./AuthLink.ts"
 import { credentialsKey } from "./credentialsKey.ts"
 import type { FailureGuard } from "./FailureGuard.ts"
 import { VerifiedCache } from "./VerifiedCache.ts"
@@ -79,7 +79,7 @@ export class Authentication {
   }
 
   /** Whether somebody whom the link `by` has let in, of this chain or of one before it, may stay. */
-  stillAllows(by: string, who: Pick<Credentials, "clientId" | "userName" | "address">): boolean {
+  stillAllows(by: string, who: LetIn): boolean {
     const type = typeOf(by)
     const link = this.links.find(({ name }) => typeOf(name) === type)
     return link !== undefined && link.stillAllows?.(who) !== false

@@ -6,23 +6,36 @@ import type { AuthCertificateSettings } from "../../config/Settings.ts"
 import { type AuthLink, ignore } from "./AuthLink.ts"
 import { LinksInvalid, type MakeLink } from "./MakeLink.ts"
 
-export const certificateLink = ({ listeners }: AuthCertificateSettings, names: NamePattern | undefined): AuthLink => ({
-  name: "certificate",
-  cacheable: false,
-  check: ({ certificateName, certificateSubject, listener, userName }) => {
-    if (certificateName === undefined || certificateName === "") return ignore
-    if (listeners.length > 0 && !listeners.includes(listener)) return ignore
-    if (names !== undefined && names.matches(certificateName) !== true) return ignore
-    // A listener with certificate_as = "user_name_dn" has put the subject there.
-    const isSubject = certificateSubject !== undefined && certificateSubject !== "" && userName === certificateSubject
-    return { _tag: "Allow", superuser: false, userName: isSubject ? certificateSubject : certificateName }
+/** `bySubject`: listeners that take the user name from the certificate's subject. */
+export const certificateLink = (
+  { listeners }: AuthCertificateSettings,
+  names: NamePattern | undefined,
+  bySubject: ReadonlySet<string>
+): AuthLink => {
+  const lets = (listener: string, name: string | undefined): name is string =>
+    name !== undefined && name !== "" && (listeners.length === 0 || listeners.includes(listener)) &&
+    (names === undefined || names.matches(name) === true)
+  return {
+    name: "certificate",
+    cacheable: false,
+    check: ({ certificateName, certificateSubject, listener }) => {
+      if (!lets(listener, certificateName)) return ignore
+      if (!bySubject.has(listener)) return { _tag: "Allow", superuser: false, userName: certificateName }
+      if (certificateSubject === undefined || certificateSubject === "") return ignore
+      return { _tag: "Allow", superuser: false, userName: certificateSubject }
+    },
+    stillAllows: ({ certificateName, listener }) => lets(listener, certificateName)
   }
-})
+}
 
-export const makeCertificateLink: MakeLink = ({ auth_certificate: authCertificate }) => {
+export const makeCertificateLink: MakeLink = ({ auth_certificate: authCertificate, listeners }) => {
   const { commonNameRegex } = authCertificate
   const names = commonNameRegex === "" ? undefined : NamePattern.parse(commonNameRegex)
   return typeof names === "string"
     ? Effect.fail(new LinksInvalid({ faults: [`auth_certificate.common_name_regex: ${names}`] }))
-    : Effect.succeed(certificateLink(authCertificate, names))
+    : Effect.succeed(certificateLink(
+      authCertificate,
+      names,
+      new Set(listeners.flatMap(({ certificateAs, name }) => certificateAs === "user_name_dn" ? [name] : []))
+    ))
 }

@@ -52,7 +52,10 @@ export const passwordFileLink = (
         return right ? (entry.superuser ? allowedAll : allowed) : wrongPassword
       })
     },
-    stillAllows: ({ userName }) => userName !== undefined && users.has(userName)
+    stillAllows: ({ superuser, userName }) => {
+      const entry = userName === undefined ? undefined : users.get(userName)
+      return entry !== undefined && (entry.superuser || !superuser)
+    }
   }
 }
 

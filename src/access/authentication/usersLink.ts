@@ -41,6 +41,9 @@ export const usersLink = (
         return right ? (user.superuser ? allowedAll : allowed) : wrongPassword
       })
     },
-    stillAllows: ({ clientId, userName }) => users.find((key === "client_id" ? clientId : userName) ?? "") !== undefined
+    stillAllows: ({ clientId, superuser, userName }) => {
+      const user = users.find((key === "client_id" ? clientId : userName) ?? "")
+      return user !== undefined && (user.superuser || !superuser)
+    }
   }
 }

@@ -7,10 +7,17 @@ import { type AuthCertificateSettings, defaultSettings } from "../../../src/conf
 import { credentials } from "./tokens.ts"
 import { linkParts } from "../../support/linkParts.ts"
 
+const [listener] = defaultSettings.listeners
+const listeners = listener === undefined ? [] : [
+  { ...listener, name: "by_subject", certificateAs: "user_name_dn" as const },
+  { ...listener, name: "tls", certificateAs: "user_name_cn" as const }
+]
+
 const linkOf = (change: Partial<AuthCertificateSettings>) =>
   Effect.provide(
     makeLinks({
       ...defaultSettings,
+      listeners,
       authentication: { ...defaultSettings.authentication, links: ["certificate"] },
       auth_certificate: { ...defaultSettings.auth_certificate, ...change }
     }, linkParts()),
@@ -31,7 +38,17 @@ describe("the link certificate", () => {
       assert.deepStrictEqual(yield* ask({}, { ...named, userName: "root" }), allowed("plc-7"))
       assert.deepStrictEqual(
         yield* ask({}, { ...named, userName: named.certificateSubject }),
-        allowed(named.certificateSubject)
+        allowed("plc-7")
+      )
+      for (const userName of [undefined, "plc-7", named.certificateSubject]) {
+        assert.deepStrictEqual(
+          yield* ask({}, { ...named, listener: "by_subject", userName }),
+          allowed(named.certificateSubject)
+        )
+      }
+      assert.deepStrictEqual(
+        yield* ask({}, { ...named, listener: "by_subject", certificateSubject: "" }),
+        ignored
       )
       assert.deepStrictEqual(yield* ask({}, {}), ignored)
       assert.deepStrictEqual(yield* ask({}, { certificateName: "", certificateSubject: "", userName: "" }), ignored)
@@ -51,5 +68,21 @@ describe("the link certificate", () => {
       }
       const fault = yield* Effect.flip(linkOf({ commonNameRegex: "(" }))
       assert.match(fault.message, /^auth_certificate\.common_name_regex: .+$/)
+    }))
+
+  it.effect("who is in may stay as long as its certificate would let it in", () =>
+    Effect.gen(function* () {
+      const who = {
+        clientId: "c",
+        userName: "plc-7",
+        address: "203.0.113.9",
+        certificateName: "plc-7",
+        superuser: false
+      }
+      const stays = (change: Partial<AuthCertificateSettings>, listener: string) =>
+        Effect.map(linkOf(change), ([link]) => link?.stillAllows?.({ ...who, listener }))
+      assert.isTrue(yield* stays({}, "tls"))
+      assert.isFalse(yield* stays({ listeners: ["wss"] }, "tls"))
+      assert.isFalse(yield* stays({ commonNameRegex: "dev-.*" }, "tls"))
     }))
 })
