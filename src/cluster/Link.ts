@@ -45,6 +45,8 @@ export interface LinkOwner {
   judge(link: Link, theirs: Identity): Refusal | undefined
   /** Before the parts hear of it. */
   up(link: Link, parts: BusPart): void
+  /** A part has thrown for what came: bytes of something else, or a fault of ours. */
+  misunderstood(link: Link, detail: string): void
   /** One of both has refused the other. */
   refused(link: Link, byUs: boolean, code: number, detail: string): void
 }
@@ -283,7 +285,10 @@ export class Link {
 
   private broken(fault: unknown): void {
     const detail = fault instanceof Error ? fault.message : String(fault)
-    if (this.phase === "up") return this.close(`bytes that are none of ours: ${detail}`, this.lastHeard)
+    if (this.phase === "up") {
+      this.owner.misunderstood(this, detail)
+      return this.close(`bytes that are none of ours: ${detail}`, this.lastHeard)
+    }
     this.refuse(Refusal.Malformed, this.lastHeard, detail)
   }
 }

@@ -267,6 +267,11 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     })
   }
 
+  misunderstood(link: Link, detail: string): void {
+    this.options.counters.cluster_frames_bad_total++
+    this.options.log.warning("cluster: frame not understood, its link is closed", { node: link.peer?.name, detail })
+  }
+
   refused(link: Link, byUs: boolean, code: number, detail: string): void {
     const target = this.targets.get(link)
     if (target !== undefined && link.theirs !== undefined) target.name = link.theirs.name

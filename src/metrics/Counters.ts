@@ -137,6 +137,8 @@ export class Counters {
   cluster_links_opened_total = 0
   cluster_links_closed_total = 0
   cluster_links_refused_total = 0
+  /** Each ends its link. */
+  cluster_frames_bad_total = 0
   cluster_bytes_received_total = 0
   cluster_bytes_sent_total = 0
   /** Frames that found no room in the queue of their link (cluster.max_send_queue). */

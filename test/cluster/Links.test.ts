@@ -228,6 +228,7 @@ describe("Links", () => {
     await until(() => a.seen.filter((one) => one.startsWith("up")).length === 1)
     assert.deepStrictEqual([a.seen, b.seen], [["down b", "up b v1"], ["down a", "up a v1"]])
     assert.isTrue(b.logged.some((line) => line.includes("bytes that are none of ours: bad")))
+    assert.strictEqual(b.counters.cluster_frames_bad_total, 1)
   })
 
   it("a link that is silent for five heartbeats is closed; one with nothing to say is kept", async () => {

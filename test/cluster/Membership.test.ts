@@ -183,6 +183,15 @@ describe("MemberTable", () => {
     }
   })
 
+  it("who has spoken between two suspicions has all the time again", () => {
+    const table = new MemberTable(10, 1e9)
+    table.apply(entry(1, 0, "suspect"), 1_000)
+    table.apply(entry(1, 0, "suspect"), 4_000)
+    assert.strictEqual(table.get("x")?.since, 1_000)
+    table.apply(entry(1, 2, "suspect"), 5_000)
+    assert.strictEqual(table.get("x")?.since, 5_000)
+  })
+
   it("its digest is that of those who are present, however they came", () => {
     const [one, other] = [new MemberTable(10, 1e9), new MemberTable(10, 1e9)]
     one.apply(entry(1, 0, "alive"), 1)
