@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import type { AuthClientIdFileSettings } from "../../config/Settings.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import { allow, type AuthLink, type Deny, ignore } from "./AuthLink.ts"
-import { parseClientIds, type ParsedClientIds } from "./parseClientIds.ts"
+import { clientIdsParser, type ParsedClientIds } from "./parseClientIds.ts"
 import { readLinkFile } from "./readLinkFile.ts"
 
 const denied = (reason: string): Deny => ({ _tag: "Deny", reasonCode: ReasonCode.NotAuthorized, reason })
@@ -34,6 +34,6 @@ export const clientIdFileLink = (
 }
 
 export const makeClientIdFileLink = Effect.fnUntraced(function* ({ path, unknown }: AuthClientIdFileSettings) {
-  const { clients } = yield* readLinkFile("auth_client_id_file.path", path, parseClientIds)
+  const { clients } = yield* readLinkFile("auth_client_id_file.path", path, clientIdsParser())
   return clientIdFileLink(`client_id_file ${path}`, clients, unknown)
 })

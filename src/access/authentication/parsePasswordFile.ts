@@ -13,6 +13,16 @@ export interface FileFault {
   readonly message: string
 }
 
+/** Takes a file line by line, so that a long one can be read beside other work. */
+export interface LineParser<A extends { readonly faults: ReadonlyArray<FileFault> }> {
+  /** From 1 on, without its end. */
+  take(content: string, line: number): void
+  readonly parsed: A
+}
+
+/** Lines of a file, whoever wrote it. */
+export const linesOfFile = (text: string): ReadonlyArray<string> => text.replace(/^\uFEFF/, "").split(/\r?\n/)
+
 export interface ParsedPasswordFile {
   readonly users: ReadonlyMap<string, PasswordEntry>
   readonly faults: ReadonlyArray<FileFault>
@@ -36,30 +46,33 @@ const isComment = (line: string): boolean => line.trim() === "" || line.startsWi
 export const userOnLine = (line: string): string | undefined =>
   isComment(line) || !line.includes(":") ? undefined : line.slice(0, line.indexOf(":"))
 
-export const parsePasswordFile = (text: string): ParsedPasswordFile => {
+export const passwordFileParser = (): LineParser<ParsedPasswordFile> => {
   const users = new Map<string, PasswordEntry>()
   const faults: Array<FileFault> = []
-  for (const [index, given] of text.replace(/^\uFEFF/, "").split("\n").entries()) {
-    const line = index + 1
-    const content = given.replace(/\r$/, "")
-    if (isComment(content)) continue
+  const take = (content: string, line: number): void => {
+    if (isComment(content)) return
+    const fault = (message: string): void => void faults.push({ line, message })
     const name = userOnLine(content)
-    if (name === undefined) {
-      faults.push({ line, message: "expected user:hash" })
-      continue
-    }
+    if (name === undefined) return fault("expected user:hash")
     const [hashText = "", ...flags] = content.slice(name.length + 1).split(":")
     const nameFault = userNameFault(name)
-    const hash = parsePasswordHash(hashText.trim())
+    if (nameFault !== undefined) return fault(nameFault)
     const before = users.get(name)
-    if (nameFault !== undefined) faults.push({ line, message: nameFault })
-    else if (before !== undefined) faults.push({ line, message: `this user is there already, on line ${before.line}` })
-    else if (hash === undefined) faults.push({ line, message: noHash(hashText) })
-    else if (flags.length > 1 || (flags.length === 1 && flags[0]?.trim() !== "superuser")) {
-      faults.push({ line, message: `after the hash only ":superuser" may follow` })
-    } else users.set(name, { hash, superuser: flags.length === 1, line })
+    if (before !== undefined) return fault(`this user is there already, on line ${before.line}`)
+    const hash = parsePasswordHash(hashText.trim())
+    if (hash === undefined) return fault(noHash(hashText))
+    if (flags.length > 1 || (flags.length === 1 && flags[0]?.trim() !== "superuser")) {
+      return fault(`after the hash only ":superuser" may follow`)
+    }
+    users.set(name, { hash, superuser: flags.length === 1, line })
   }
-  return { users, faults }
+  return { take, parsed: { users, faults } }
+}
+
+export const parsePasswordFile = (text: string): ParsedPasswordFile => {
+  const { parsed, take } = passwordFileParser()
+  for (const [index, content] of linesOfFile(text).entries()) take(content, index + 1)
+  return parsed
 }
 
 const noHash = (text: string): string =>

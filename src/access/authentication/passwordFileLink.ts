@@ -5,7 +5,7 @@ import type { EventLog } from "../../metrics/EventLog.ts"
 import { ReasonCode } from "../../mqtt/ReasonCode.ts"
 import { type Allow, type Answer, type AuthLink, type Deny, ignore, type LinkFailure } from "./AuthLink.ts"
 import { LinksInvalid } from "./MakeLink.ts"
-import { parsePasswordFile, type PasswordEntry } from "./parsePasswordFile.ts"
+import { type PasswordEntry, passwordFileParser } from "./parsePasswordFile.ts"
 import { type PasswordChecks, tooBusy } from "./passwords/PasswordChecks.ts"
 import { decoyOf, type PasswordHash } from "./passwords/PasswordHash.ts"
 import { unsupported } from "./passwords/verifyPassword.ts"
@@ -17,10 +17,15 @@ const wrongPassword: Deny = {
   reason: "wrong password"
 }
 
+/** As many as tell what is usual. */
+const lookedAt = 1_000
+
 /** The most usual cost of the file, for names that are not there. */
 const usual = (users: ReadonlyMap<string, PasswordEntry>): PasswordHash => {
   const kinds = new Map<string, { count: number; readonly hash: PasswordHash }>()
+  let seen = 0
   for (const { hash } of users.values()) {
+    if (++seen > lookedAt) break
     const cost = Object.entries(hash).filter(([name]) => name !== "salt" && name !== "hash" && name !== "text")
     const key = hash._tag === "Bcrypt" ? hash.text.slice(0, 7) : JSON.stringify(cost)
     const kind = kinds.get(key)
@@ -64,7 +69,7 @@ export const makePasswordFileLink = Effect.fnUntraced(function* (
   passwords: PasswordChecks,
   log: EventLog
 ) {
-  const { users } = yield* readLinkFile("auth_password_file.path", path, parsePasswordFile)
+  const { users } = yield* readLinkFile("auth_password_file.path", path, passwordFileParser())
   const faults = [...users.values()].flatMap(({ hash, line }) => {
     const fault = unsupported(hash)
     return fault === undefined ? [] : [`${path}:${line}: ${fault}`]

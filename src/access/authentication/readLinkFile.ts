@@ -1,13 +1,17 @@
-// Reads a file that a link stands on, at the start and at each reload. Invariant: what is wrong with it is told by file and line.
+// Reads a file that a link stands on, at the start and at each reload. Invariants: what is wrong with it is told by file and line; nobody waits
+// for a long one.
 import { Effect, FileSystem } from "effect"
 import { LinksInvalid } from "./MakeLink.ts"
-import type { FileFault } from "./parsePasswordFile.ts"
+import { type FileFault, type LineParser, linesOfFile } from "./parsePasswordFile.ts"
+
+/** A few ms; then others have their turn, for a file may have a hundred thousand lines. */
+const linesAtATime = 500
 
 /** `key`: the setting that names the file. */
 export const readLinkFile = Effect.fnUntraced(function* <A extends { readonly faults: ReadonlyArray<FileFault> }>(
   key: string,
   path: string,
-  parse: (text: string) => A
+  { parsed, take }: LineParser<A>
 ) {
   if (path === "") return yield* new LinksInvalid({ faults: [`${key}: not set`] })
   const fs = yield* FileSystem.FileSystem
@@ -19,7 +23,11 @@ export const readLinkFile = Effect.fnUntraced(function* <A extends { readonly fa
       : "cannot be read"
     return new LinksInvalid({ faults: [`${path}: ${why} (${key})`] })
   }))
-  const parsed = parse(text)
+  const lines = linesOfFile(text)
+  for (let index = 0; index < lines.length; index++) {
+    take(lines[index] ?? "", index + 1)
+    if (index % linesAtATime === linesAtATime - 1) yield* Effect.yieldNow
+  }
   if (parsed.faults.length > 0) {
     return yield* new LinksInvalid({ faults: parsed.faults.map(({ line, message }) => `${path}:${line}: ${message}`) })
   }

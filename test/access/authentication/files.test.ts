@@ -12,7 +12,8 @@ import {
 } from "../../../src/access/authentication/AuthLink.ts"
 import { LinksInvalid, makeLinks } from "../../../src/access/authentication/makeLinks.ts"
 import { parseClientIds } from "../../../src/access/authentication/parseClientIds.ts"
-import { parsePasswordFile } from "../../../src/access/authentication/parsePasswordFile.ts"
+import { parsePasswordFile, passwordFileParser } from "../../../src/access/authentication/parsePasswordFile.ts"
+import { readLinkFile } from "../../../src/access/authentication/readLinkFile.ts"
 import { passwordFileLink } from "../../../src/access/authentication/passwordFileLink.ts"
 import { clientIdFileLink } from "../../../src/access/authentication/clientIdFileLink.ts"
 import { PasswordChecks } from "../../../src/access/authentication/passwords/PasswordChecks.ts"
@@ -235,5 +236,24 @@ describe("makeLinks", () => {
       yield* make(settings(clients, users), lines)
       assert.strictEqual(lines.length, 1)
       assert.include(lines[0], "can be read by everybody")
+    }).pipe(Effect.provide(NodeFileSystem.layer)))
+})
+
+describe("a long file", () => {
+  it.effect("is read in parts: others have their turns meanwhile", () =>
+    Effect.gen(function* () {
+      const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-long-"))
+      const file = path.join(directory, "users")
+      const lines = Array.from({ length: 5_000 }, (_, index) => `device-${index}:${hashes.pw1}`)
+      fs.writeFileSync(file, lines.join("\n"))
+      let turns = 0
+      const others = yield* Effect.forkChild(
+        Effect.forever(Effect.andThen(Effect.sync(() => turns++), Effect.yieldNow))
+      )
+      const { users } = yield* readLinkFile("auth_password_file.path", file, passwordFileParser())
+      yield* Fiber.interrupt(others)
+      fs.rmSync(directory, { recursive: true })
+      assert.strictEqual(users.size, 5_000)
+      assert.isAtLeast(turns, 9)
     }).pipe(Effect.provide(NodeFileSystem.layer)))
 })
