@@ -11,8 +11,8 @@ import {
   type LinkFailure
 } from "../../../src/access/authentication/AuthLink.ts"
 import { LinksInvalid, makeLinks } from "../../../src/access/authentication/makeLinks.ts"
-import { parseClientIds } from "../../../src/access/authentication/parseClientIds.ts"
-import { parsePasswordFile, passwordFileParser } from "../../../src/access/authentication/parsePasswordFile.ts"
+import { clientIdsParser, parseClientIds } from "../../../src/access/authentication/parseClientIds.ts"
+import { parsePasswordFile } from "../../../src/access/authentication/parsePasswordFile.ts"
 import { readLinkFile } from "../../../src/access/authentication/readLinkFile.ts"
 import { passwordFileLink } from "../../../src/access/authentication/passwordFileLink.ts"
 import { clientIdFileLink } from "../../../src/access/authentication/clientIdFileLink.ts"
@@ -244,16 +244,22 @@ describe("a long file", () => {
     Effect.gen(function* () {
       const directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-long-"))
       const file = path.join(directory, "users")
-      const lines = Array.from({ length: 5_000 }, (_, index) => `device-${index}:${hashes.pw1}`)
-      fs.writeFileSync(file, lines.join("\n"))
-      let turns = 0
-      const others = yield* Effect.forkChild(
-        Effect.forever(Effect.andThen(Effect.sync(() => turns++), Effect.yieldNow))
-      )
-      const { users } = yield* readLinkFile("auth_password_file.path", file, passwordFileParser())
+      fs.writeFileSync(file, Array.from({ length: 20_000 }, (_, index) => `device-${index}`).join("\n"))
+      let [atOnce, most] = [0, 0]
+      const { parsed, take } = clientIdsParser()
+      const counting = {
+        parsed,
+        take: (content: string, line: number) => {
+          take(content, line)
+          most = Math.max(most, ++atOnce)
+        }
+      }
+      const turn = Effect.andThen(Effect.sync(() => (atOnce = 0)), Effect.yieldNow)
+      const others = yield* Effect.forkChild(Effect.forever(turn))
+      const { clients } = yield* readLinkFile("auth_client_id_file.path", file, counting)
       yield* Fiber.interrupt(others)
       fs.rmSync(directory, { recursive: true })
-      assert.strictEqual(users.size, 5_000)
-      assert.isAtLeast(turns, 9)
+      assert.strictEqual(clients.size, 20_000)
+      assert.isBelow(most, 10_000)
     }).pipe(Effect.provide(NodeFileSystem.layer)))
 })
