@@ -13,7 +13,7 @@ export interface WritingOptions {
   readonly onSetAside: (part: Part, failure: StoreFailure) => void
 }
 
-/** A group that fails so often in a way that does not pass by itself is committed in parts. */
+/** A group that fails so often in a way that does not pass by itself is committed in parts, and a part that does is left out. */
 const failuresOfAPart = 3
 
 /** Ends never. */
@@ -40,10 +40,16 @@ export const writing = (journal: Journal, engine: Engine, options: WritingOption
         const half = parts.length >> 1
         return Effect.andThen(inParts(parts.slice(0, half)), Effect.suspend(() => inParts(parts.slice(half))))
       }
+      return Effect.andThen(failed(failure), alone(part, 1))
+    })
+  const alone = (part: Part, failures: number): Effect.Effect<void> =>
+    Effect.catch(attempt(merged([part])), (failure) => {
+      if (mayPass(failure)) return Effect.andThen(failed(failure), alone(part, failures))
+      if (failures + 1 < failuresOfAPart) return Effect.andThen(failed(failure), alone(part, failures + 1))
       return Effect.matchEffect(attempt(noChanges), {
         onSuccess: () => Effect.sync(() => options.onSetAside(part, failure)),
         // It is not this part: the store takes nothing at all.
-        onFailure: (other) => Effect.andThen(failed(other), inParts(parts))
+        onFailure: (other) => Effect.andThen(failed(other), alone(part, failures))
       })
     })
   return Effect.forever(

@@ -23,11 +23,12 @@ export const readAround = (
   Effect.catch(from.read(after, limit), (failure) => {
     if (mayPass(failure)) return Effect.fail(failure)
     if (limit > 1) return inHalves(from, after, limit, setAside)
-    return Effect.flatMap(from.next(after), (sequence) => {
-      if (sequence === 0) return Effect.fail(failure)
-      setAside(sequence, failure)
-      return readAround(from, sequence, limit, setAside)
-    })
+    return Effect.catch(from.read(after, 1), (again) =>
+      Effect.flatMap(from.next(after), (sequence) => {
+        if (sequence === 0 || mayPass(again)) return Effect.fail(again)
+        setAside(sequence, again)
+        return readAround(from, sequence, limit, setAside)
+      }))
   })
 
 const inHalves = (
