@@ -144,6 +144,19 @@ describe("limits", () => {
     assert.notInclude(broker.lines.join("\n"), "needs a restart")
   })
 
+  it("a zone has its own", async () => {
+    broker = await startInnerBroker((settings) => ({
+      ...settings,
+      listeners: settings.listeners.map((one) => ({ ...one, zone: "field" })),
+      zones: [{ name: "field", limits: { messageRate: 1 }, connection: {}, session: {}, queue: {} }],
+      limits: { ...settings.limits, whenExceeded: "refuse" }
+    }))
+    const client = await broker.connect(5)
+    client.send(publish("t", 1, 1), publish("t", 1, 2))
+    await client.receive("puback", { messageId: 1, reasonCode: 0x10 })
+    await client.receive("puback", { messageId: 2, reasonCode: 0x97 })
+  })
+
   it("connections by address: the one above the rate is told 0x9F, and the rate is no overload of its own making", async () => {
     const counters = await start({ connectionRatePerAddress: 2 })
     await broker.connect(5)
