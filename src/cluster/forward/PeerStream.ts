@@ -7,7 +7,7 @@ import type { Journal } from "../../store/Journal.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, FrameKind } from "../Bus.ts"
 import { RouteLevel } from "../../router/RemoteRoutes.ts"
-import { Entry, entryBytes, isAfter, type Position, Run, type Target } from "./Entry.ts"
+import { Entry, entryBytes, isAfter, type Position, Run, type Target, toRoutes } from "./Entry.ts"
 import { beginMessages, writeRun } from "./forwardFrames.ts"
 import { outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
 
@@ -60,6 +60,8 @@ export class PeerStream {
   private messages = 0
   private bytes = 0
   private loose: Array<Run> = []
+  /** Of `loose`. */
+  private last: Run | undefined
   /** The peer has said how far it has come: on a new link nothing goes before that. */
   private ready = false
   private full = false
@@ -101,10 +103,16 @@ export class PeerStream {
 
   // --- messages in -------------------------------------------------------------------------------------------------
 
+  /** True: it has become part of a run that waits to be sent; to be tried before `pushLoose`. */
+  follow(message: Message): boolean {
+    const { last } = this
+    return last !== undefined && last.extend(message, toRoutes)
+  }
+
   /** QoS 0 there: sent with the next flush or never. */
   pushLoose(message: Message, target: Target): void {
-    if (this.loose[this.loose.length - 1]?.extend(message, target) === true || this.isTooLong(message)) return
-    this.loose.push(new Run(message, target))
+    if (this.last?.extend(message, target) === true || this.isTooLong(message)) return
+    this.loose.push(this.last = new Run(message, target))
   }
 
   /** Returns what to wait for: `forward`, or the one of the messages before it; null where it is not kept, and counted. */
@@ -313,11 +321,13 @@ export class PeerStream {
       count++
     }
     this.loose = count === loose.length ? [] : loose.slice(count)
+    if (this.loose.length === 0) this.last = undefined
   }
 
   private dropLoose(): void {
     for (const { count } of this.loose) this.counts.forward_dropped_qos0_total += count
     this.loose = []
+    this.last = undefined
   }
 
   // --- the outbox --------------------------------------------------------------------------------------------------

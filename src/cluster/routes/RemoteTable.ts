@@ -26,6 +26,8 @@ export class RemoteAnswer {
   readonly nodes: ReadonlyArray<number>
   readonly levels: ReadonlyArray<RouteLevel>
   readonly groups: ReadonlyArray<RemoteGroup>
+  /** The number of the one node that gets it; -1: none or several do, or shared groups have a say. */
+  readonly only: number
   /** Whose answer it is; undefined: no longer anybody's. */
   table: RemoteTable | undefined
 
@@ -39,6 +41,7 @@ export class RemoteAnswer {
     this.nodes = nodes
     this.levels = levels
     this.groups = groups
+    this.only = nodes.length === 1 && groups.length === 0 ? nodes[0] ?? -1 : -1
   }
 }
 
