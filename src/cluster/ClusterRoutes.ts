@@ -55,6 +55,7 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   readonly routes: Routes
   readonly forwarder: Forwarder
   awaited: Forward | null = null
+  publisherIsDurable = false
   private readonly options: ClusterRoutesOptions
   private readonly shared: SharedPick
   private router = noRouter
@@ -293,14 +294,21 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
       forwarder.loose(stream, message, target)
       return true
     }
-    const forward = forwarder.keep(stream, message, target, level, this.awaited)
+    const forward = forwarder.keep(
+      stream,
+      message,
+      target,
+      level,
+      this.awaited,
+      message.qos === 2 && this.publisherIsDurable
+    )
     if (forward === null) return false
     this.awaited = forward.settled && forward.group === 0 ? null : forward
     return true
   }
 
   private hand(node: number, message: Message, target: Target, level: RouteLevel): Forward | null {
-    if (message.qos > 0) return this.forwarder.keep(this.stream(node), message, target, level, null)
+    if (message.qos > 0) return this.forwarder.keep(this.stream(node), message, target, level, null, message.qos === 2)
     this.forwarder.loose(this.stream(node), message, target)
     return null
   }

@@ -71,17 +71,18 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
 
   /**
    * QoS 1 and 2: kept until the peer has it. Returns what to wait for, `forward` where one is given and the message does not follow others that
-   * another one is for; null where it is not kept.
+   * another one is for; null where it is not kept. `storeNow`: it is on disk with what its publisher's turn records, and goes no earlier.
    */
   keep(
     stream: PeerStream,
     message: Message,
     target: Target,
     level: RouteLevel,
-    forward: Forward | null
+    forward: Forward | null,
+    storeNow: boolean
   ): Forward | null {
     this.wake()
-    return stream.push(message, target, level, this.options.now(), forward)
+    return stream.push(message, target, level, this.options.now(), forward, storeNow)
   }
 
   /** The same object for ever. */

@@ -195,6 +195,7 @@ export class Incoming implements RateOwner {
     }
     // [MQTT5-4.3.3-8] [MQTT5-4.3.3-9] a refused one leaves its identifier free
     const { changes } = this.journal
+    this.remote.publisherIsDurable = awaitingPubrel.isDurable
     const reasonCode = tooFast ? ReasonCode.QuotaExceeded : this.accept(message)
     if (reasonCode < 0x80) awaitingPubrel.add(packetIdentifier, now)
     const group = this.groupSince(changes)

@@ -20,6 +20,11 @@ export interface RemoteRoutes {
   /** What the acknowledgement of the message that was published last waits for; null: for nothing beyond this node. */
   readonly awaited: Forward | null
   /**
+   * Set before a QoS 2 message is published: whether its publisher's packet identifier, or will, is on disk. Then a crash must neither lose the
+   * message nor send it twice.
+   */
+  publisherIsDurable: boolean
+  /**
    * Hands the message to each peer that has a matching filter, or a group that has no member here; returns how many. Never blocks, never
    * throws.
    */
@@ -36,6 +41,7 @@ export interface RemoteRoutes {
 
 export const noRemoteRoutes: RemoteRoutes = {
   awaited: null,
+  publisherIsDurable: false,
   publish: () => 0,
   needsStore: () => false,
   changed: () => {},

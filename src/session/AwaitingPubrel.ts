@@ -15,6 +15,11 @@ export class AwaitingPubrel {
     this.durable = durable
   }
 
+  /** Whether its identifiers outlive the process. */
+  get isDurable(): boolean {
+    return this.durable !== null
+  }
+
   get size(): number {
     return this.since?.size ?? 0
   }

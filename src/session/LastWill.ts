@@ -107,6 +107,7 @@ export class LastWill {
       return
     }
     services.counters.wills_published_total++
+    services.router.remote.publisherIsDurable = true
     publish(
       services,
       Message.make({

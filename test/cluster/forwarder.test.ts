@@ -164,7 +164,9 @@ class Node {
   private hand(peer: string, message: Message, level: RouteLevel): Forward {
     const forward = new Forward()
     const stream = this.forwarder.stream(peer)
-    if (message.qos > 0) return this.forwarder.keep(stream, message, toRoutes, level, null) ?? forward
+    if (message.qos > 0) {
+      return this.forwarder.keep(stream, message, toRoutes, level, null, message.qos === 2) ?? forward
+    }
     this.forwarder.loose(stream, message, toRoutes)
     return forward
   }

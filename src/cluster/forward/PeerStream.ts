@@ -116,13 +116,20 @@ export class PeerStream {
   }
 
   /** Returns what to wait for: `forward`, or the one of the messages before it; null where it is not kept, and counted. */
-  push(message: Message, target: Target, level: RouteLevel, now: number, forward: Forward | null): Forward | null {
+  push(
+    message: Message,
+    target: Target,
+    level: RouteLevel,
+    now: number,
+    forward: Forward | null,
+    storeNow: boolean
+  ): Forward | null {
     if (this.isDown && level < RouteLevel.Owed) {
       this.counts.forward_dropped_dead_total++
       return null
     }
     const size = message.end - message.start
-    const isStored = message.qos === 2 && this.journal.enabled
+    const isStored = storeNow && this.journal.enabled
     if (!isStored && this.next < this.entries.length && this.fits(size)) {
       const last = this.entries[this.entries.length - 1]
       if (
