@@ -41,7 +41,8 @@ export const runClusterProbe = async (args: ReadonlyArray<string>): Promise<Resu
     } 2> ${folder}/${name}.log`
   )
   // One process above both, so that the load generator counts what both cost.
-  const shell = spawn("sh", ["-c", `${a} & ${b} & wait`], { cwd: projectRoot, stdio: "ignore", detached: true })
+  const both = `${a} & a=$!; ${b} & b=$!; trap "kill $a $b" TERM; wait; wait`
+  const shell = spawn("sh", ["-c", both], { cwd: projectRoot, stdio: "ignore" })
   const pid = shell.pid ?? 0
   try {
     for (const port of ports) await listens(port, 15_000)
@@ -55,7 +56,7 @@ export const runClusterProbe = async (args: ReadonlyArray<string>): Promise<Resu
   } finally {
     const ended = new Promise((resolve) => shell.once("close", resolve))
     if (shell.exitCode === null) {
-      process.kill(-pid, "SIGTERM")
+      shell.kill("SIGTERM")
       await ended
     }
     fs.rmSync(folder, { recursive: true, force: true })
