@@ -132,10 +132,11 @@ export class Membership implements BusPart, Members {
     this.majorityIsKnown = true
     let seen = 0
     let all = 0
-    for (const { name, status } of this.table.members.values()) {
+    for (const { status } of this.table.members.values()) {
       if (status === "left") continue
       all++
-      if (name === this.self || (status !== "dead" && this.bus.peers.has(name))) seen++
+      // Not by links: one that is not made yet, or that only these two have lost, is no split.
+      if (status !== "dead") seen++
     }
     const majority = seen * 2 > all
     if (majority === this.seesMajority) return
@@ -179,7 +180,6 @@ export class Membership implements BusPart, Members {
   }
 
   linkUp(peer: Peer): void {
-    this.majorityIsKnown = false
     const { epoch, name } = peer
     this.learn({ name, epoch, incarnation: 0, status: "alive", address: "", ageSeconds: 0 })
     this.probes.cancel(name)
@@ -190,7 +190,6 @@ export class Membership implements BusPart, Members {
   }
 
   linkDown(peer: Peer): void {
-    this.majorityIsKnown = false
     const member = this.table.get(peer.name)
     if (member !== undefined && isPresent(member)) this.probe(member)
   }

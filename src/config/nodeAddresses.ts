@@ -15,8 +15,17 @@ const isEverywhere = (host: string): boolean => host === "0.0.0.0" || host === "
 export const clusterListensOn = (settings: ClusterSettings): NodeAddress =>
   nodeAddressOf(settings.listen) ?? { host: hasSecret(settings) ? "0.0.0.0" : "127.0.0.1", port: clusterPort }
 
+/** Of this machine; a process that may not ask for it (a sandbox without AF_NETLINK) has only loopback. */
+const interfaces = (): ReturnType<typeof networkInterfaces> => {
+  try {
+    return networkInterfaces()
+  } catch {
+    return {}
+  }
+}
+
 const firstAddress = (): string => {
-  for (const addresses of Object.values(networkInterfaces())) {
+  for (const addresses of Object.values(interfaces())) {
     const found = addresses?.find(({ family, internal }) => !internal && family === "IPv4")
     if (found !== undefined) return found.address
   }
