@@ -4,6 +4,9 @@ import { afterAll, assert, beforeAll, beforeEach, describe, it } from "vitest"
 import { Authentication } from "../../src/access/authentication/Authentication.ts"
 import { type Answer, type AuthLink, type Credentials } from "../../src/access/authentication/AuthLink.ts"
 import { FailureGuard } from "../../src/access/authentication/FailureGuard.ts"
+import { parsePasswordFile } from "../../src/access/authentication/parsePasswordFile.ts"
+import { passwordFileLink } from "../../src/access/authentication/passwordFileLink.ts"
+import { PasswordChecks } from "../../src/access/authentication/passwords/PasswordChecks.ts"
 import { parseAclConfig } from "../../src/access/rules/parseAclConfig.ts"
 import { defaultListener, defaultSettings } from "../../src/config/Settings.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
@@ -110,6 +113,26 @@ describe("an answer that takes time", () => {
         await client.expectClosed()
       }
     }
+  })
+})
+
+describe("what a refused client learns", () => {
+  it("nothing of names, links and settings: an unknown user and a wrong password get the same bytes", async () => {
+    const { counters } = inner.broker.services
+    const { users } = parsePasswordFile(
+      "ann:$6$yLN5QWLwOmn7F8Qs$6TXEDD12vKI7Z3dY2erCbsS2GFNRofrHEKQuwXEeU701sYKtVtyaGUDTeGw9j2l6SdqgNEgvI+GwZATUKTxZnA==\n"
+    )
+    const passwords = new PasswordChecks(defaultSettings.authentication, counters)
+    answer(passwordFileLink("password_file", users, passwords).check)
+    const frames: Array<string> = []
+    for (const username of ["ann", "eve"]) {
+      const client = await inner.open(5)
+      client.sendConnect({ clientId: id(), username, password: Buffer.from("guess") })
+      frames.push((await client.nextFrame()).toString("hex"))
+      await client.expectClosed()
+    }
+    assert.strictEqual(frames[0], frames[1])
+    assert.include(Buffer.from(frames[0] ?? "", "hex").toString("latin1"), "Bad User Name Or Password")
   })
 })
 

@@ -57,7 +57,7 @@ export const authenticationDefaults: AuthenticationSettings = {
   timeoutMillis: 5_000,
   maxWaiting: 10_000,
   hashesAtATime: 2,
-  hashesWaiting: 256,
+  hashesWaiting: 128,
   cacheSize: 10_000,
   cacheTtlMillis: 60_000,
   failuresPerAddress: 20,
