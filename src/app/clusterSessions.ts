@@ -35,7 +35,8 @@ export const clusterSessions = (
         now,
         claimMillis: claimTimeoutMillis,
         moveMillis: takeoverTimeoutMillis,
-        onYield
+        onYield,
+        judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => void cluster.post(() => reply(may)))
       })
       cluster.add(directory)
       membership.listen(directory)

@@ -38,6 +38,8 @@ export const FrameKind = {
   Settled: 0x47,
   Fence: 0x48,
   FencePassed: 0x49,
+  Question: 0x4a,
+  QuestionAnswer: 0x4b,
   /** Retained and other replicas. 0x60 to 0x7f */
   RetainedDelta: 0x60,
   RetainedDigest: 0x61,

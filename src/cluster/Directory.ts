@@ -7,13 +7,18 @@ import { type Claim, type DirectoryOrders, DirectoryTable, type Wanted } from ".
 import {
   type Answer,
   type Holding,
+  type Question,
   readAnswer,
   readClaim,
   readHoldings,
+  readQuestion,
+  readQuestionAnswer,
   readYield,
   writeAnswer,
   writeClaim,
   writeHoldings,
+  writeQuestion,
+  writeQuestionAnswer,
   writeYield,
   type Yield
 } from "./directoryFrames.ts"
@@ -31,6 +36,8 @@ export interface Granted {
   readonly token: number
   /** The node that hands the session over; "": nobody has one. */
   readonly from: string
+  /** It is another user's: nothing has changed. */
+  readonly refused?: boolean
 }
 
 export interface DirectoryOptions {
@@ -43,15 +50,19 @@ export interface DirectoryOptions {
   readonly moveMillis: number
   /** This node gives a session up. */
   readonly onYield: (order: Yield) => void
+  /** Whether the session that is here is this user's (session/userMark.ts), or nobody's; `reply` in a turn of the cluster. */
+  readonly judge: (clientId: string, mark: string, reply: (may: boolean) => void) => void
 }
 
 interface Parked {
-  readonly claim: Claim
+  readonly clientId: string
+  readonly run: () => void
   readonly deadline: number
 }
 
 interface OpenClaim {
   readonly clientId: string
+  readonly wanted: Wanted
   readonly member: string
   readonly deadline: number
   readonly done: (granted: Granted) => void
@@ -64,7 +75,9 @@ export class Directory implements BusPart, DirectoryOrders {
     FrameKind.Yield,
     FrameKind.Announce,
     FrameKind.Release,
-    FrameKind.Settled
+    FrameKind.Settled,
+    FrameKind.Question,
+    FrameKind.QuestionAnswer
   ]
   readonly table: DirectoryTable
   /** Claims that were answered here because their member did not. */
@@ -117,15 +130,71 @@ export class Directory implements BusPart, DirectoryOrders {
     return this.held.get(clientId) ?? 0
   }
 
-  claim(clientId: string, wanted: Wanted, done: (granted: Granted) => void): void {
+  /** `mark`: for this user alone (session/userMark.ts), so that who has the session is asked first whose it is; null: whoever it is. */
+  claim(clientId: string, wanted: Wanted, mark: string | null, done: (granted: Granted) => void): void {
     const member = this.memberFor(clientId)
     const request = this.lastRequest = (this.lastRequest + 1) >>> 0
-    const now = this.options.now()
     this.claiming.add(clientId)
-    this.claims.set(request, { clientId, member, deadline: now + this.options.claimMillis, done })
-    if (member === this.self) return this.ask({ clientId, claimant: this.self, request, wanted }, now)
+    this.claims.set(request, {
+      clientId,
+      wanted,
+      member,
+      deadline: this.options.now() + this.options.claimMillis,
+      done
+    })
+    if (mark === null) return this.sendClaim(request)
+    this.question({ request, clientId, claimant: this.self, mark, passedOn: false }, member)
+  }
+
+  private sendClaim(request: number): void {
+    const claim = this.claims.get(request)
+    if (claim === undefined) return
+    const { clientId, member, wanted } = claim
+    if (member === this.self) {
+      return this.ask({ clientId, claimant: this.self, request, wanted }, this.options.now())
+    }
     if (this.options.bus.send(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
     this.answerHere(request)
+  }
+
+  // --- whose it is -------------------------------------------------------------------------------------------------
+
+  private question(question: Question, node: string): void {
+    if (node === this.self) this.onQuestion(question)
+    else if (!this.options.bus.send(node, FrameKind.Question, writeQuestion(question))) this.tell(question, true)
+  }
+
+  private onQuestion(question: Question): void {
+    const { clientId, mark, passedOn } = question
+    if (passedOn || this.held.has(clientId)) {
+      return this.options.judge(clientId, mark, (may) => this.tell(question, may))
+    }
+    if (this.table.holder(clientId) !== undefined || this.isTold) return this.passOn(question)
+    // As a claim would, it waits until somebody has said that he has it.
+    this.parked.push({ clientId, deadline: this.options.now() + parkedMillis, run: () => this.passOn(question) })
+  }
+
+  private passOn(question: Question): void {
+    const { claimant, clientId } = question
+    const holder = this.table.holder(clientId)
+    if (holder === undefined || holder === this.self || holder === claimant || !this.reachable(holder)) {
+      return this.tell(question, true)
+    }
+    this.question({ ...question, passedOn: true }, holder)
+  }
+
+  private tell({ claimant, request }: Question, may: boolean): void {
+    if (claimant === this.self) this.onTold(request, may)
+    else this.options.bus.send(claimant, FrameKind.QuestionAnswer, writeQuestionAnswer({ request, may }))
+  }
+
+  private onTold(request: number, may: boolean): void {
+    const claim = this.claims.get(request)
+    if (claim === undefined) return
+    if (may) return this.sendClaim(request)
+    this.claims.delete(request)
+    this.claiming.delete(claim.clientId)
+    claim.done({ token: 0, from: "", refused: true })
   }
 
   /** The session is here, or this node goes on without it: the next claim may be served. */
@@ -203,6 +272,12 @@ export class Directory implements BusPart, DirectoryOrders {
         return this.ask({ ...readClaim(body), claimant: peer.name }, now)
       case FrameKind.ClaimAnswer:
         return this.answered(readAnswer(body))
+      case FrameKind.Question:
+        return this.onQuestion(readQuestion(body))
+      case FrameKind.QuestionAnswer: {
+        const { may, request } = readQuestionAnswer(body)
+        return this.onTold(request, may)
+      }
       case FrameKind.Yield:
         return this.yielding(readYield(body))
       case FrameKind.Announce:
@@ -279,7 +354,11 @@ export class Directory implements BusPart, DirectoryOrders {
 
   private ask(claim: Claim, now: number): void {
     if (this.table.holder(claim.clientId) !== undefined || this.isTold) return this.table.claim(claim, now)
-    this.parked.push({ claim, deadline: now + parkedMillis })
+    this.parked.push({
+      clientId: claim.clientId,
+      deadline: now + parkedMillis,
+      run: () => this.table.claim(claim, this.options.now())
+    })
   }
 
   /** Every peer has said what it has here, for the members that are present. */
@@ -297,8 +376,8 @@ export class Directory implements BusPart, DirectoryOrders {
     const { isTold, parked } = this
     this.parked = []
     for (const one of parked) {
-      const { claim, deadline } = one
-      if (isTold || now >= deadline || this.table.holder(claim.clientId) !== undefined) this.table.claim(claim, now)
+      const { clientId, deadline, run } = one
+      if (isTold || now >= deadline || this.table.holder(clientId) !== undefined) run()
       else this.parked.push(one)
     }
   }

@@ -102,9 +102,10 @@ export class Takeover implements BusPart, RemoteSessions {
     return this.directory.holds(clientId)
   }
 
-  claim(clientId: string, resume: boolean, done: (claimed: Claimed) => void): void {
+  claim(clientId: string, resume: boolean, mark: string | null, done: (claimed: Claimed) => void): void {
     const posted = this.options.post(() =>
-      this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, ({ from, token }) => {
+      this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, mark, ({ from, refused, token }) => {
+        if (refused === true) return done({ _tag: "Refused" })
         if (token === 0) return done({ _tag: "Superseded" })
         this.granted(clientId, token, from, done)
       })

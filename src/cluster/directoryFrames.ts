@@ -66,3 +66,41 @@ export const readHoldings = (bytes: Buffer): ReadonlyArray<Holding> => {
   while (!reader.atEnd) holdings.push({ token: reader.uint64(), clientId: reader.text() })
   return holdings
 }
+
+/** Before a claim that is for one user alone: whether the session is that user's, or nobody's. */
+export interface Question {
+  readonly request: number
+  readonly clientId: string
+  readonly claimant: string
+  /** Of the user (session/userMark.ts). */
+  readonly mark: string
+  /** By the member who looks after the client id, to the node that has the session: which answers, whatever it finds. */
+  readonly passedOn: boolean
+}
+
+export interface QuestionAnswer {
+  readonly request: number
+  readonly may: boolean
+}
+
+export const writeQuestion = ({ claimant, clientId, mark, passedOn, request }: Question) =>
+  body.reset().uint32(request).uint8(passedOn ? 1 : 0).text(claimant).text(mark).text(clientId).written()
+
+export const readQuestion = (bytes: Buffer): Question => {
+  const reader = new BodyReader(bytes)
+  return {
+    request: reader.uint32(),
+    passedOn: reader.uint8() === 1,
+    claimant: reader.text(),
+    mark: reader.text(),
+    clientId: reader.text()
+  }
+}
+
+export const writeQuestionAnswer = ({ may, request }: QuestionAnswer) =>
+  body.reset().uint32(request).uint8(may ? 1 : 0).written()
+
+export const readQuestionAnswer = (bytes: Buffer): QuestionAnswer => {
+  const reader = new BodyReader(bytes)
+  return { request: reader.uint32(), may: reader.uint8() === 1 }
+}

@@ -42,6 +42,8 @@ export abstract class MovingSession extends SessionInbox {
   private came: Map<string, number> | null = null
   /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */
   protected deferred: Array<() => void> | null = null
+  /** What comes from another node now is owed to another user. */
+  private keepsOut = false
   /** It began with a clean start: what another node has for this client is not wanted. */
   protected startedClean = false
 
@@ -126,10 +128,15 @@ export abstract class MovingSession extends SessionInbox {
 
   /** What came to the other node after its client had gone. What comes here directly meanwhile is held. */
   arrive(rows: ReadonlyArray<StoredDelivery>): void {
-    if (this.finished || this.startedClean || this.defers(() => this.arrive(rows))) return
+    if (this.finished || this.startedClean || this.keepsOut || this.defers(() => this.arrive(rows))) return
     this.came ??= new Map()
     countIdentities(this.came, rows, this.services)
     for (const row of rows) takeIn(this.arriving, row)
+  }
+
+  /** None of what comes from the other node is taken, until all has come. */
+  keepOut(): void {
+    this.keepsOut = true
   }
 
   /** Nothing more comes from the other node: what is held goes on, but for what came by that way too. */
@@ -141,6 +148,7 @@ export abstract class MovingSession extends SessionInbox {
     }
     this.came = null
     this.holding = false
+    this.keepsOut = false
     this.wake()
   }
 

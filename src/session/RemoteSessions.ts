@@ -31,14 +31,19 @@ export interface SessionDeparture {
 export type Claimed =
   /** Another connection with this client id came later, somewhere else. */
   | { readonly _tag: "Superseded" }
+  /** It is another user's, and stays where it is. */
+  | { readonly _tag: "Refused" }
   /** `state`: null where no other node has a session. Token: for `installed`. */
   | { readonly _tag: "Granted"; readonly token: number; readonly state: SessionState | null }
 
 export interface RemoteSessions {
   /** The session of this client id belongs here: nobody is asked. */
   holds(clientId: string): boolean
-  /** `resume`: the state is wanted; else it only has to end where it is. */
-  claim(clientId: string, resume: boolean, done: (claimed: Claimed) => void): void
+  /**
+   * `resume`: the state is wanted; else it only has to end where it is. `mark`: of the user whose it has to be (userMark.ts); null: whoever
+   * it is.
+   */
+  claim(clientId: string, resume: boolean, mark: string | null, done: (claimed: Claimed) => void): void
   /** What came with a claim is in a session, whose changes are in groups up to this one. */
   installed(clientId: string, token: number, group: number): void
   /** The session is over, here and everywhere. */

@@ -10,6 +10,7 @@ import type { ClientLink, LinkEvent, SessionCommand } from "./ClientLink.ts"
 import type { Claimed, RemoteSessions, SessionDeparture, SessionState } from "./RemoteSessions.ts"
 import { type Services, zonedServices } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
+import { userMark } from "./userMark.ts"
 
 export type SessionsMessage =
   | {
@@ -26,6 +27,13 @@ export type SessionsMessage =
     readonly clientId: string
     readonly end: boolean
     readonly reply: (departure: SessionDeparture | null) => void
+  }
+  /** Another node wants it for this user (userMark.ts). */
+  | {
+    readonly _tag: "Judge"
+    readonly clientId: string
+    readonly mark: string
+    readonly reply: (may: boolean) => void
   }
   /** For the session of this client id, in its turn; undefined: there is none. */
   | { readonly _tag: "With"; readonly clientId: string; readonly run: (session: Session | undefined) => void }
@@ -50,8 +58,10 @@ const anotherUsers: LinkEvent = {
 
 const isByUser = (link: ClientLink): boolean => link.services.settings.authentication.takeover === "same_user"
 
+const userOf = (link: ClientLink): string | null => link.subject.userName ?? null
+
 const mayTakeOver = ({ userName }: Session, link: ClientLink): boolean =>
-  !isByUser(link) || userName === undefined || userName === (link.subject.userName ?? null)
+  !isByUser(link) || userName === undefined || userName === userOf(link)
 
 export class Sessions extends MailboxActor<SessionsMessage> implements SessionOwner {
   private readonly services: Services
@@ -122,6 +132,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     if (!this.cast({ _tag: "Yield", clientId, end, reply })) reply(null)
   }
 
+  /** Whether another node may have it for this user (userMark.ts). Too busy to look: no. */
+  judge(clientId: string, mark: string, reply: (may: boolean) => void): void {
+    if (!this.cast({ _tag: "Judge", clientId, mark, reply })) reply(false)
+  }
+
   /** For the session of this client id, in its turn; undefined: there is none. */
   with(clientId: string, run: (session: Session | undefined) => void): void {
     this.cast({ _tag: "With", clientId, run })
@@ -144,6 +159,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
         return this.claimed(message.clientId, message.claimed)
       case "Yield":
         return this.yieldUp(message.clientId, message.end, message.reply)
+      case "Judge":
+        return message.reply(this.isUsers(message.clientId, message.mark))
       case "With":
         return this.runWith(message.clientId, message.run)
       case "Adopt":
@@ -185,9 +202,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
     const present = this.byClientId.get(clientId)
     if (present !== undefined && !present.isFinished && !mayTakeOver(present, link)) {
-      counters.sessions_refused_total++
-      counters.takeovers_refused_total++
-      link.post(anotherUsers)
+      this.refuseStranger(link)
       return true
     }
     if (present !== undefined || this.byClientId.size < settings.session.maxSessions) return false
@@ -195,6 +210,13 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     log.warning("connection refused: too many sessions", { client_id: clientId, limit: "session.max_sessions" })
     link.post({ _tag: "Refused", reasonCode: ReasonCode.QuotaExceeded, reason: "too many sessions" })
     return true
+  }
+
+  private refuseStranger(link: ClientLink): void {
+    const { counters } = this.services
+    counters.sessions_refused_total++
+    counters.takeovers_refused_total++
+    link.post(anotherUsers)
   }
 
   private open(message: Open): void {
@@ -236,7 +258,10 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     const { clientId } = message
     const waiting = this.claiming.get(clientId)
     if (waiting !== undefined) {
-      // Of two that wait the later one is served.
+      // Of two users the one who came first, of two that wait the later one is served.
+      if (isByUser(message.link) && userOf(waiting.last.link) !== userOf(message.link)) {
+        return this.refuseStranger(message.link)
+      }
       waiting.last.link.post(superseded)
       waiting.last = message
       return
@@ -245,9 +270,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     this.claiming.set(clientId, { first: message, last: message })
     this.services.counters.sessions_claimed_total++
     // One that only has to end elsewhere comes here all the same where it matters whose it is.
+    const byUser = isByUser(message.link)
     remote.claim(
       clientId,
-      !message.connect.cleanStart || isByUser(message.link),
+      !message.connect.cleanStart || byUser,
+      byUser ? userMark(userOf(message.link)) : null,
       (claimed) => this.cast({ _tag: "Claimed", clientId, claimed })
     )
   }
@@ -256,11 +283,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     const waiting = this.claiming.get(clientId)
     this.claiming.delete(clientId)
     const message = waiting?.last
-    if (claimed._tag === "Superseded") {
+    if (claimed._tag !== "Granted") {
+      if (message === undefined) return
       // Whoever has come after the claim was made is claimed for anew.
-      if (waiting?.first === message || message === undefined || this.remote === null) message?.link.post(superseded)
-      else this.claim(this.remote, message)
-      return
+      if (waiting?.first !== message && this.remote !== null) return this.claim(this.remote, message)
+      return claimed._tag === "Refused" ? this.refuseStranger(message.link) : message.link.post(superseded)
     }
     if (claimed.state !== null) {
       this.install(
@@ -276,14 +303,48 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     if (!this.byClientId.has(clientId)) this.remote?.ended(clientId)
   }
 
+  /** Or nobody's: who waits here for a session that has not come yet is somebody. */
+  private isUsers(clientId: string, mark: string): boolean {
+    const session = this.byClientId.get(clientId)
+    const waiting = this.claiming.get(clientId)?.last.link
+    const there = session !== undefined && !session.isFinished
+    const userName = there ? session.userName : waiting === undefined ? undefined : userOf(waiting)
+    return userName === undefined || userMark(userName) === mark
+  }
+
   private install(state: SessionState, services: Services, done: (group: number) => void): void {
     const { clientId } = state.row
     const present = this.byClientId.get(clientId)
     if (present === undefined || present.isFinished) return this.create(clientId, services).install(state, done)
+    if (this.isAnothers(present, state)) return this.giveUp(present, state, done)
     present.command({
       _tag: "Step",
       run: () => {
         present.merge(state.deliveries)
+        done(this.services.journal.group)
+      }
+    })
+  }
+
+  private isAnothers({ userName }: Session, { row }: SessionState): boolean {
+    return this.services.settings.authentication.takeover === "same_user" && row.userName !== undefined &&
+      userName !== undefined && row.userName !== userName
+  }
+
+  /** Two users had a session of this client id while their nodes did not see each other: nobody gets what another one is owed. */
+  private giveUp(present: Session, { deliveries, row }: SessionState, done: (group: number) => void): void {
+    const { counters, log } = this.services
+    counters.deliveries_dropped_denied_total += deliveries.length
+    log.warning("session of another user given up: its client id has been taken meanwhile", () => ({
+      client_id: row.clientId,
+      user_name: row.userName ?? undefined,
+      taken_by: present.userName ?? undefined,
+      deliveries: deliveries.length
+    }))
+    present.command({
+      _tag: "Step",
+      run: () => {
+        present.keepOut()
         done(this.services.journal.group)
       }
     })

@@ -150,12 +150,13 @@ describe("Directory", () => {
         now: () => network.now,
         claimMillis: 5_000,
         moveMillis: 10_000,
-        onYield: (order) => yields.push(order)
+        onYield: (order) => yields.push(order),
+        judge: (_, mark, reply) => reply(mark === "ann")
       })
       bus.add(directory)
-      const claim = (clientId: string): Array<Granted> => {
+      const claim = (clientId: string, mark: string | null = null): Array<Granted> => {
         const granted: Array<Granted> = []
-        directory.claim(clientId, Wanted.State, (one) => granted.push(one))
+        directory.claim(clientId, Wanted.State, mark, (one) => granted.push(one))
         return granted
       }
       return { name, directory, members, yields, claim }
@@ -167,6 +168,26 @@ describe("Directory", () => {
 
   const total = (all: ReturnType<typeof nodes>["nodes"]) =>
     all.reduce((sum, { directory }) => sum + directory.table.size, 0)
+
+  it("a claim for one user alone: who has the session says whose it is, and nothing changes for a stranger", () => {
+    const { network, nodes: [a, b, c] } = nodes("a", "b", "c")
+    if (a === undefined || b === undefined || c === undefined) throw new Error()
+    for (let index = 0; index < 30; index++) {
+      const clientId = `client-${index}`
+      const first = a.claim(clientId, "ann")
+      network.advance(10)
+      assert.deepStrictEqual(first[0]?.from, "")
+      const strangers = [b.claim(clientId, "eve"), c.claim(clientId, "-")]
+      network.advance(10)
+      for (const granted of strangers) assert.deepStrictEqual(granted, [{ token: 0, from: "", refused: true }])
+      assert.deepStrictEqual([a.yields.length, a.directory.tokenOf(clientId)], [0, first[0]?.token])
+      assert.deepStrictEqual(b.directory.isClaiming(clientId), false)
+    }
+    const own = b.claim("client-0", "ann")
+    network.advance(10)
+    assert.deepStrictEqual(own[0]?.from, "a")
+    assert.deepStrictEqual(a.yields.length, 1)
+  })
 
   it("a claim finds the former holder wherever it is looked after, and a release leaves nothing", () => {
     const { network, nodes: [a, b, c], nodes: all } = nodes("a", "b", "c")

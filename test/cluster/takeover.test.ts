@@ -32,7 +32,7 @@ class Nodes {
     return takeover
   }
 
-  async start(engine: "sqlite" | "none"): Promise<this> {
+  async start(engine: "sqlite" | "none", takeover: "anyone" | "same_user" = "anyone"): Promise<this> {
     const members = (self: string): Members => ({
       self,
       present: names,
@@ -41,13 +41,14 @@ class Nodes {
     for (const name of names) {
       const durable = await new DurableBroker((settings) => ({
         ...settings,
+        authentication: { ...settings.authentication, takeover },
         store: engine === "sqlite" ? settings.store : { ...defaultSettings.store, durability: "memory" }
       })).start()
       this.brokers.set(name, durable)
       const { services, sessions } = durable.broker
       const bus = this.network.node(name)
       const now = () => this.network.now
-      const takeover = new Takeover(
+      const moves = new Takeover(
         {
           bus,
           sessions,
@@ -66,15 +67,17 @@ class Nodes {
             now,
             claimMillis: 1_000,
             moveMillis: 4_000,
-            onYield
+            onYield,
+            judge: (clientId, mark, reply) =>
+              sessions.judge(clientId, mark, (may) => void this.#tasks.push(() => reply(may)))
           })
           bus.add(directory)
           return directory
         }
       )
-      bus.add(takeover)
-      sessions.remote = takeover
-      this.takeovers.set(name, takeover)
+      bus.add(moves)
+      sessions.remote = moves
+      this.takeovers.set(name, moves)
     }
     this.network.connectAll()
     this.#turn()
@@ -271,5 +274,68 @@ describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine
     expect(open()).toBe(1)
     expect(count().length).toBe(1)
     expect(connected()).toBe(1)
+  })
+})
+
+describe.each(["sqlite", "none"] as const)('authentication.takeover = "same_user", store: %s', (engine) => {
+  let nodes: Nodes
+  beforeEach(async () => {
+    nodes = await new Nodes().start(engine, "same_user")
+  })
+  afterEach(() => nodes.stop())
+
+  it.each([["kept", 1000], ["ends with its connection", 0]] as const)(
+    "a stranger on another node is refused, and its own client notices nothing: the session %s",
+    async (_, sessionExpiryInterval) => {
+      const options = { clientId: "s", username: "ann", clean: false, properties: { sessionExpiryInterval } }
+      const ann = await nodes.of("a").connect(5, options)
+      await ann.subscribe("q", 1)
+      for (const name of ["b", "c"] as const) {
+        for (const [version, code] of [[5, 0x85], [4, 2]] as const) {
+          for (const username of ["eve", "ann\u0301", undefined]) {
+            for (const clean of [true, false]) {
+              const eve = await nodes.of(name).open(version)
+              eve.sendConnect({ clientId: "s", clean, ...username === undefined ? {} : { username } })
+              const connack = await eve.receive("connack")
+              expect(version === 5 ? connack.reasonCode : connack.returnCode).toBe(code)
+              await eve.expectClosed()
+            }
+          }
+        }
+      }
+      expect(nodes.of("a").broker.counters.sessions_taken_over_total).toBe(0)
+      const publisher = await nodes.of("c").connect(5, { clientId: "p" })
+      expect(nodes.of("b").broker.sessions.size).toBe(0)
+      await publisher.disconnect()
+      const near = await nodes.of("a").connect(5, { clientId: "near" })
+      await near.publish("q", "for ann", { qos: 1 })
+      await ann.acknowledge(await ann.receive("publish", { payload: "for ann" }))
+      // The user itself may come anywhere.
+      const again = await nodes.of("b").connect(5, options)
+      expect(again.connack.sessionPresent).toBe(sessionExpiryInterval > 0)
+      await ann.expectRefused(0x8e)
+    }
+  )
+
+  it("of two users who had a session while their nodes did not see each other none gets what the other is owed", async () => {
+    const ann = await nodes.of("a").durable(5, "s", { username: "ann" })
+    await ann.subscribe("q", 1)
+    await ann.disconnect()
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (let i = 0; i < 10; i++) await publisher.publish("q", "for ann", { qos: 1 })
+    nodes.network.disconnect("a", "b")
+    nodes.network.disconnect("a", "c")
+    const eve = await nodes.of("b").durable(5, "s", { username: "eve" })
+    expect(eve.connack.sessionPresent).toBe(false)
+    nodes.network.connect("a", "b")
+    nodes.network.connect("a", "c")
+    await nodes.until(() => nodes.of("a").broker.sessions.get("s") === undefined && nodes.takeover("a").moving === 0)
+    await nodes.until(() => nodes.takeover("b").moving === 0)
+    await eve.expectNothing()
+    expect(nodes.of("b").broker.counters.deliveries_dropped_denied_total).toBe(10)
+    await eve.subscribe("q", 1)
+    const near = await nodes.of("b").connect(5, { clientId: "near" })
+    await near.publish("q", "for eve", { qos: 1 })
+    await eve.acknowledge(await eve.receive("publish", { payload: "for eve" }))
   })
 })
