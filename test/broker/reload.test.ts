@@ -91,6 +91,22 @@ describe("a reload of the rules", () => {
     assert.deepStrictEqual(filters(broker, "c"), [])
   })
 
+  it("a rule that the node keeps takes what it denies as soon as it is there, without a reload", async () => {
+    const broker = await start(all, (settings) => ({
+      ...settings,
+      authorization: {
+        ...settings.authorization,
+        sources: [{ type: "built_in", path: "" }, ...settings.authorization.sources]
+      }
+    }))
+    const client = await broker.connect(5, { clientId: "c" })
+    for (const filter of ["secret/a", "open/a"]) await client.subscribe(filter)
+    const added = broker.broker.kept.rules.add({ effect: "deny", action: "subscribe", topics: ["secret/#"] }, undefined)
+    assert.notStrictEqual(typeof added, "string")
+    while (filters(broker, "c")?.length !== 1) await settle(client)
+    assert.deepStrictEqual(filters(broker, "c"), ["open/a"])
+  })
+
   it("with a fault in them changes nothing for anybody", async () => {
     const broker = await start(all)
     const client = await broker.connect(5, { clientId: "c" })
