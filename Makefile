@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno test-crash test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash test-cluster test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -44,6 +44,9 @@ test-deno: $(READY) ## the same tests on Deno
 
 test-crash: $(READY) ## 30 rounds of kill -9 under load; CRASH_SEED=7 runs one again
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-30} $(MAKE) --no-print-directory test ARGS=test/crash
+
+test-cluster: $(READY) ## clusters of real processes under load, killed, restarted, split; CLUSTER_SEED=7 CLUSTER_ROUNDS=3
+	@CLUSTER_ROUNDS=$${CLUSTER_ROUNDS:-3} $(MAKE) --no-print-directory test ARGS="test/cluster $(ARGS)"
 
 build: $(READY) ## the broker as one executable, dist/emqttd, and its papers
 	@$(BUN) scripts/release/compile.ts

@@ -21,6 +21,7 @@ export const clusterSessions = (
       flushRoutes: () => routes.flush(),
       afterMessages: (peer, run) => forwarder.whenSent(peer, run),
       bus: links,
+      members: membership,
       sessions,
       journal,
       now,

@@ -3,7 +3,7 @@
 // other node has said that it has it; what comes before every node knows where the session is now is sent after it.
 import type { SessionDeparture } from "../session/RemoteSessions.ts"
 import type { StoredDelivery } from "../store/Engine.ts"
-import { type Bus, FrameKind } from "./Bus.ts"
+import { type Bus, FrameKind, type Members } from "./Bus.ts"
 import type { Yield } from "./directoryFrames.ts"
 import { writeSessionPart } from "./sessionFrames.ts"
 
@@ -30,21 +30,26 @@ interface Leaving {
 
 export interface DeparturesOptions {
   readonly bus: Bus
+  readonly members: Pick<Members, "present">
   readonly now: () => number
   /** Between two steps of the other node. */
   readonly moveMillis: number
+  /** A fence to this peer, for its word alone. */
+  readonly ask: (peer: string, order: Yield) => void
   /** To the cluster's turn. */
   readonly post: (task: () => void) => void
   /** The session has stayed after all. */
   readonly onStayed: (clientId: string, formerToken: number) => void
 }
 
-/** So long is waited for the word of nodes that may not have heard yet, ms. */
+/** So long is waited for the word of nodes that may not have heard yet, ms; and of those that this node has no link to yet. */
 const fenceMillis = 2_000
+const awaitedMillis = 5_000
 
 export class Departures {
   private readonly options: DeparturesOptions
   private readonly leaving = new Map<string, Leaving>()
+  private readonly waiting = new Map<string, Array<Leaving>>()
   stayed = 0
 
   constructor(options: DeparturesOptions) {
@@ -64,14 +69,13 @@ export class Departures {
   ): void {
     const { clientId, to, token } = order
     if (departure === null) {
-      const part = { clientId, token, formerToken, none: true, late: false, last: true, head: null, deliveries: [] }
+      const part = { clientId, token, session: 0, none: true, late: false, last: true, head: null, deliveries: [] }
       return writeSessionPart(
         part,
         this.options.now(),
         (body) => this.options.bus.send(to, FrameKind.SessionPart, body)
       )
     }
-    this.abort(this.leaving.get(clientId))
     const leaving: Leaving = {
       order,
       departure,
@@ -84,9 +88,31 @@ export class Departures {
       waiting: false,
       reading: false
     }
-    this.leaving.set(clientId, leaving)
-    this.send(leaving, departure.head, [], false)
+    if (this.leaving.has(clientId)) this.behind(leaving)
+    else this.start(leaving)
+  }
+
+  /** There was one more for this client, of a time when nodes did not see each other: one after the other. */
+  private behind(leaving: Leaving): void {
+    const { clientId } = leaving.order
+    const queue = this.waiting.get(clientId)
+    if (queue === undefined) this.waiting.set(clientId, [leaving])
+    else queue.push(leaving)
+  }
+
+  private start(leaving: Leaving): void {
+    leaving.deadline = this.options.now() + this.options.moveMillis
+    this.leaving.set(leaving.order.clientId, leaving)
+    this.send(leaving, leaving.departure.head, [], false)
     this.readOn(leaving)
+  }
+
+  private over({ order: { clientId } }: Leaving): void {
+    this.leaving.delete(clientId)
+    const queue = this.waiting.get(clientId)
+    const next = queue?.shift()
+    if (queue?.length === 0) this.waiting.delete(clientId)
+    if (next !== undefined) this.start(next)
   }
 
   /** The other node has all that was sent, on disk. */
@@ -94,11 +120,12 @@ export class Departures {
     const leaving = this.of(clientId, token)
     if (leaving === undefined || leaving.phase >= Fencing) return
     leaving.phase = Fencing
-    leaving.deadline = this.options.now() + fenceMillis
-    const { to } = leaving.order
-    leaving.unfenced = new Set(this.options.bus.peers.keys())
-    leaving.unfenced.delete(to)
-    for (const name of leaving.fenced) leaving.unfenced.delete(name)
+    const { bus, members, now } = this.options
+    // A node that has just started is owed messages by members that have not reached it yet.
+    leaving.unfenced = new Set([...bus.peers.keys(), ...members.present])
+    for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
+    const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
+    leaving.deadline = now() + (awaited ? awaitedMillis : fenceMillis)
     this.finishFenced(leaving)
   }
 
@@ -109,6 +136,13 @@ export class Departures {
     leaving.fenced.add(peer)
     leaving.unfenced.delete(peer)
     if (leaving.phase === Fencing) this.finishFenced(leaving)
+  }
+
+  /** It is asked here: what it was told by the other node it may have been told too early. */
+  linkUp(peer: string): void {
+    for (const leaving of this.leaving.values()) {
+      if (leaving.phase === Fencing && leaving.unfenced.has(peer)) this.options.ask(peer, leaving.order)
+    }
   }
 
   linkDown(peer: string): void {
@@ -127,7 +161,15 @@ export class Departures {
   }
 
   tick(now: number): void {
+    const { bus, members } = this.options
     for (const leaving of this.leaving.values()) {
+      if (leaving.phase === Fencing) {
+        // Who has died meanwhile gives no word.
+        for (const name of leaving.unfenced) {
+          if (!bus.peers.has(name) && !members.present.includes(name)) leaving.unfenced.delete(name)
+        }
+        this.finishFenced(leaving)
+      }
       if (now < leaving.deadline) continue
       if (leaving.phase === Fencing) {
         leaving.unfenced.clear()
@@ -171,30 +213,29 @@ export class Departures {
       leaving.phase = Sent
       return
     }
-    this.leaving.delete(clientId)
     leaving.departure.finish()
     leaving.ended(true)
+    this.over(leaving)
   }
 
   private send(
-    { formerToken, order, phase }: Leaving,
+    { departure: { session }, order, phase }: Leaving,
     head: SessionDeparture["head"] | null,
     deliveries: ReadonlyArray<StoredDelivery>,
     last: boolean
   ): void {
     const { clientId, to, token } = order
-    const part = { clientId, token, formerToken, none: false, late: phase === Finishing, last, head, deliveries }
+    const part = { clientId, token, session, none: false, late: phase === Finishing, last, head, deliveries }
     // Beyond the queue's bound it is refused, and the move runs out of time: the session stays.
     writeSessionPart(part, this.options.now(), (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
   }
 
-  private abort(leaving: Leaving | undefined): void {
-    if (leaving === undefined) return
+  private abort(leaving: Leaving): void {
     const { departure, ended, formerToken, order } = leaving
-    this.leaving.delete(order.clientId)
     this.stayed++
     departure.abort()
     this.options.onStayed(order.clientId, formerToken)
     ended(false)
+    this.over(leaving)
   }
 }

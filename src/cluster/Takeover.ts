@@ -8,7 +8,7 @@ import type { Journal } from "../store/Journal.ts"
 import { whenCommitted } from "../store/whenCommitted.ts"
 import { BodyReader } from "./BodyReader.ts"
 import { BodyWriter } from "./BodyWriter.ts"
-import { type Bus, type BusPart, FrameKind, type Peer } from "./Bus.ts"
+import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "./Bus.ts"
 import { Departures } from "./Departures.ts"
 import type { Directory } from "./Directory.ts"
 import type { Yield } from "./directoryFrames.ts"
@@ -18,6 +18,7 @@ import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
 
 export interface TakeoverOptions {
   readonly bus: Bus
+  readonly members: Pick<Members, "present">
   readonly sessions: Sessions
   readonly journal: Journal
   /** ms since 1970. */
@@ -33,9 +34,10 @@ export interface TakeoverOptions {
 }
 
 interface Arrival {
+  readonly clientId: string
   readonly token: number
   readonly from: string
-  formerToken: number
+  session: number
   head: SessionHead | null
   readonly deliveries: Array<StoredDelivery>
   deadline: number
@@ -46,6 +48,7 @@ interface Arrival {
 
 /** It is here; what came late is awaited, and the word of all peers that what they sent before has come. */
 interface Settling {
+  readonly clientId: string
   readonly token: number
   readonly from: string
   deadline: number
@@ -53,15 +56,18 @@ interface Settling {
   unfenced: Set<string>
 }
 
-/** Sessions that came, for when the former holder has not heard that they did: by client id. */
+/** A session that came, for when the former holder has not heard that it did. */
 interface Came {
-  readonly from: string
-  readonly formerToken: number
+  /** As its former holder numbers it. */
+  readonly session: number
   /** What was taken of it: sequences up to this one. */
   readonly sequence: number
 }
 
 const cameRemembered = 10_000
+
+/** Two nodes may hand over what they have for one client at the same time, under the same token. */
+const keyOf = (clientId: string, from: string): string => `${from}\n${clientId}`
 
 export class Takeover implements BusPart, RemoteSessions {
   readonly kinds = [FrameKind.SessionPart, FrameKind.SessionTaken, FrameKind.Fence, FrameKind.FencePassed]
@@ -70,6 +76,7 @@ export class Takeover implements BusPart, RemoteSessions {
   late = 0
   private readonly options: TakeoverOptions
   private readonly directory: Directory
+  /** By client id and former holder, as the next two. */
   private readonly arrivals = new Map<string, Arrival>()
   private readonly settling = new Map<string, Settling>()
   private readonly came = new Map<string, Came>()
@@ -80,6 +87,10 @@ export class Takeover implements BusPart, RemoteSessions {
     this.directory = makeDirectory((order) => this.onYield(order))
     this.departures = new Departures({
       bus: options.bus,
+      members: options.members,
+      ask: (peer, { clientId, token }) => {
+        options.bus.send(peer, FrameKind.Fence, this.named(clientId, token, options.bus.self.name))
+      },
       now: options.now,
       moveMillis: options.moveMillis,
       post: (task) => void options.post(task),
@@ -114,21 +125,23 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   private granted(clientId: string, token: number, from: string, done: (claimed: Claimed) => void): void {
-    const early = this.arrivals.get(clientId)
+    const early = this.arrivals.get(keyOf(clientId, from))
     if (early !== undefined && early.token === token) {
       // What it brings was faster than the answer, which came by way of another node.
       early.done = done
-      if (early.isWhole) this.arrived(clientId, early)
+      if (early.isWhole) this.arrived(early)
       return
     }
-    if (early !== undefined) this.giveUpArrival(clientId)
+    this.giveUpArrival(early)
     if (from === "") return done({ _tag: "Granted", token, state: null })
-    this.arrivals.set(clientId, this.arrival(token, from, done))
+    this.expect(clientId, token, from, done)
   }
 
-  private arrival(token: number, from: string, done: Arrival["done"]): Arrival {
+  private expect(clientId: string, token: number, from: string, done: Arrival["done"]): Arrival {
     const deadline = this.options.now() + this.options.moveMillis
-    return { token, from, formerToken: 0, head: null, deliveries: [], deadline, isWhole: false, done }
+    const arrival = { clientId, token, from, session: 0, head: null, deliveries: [], deadline, isWhole: false, done }
+    this.arrivals.set(keyOf(clientId, from), arrival)
+    return arrival
   }
 
   installed(clientId: string, token: number, group: number): void {
@@ -141,15 +154,17 @@ export class Takeover implements BusPart, RemoteSessions {
 
   // --- frames ------------------------------------------------------------------------------------------------------
 
-  linkUp(): void {}
+  linkUp(peer: Peer): void {
+    this.departures.linkUp(peer.name)
+  }
 
   linkDown(peer: Peer): void {
     this.departures.linkDown(peer.name)
-    for (const [clientId, arrival] of this.arrivals) if (arrival.from === peer.name) this.giveUpArrival(clientId)
-    for (const [clientId, settling] of this.settling) {
+    for (const arrival of this.arrivals.values()) if (arrival.from === peer.name) this.giveUpArrival(arrival)
+    for (const settling of this.settling.values()) {
       settling.unfenced.delete(peer.name)
       if (settling.from === peer.name) settling.lateIsHere = true
-      this.settle(clientId, settling)
+      this.settle(settling)
     }
   }
 
@@ -159,21 +174,22 @@ export class Takeover implements BusPart, RemoteSessions {
     const token = reader.uint64()
     const clientId = reader.text()
     if (kind === FrameKind.SessionTaken) return this.departures.taken(clientId, token)
-    if (kind === FrameKind.FencePassed) return this.fencePassed(peer.name, clientId, token)
+    const from = reader.text()
+    if (kind === FrameKind.FencePassed) return this.fencePassed(peer.name, clientId, token, from)
     const { afterMessages, bus } = this.options
     // Both are told, behind what they were sent before: where the session was, and where it is.
-    for (const name of [reader.text(), peer.name]) {
+    for (const name of [from, peer.name]) {
       if (name === bus.self.name) this.departures.fencePassed(peer.name, clientId, token)
-      else afterMessages(name, () => bus.send(name, FrameKind.FencePassed, this.named(clientId, token)))
+      else afterMessages(name, () => bus.send(name, FrameKind.FencePassed, this.named(clientId, token, from)))
     }
   }
 
-  private fencePassed(peer: string, clientId: string, token: number): void {
-    this.departures.fencePassed(peer, clientId, token)
-    const settling = this.settling.get(clientId)
+  private fencePassed(peer: string, clientId: string, token: number, from: string): void {
+    if (from === this.options.bus.self.name) return this.departures.fencePassed(peer, clientId, token)
+    const settling = this.settling.get(keyOf(clientId, from))
     if (settling === undefined || settling.token !== token) return
     settling.unfenced.delete(peer)
-    this.settle(clientId, settling)
+    this.settle(settling)
   }
 
   writable(peer: Peer): void {
@@ -182,41 +198,42 @@ export class Takeover implements BusPart, RemoteSessions {
 
   tick(now: number): void {
     this.departures.tick(now)
-    for (const [clientId, { deadline }] of this.arrivals) if (now >= deadline) this.giveUpArrival(clientId)
-    for (const [clientId, settling] of this.settling) if (now >= settling.deadline) this.settled(clientId, settling)
+    for (const arrival of this.arrivals.values()) if (now >= arrival.deadline) this.giveUpArrival(arrival)
+    for (const settling of this.settling.values()) if (now >= settling.deadline) this.settled(settling)
   }
 
   // --- a session comes ---------------------------------------------------------------------------------------------
 
   private onPart(from: string, part: SessionPart): void {
-    const { clientId, deliveries, formerToken, head, last, late, none, token } = part
+    const { clientId, deliveries, head, last, late, none, session, token } = part
     if (late) return this.onLate(from, part)
-    let arrival = this.arrivals.get(clientId)
+    let arrival = this.arrivals.get(keyOf(clientId, from))
     if (arrival === undefined || arrival.token !== token) {
       const isEarly = this.directory.isClaiming(clientId)
       // Nobody waits for it (any more): two nodes had one, or it took too long.
       if (!isEarly && (none || head === null)) return
-      this.giveUpArrival(clientId)
-      arrival = this.arrival(token, from, null)
-      this.arrivals.set(clientId, arrival)
+      this.giveUpArrival(arrival)
+      arrival = this.expect(clientId, token, from, null)
     }
     arrival.deadline = this.options.now() + this.options.moveMillis
-    arrival.formerToken = formerToken
+    arrival.session = session
     arrival.head ??= head
     arrival.deliveries.push(...this.unknownOf(from, part, deliveries))
     arrival.isWhole = last
-    if (last && (arrival.done !== null || !this.directory.isClaiming(clientId))) this.arrived(clientId, arrival)
+    if (last && (arrival.done !== null || !this.directory.isClaiming(clientId))) this.arrived(arrival)
   }
 
-  private arrived(clientId: string, arrival: Arrival): void {
-    const { deliveries, done, from, head, token } = arrival
-    this.arrivals.delete(clientId)
+  private arrived(arrival: Arrival): void {
+    const { clientId, deliveries, done, from, head, token } = arrival
+    const key = keyOf(clientId, from)
+    this.arrivals.delete(key)
     if (head === null) {
       this.directory.settled(clientId, token)
       return done?.({ _tag: "Granted", token, state: null })
     }
-    this.remember(clientId, arrival)
-    this.settling.set(clientId, {
+    this.remember(key, arrival)
+    this.settling.set(key, {
+      clientId,
       token,
       from,
       deadline: this.options.now() + this.options.moveMillis,
@@ -230,54 +247,67 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   private onInstalled(clientId: string, token: number): void {
-    const settling = this.settling.get(clientId)
-    if (settling === undefined || settling.token !== token) return
+    const { bus } = this.options
+    for (const from of bus.peers.keys()) {
+      const settling = this.settling.get(keyOf(clientId, from))
+      if (settling !== undefined && settling.token === token) this.fence(settling)
+    }
+  }
+
+  private fence(settling: Settling): void {
+    const { clientId, from, token } = settling
     const { afterMessages, bus, flushRoutes, moveMillis, now } = this.options
     settling.deadline = now() + moveMillis
     flushRoutes()
-    const fence = this.body.reset().uint64(token).text(clientId).text(settling.from).written()
+    const fence = this.named(clientId, token, from)
     for (const name of bus.peers.keys()) bus.send(name, FrameKind.Fence, fence)
-    afterMessages(settling.from, () => bus.send(settling.from, FrameKind.SessionTaken, this.named(clientId, token)))
+    afterMessages(from, () => bus.send(from, FrameKind.SessionTaken, this.named(clientId, token, from)))
   }
 
-  private named(clientId: string, token: number): Uint8Array {
-    return this.body.reset().uint64(token).text(clientId).written()
+  private named(clientId: string, token: number, from: string): Uint8Array {
+    return this.body.reset().uint64(token).text(clientId).text(from).written()
   }
 
   private onLate(from: string, { clientId, deliveries, last, token }: SessionPart): void {
     this.options.sessions.with(clientId, (session) => session?.arrive(deliveries))
-    const settling = this.settling.get(clientId)
-    if (settling?.token !== token || settling.from !== from) return
+    const settling = this.settling.get(keyOf(clientId, from))
+    if (settling?.token !== token) return
     settling.lateIsHere = last
-    this.settle(clientId, settling)
+    this.settle(settling)
   }
 
-  private settle(clientId: string, settling: Settling): void {
-    if (settling.lateIsHere && settling.unfenced.size === 0) this.settled(clientId, settling)
+  private settle(settling: Settling): void {
+    if (settling.lateIsHere && settling.unfenced.size === 0) this.settled(settling)
   }
 
   /** All of it is here, or nothing more will come. */
-  private settled(clientId: string, { token }: Settling): void {
-    this.settling.delete(clientId)
-    this.options.sessions.with(clientId, (session) => session?.release())
+  private settled({ clientId, from, token }: Settling): void {
+    this.settling.delete(keyOf(clientId, from))
+    // Another node may still be handing over what it has.
+    if (!this.isSettling(clientId)) this.options.sessions.with(clientId, (session) => session?.release())
     this.directory.settled(clientId, token)
   }
 
-  /** Its client goes on without what does not come; what comes later is merged. */
-  private giveUpArrival(clientId: string): void {
-    const arrival = this.arrivals.get(clientId)
-    if (arrival === undefined) return
-    // All of it is here, only nobody has asked for it: it is not thrown away.
-    if (arrival.isWhole) return this.arrived(clientId, arrival)
-    this.arrivals.delete(clientId)
-    this.late++
-    this.directory.settled(clientId, arrival.token)
-    arrival.done?.({ _tag: "Granted", token: arrival.token, state: null })
+  private isSettling(clientId: string): boolean {
+    for (const name of this.options.bus.peers.keys()) if (this.settling.has(keyOf(clientId, name))) return true
+    return false
   }
 
-  private remember(clientId: string, { deliveries, formerToken, from }: Arrival): void {
-    this.came.delete(clientId)
-    this.came.set(clientId, { from, formerToken, sequence: deliveries[deliveries.length - 1]?.sequence ?? 0 })
+  /** Its client goes on without what does not come; what comes later is merged. */
+  private giveUpArrival(arrival: Arrival | undefined): void {
+    if (arrival === undefined) return
+    // All of it is here, only nobody has asked for it: it is not thrown away.
+    if (arrival.isWhole) return this.arrived(arrival)
+    const { clientId, done, from, token } = arrival
+    this.arrivals.delete(keyOf(clientId, from))
+    this.late++
+    this.directory.settled(clientId, token)
+    done?.({ _tag: "Granted", token, state: null })
+  }
+
+  private remember(key: string, { deliveries, session }: Arrival): void {
+    this.came.delete(key)
+    this.came.set(key, { session, sequence: deliveries[deliveries.length - 1]?.sequence ?? 0 })
     for (const oldest of this.came.keys()) {
       if (this.came.size <= cameRemembered) break
       this.came.delete(oldest)
@@ -285,9 +315,9 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   /** Of a session that was taken before, whose former holder has not heard of it: only what it did not have then. */
-  private unknownOf(from: string, { clientId, formerToken }: SessionPart, rows: ReadonlyArray<StoredDelivery>) {
-    const came = this.came.get(clientId)
-    if (came === undefined || came.from !== from || came.formerToken !== formerToken) return rows
+  private unknownOf(from: string, { clientId, session }: SessionPart, rows: ReadonlyArray<StoredDelivery>) {
+    const came = this.came.get(keyOf(clientId, from))
+    if (came === undefined || session === 0 || came.session !== session) return rows
     return rows.filter(({ sequence }) => sequence > came.sequence)
   }
 

@@ -20,8 +20,8 @@ export interface SessionPart {
   readonly clientId: string
   /** Of the claim that moves it. */
   readonly token: number
-  /** Under which the former holder had it: with its name this says which session it is. */
-  readonly formerToken: number
+  /** As the former holder's store numbers it, which it does not do twice; 0: it is in no store. */
+  readonly session: number
   /** There is nothing to move. */
   readonly none: boolean
   /** What came after its client had gone. */
@@ -49,7 +49,7 @@ export const writeSessionPart = (part: SessionPart, now: number, send: (body: Ui
   do {
     to.length = 0
     to.float64(part.token)
-    to.float64(part.formerToken)
+    to.float64(part.session)
     to.float64(now)
     const flagsAt = to.length
     to.uint32(0)
@@ -73,7 +73,7 @@ export const writeSessionPart = (part: SessionPart, now: number, send: (body: Ui
 export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   const from = new RecordReader(body)
   const token = from.float64()
-  const formerToken = from.float64()
+  const session = from.float64()
   const ahead = now - from.float64()
   const flags = from.uint32()
   const clientId = from.text()
@@ -83,7 +83,7 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   return {
     clientId,
     token,
-    formerToken,
+    session,
     none: (flags & none) !== 0,
     late: (flags & late) !== 0,
     last: (flags & last) !== 0,

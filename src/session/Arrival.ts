@@ -30,8 +30,8 @@ export const takeIn = ({ durable, outgoing, services, subscriber }: Arriving, ro
 }
 
 /**
- * Of a session that another node had besides this one. A QoS 2 message that had gone out there is not sent a second time; what this session is
- * owed already it is not owed twice.
+ * Of a session that another node had besides this one, of which the client was told that it is gone: what was under way there goes out anew. What
+ * this session is owed already it is not owed twice.
  */
 export const mergeIn = (arriving: Arriving, rows: ReadonlyArray<StoredDelivery>): void => {
   const { inflight, queue } = arriving.outgoing
@@ -44,7 +44,7 @@ export const mergeIn = (arriving: Arriving, rows: ReadonlyArray<StoredDelivery>)
   for (const { message } of inflight.inOrder()) count(message)
   for (const { message } of queue.toArray()) count(message)
   for (const row of rows) {
-    if (row.state === DeliveryState.AwaitingPubcomp || row.state === DeliveryState.AwaitingPubrec) continue
+    if (row.state === DeliveryState.AwaitingPubcomp) continue
     const key = identityOf(messageOf(row.stored, arriving.services.topics))
     const known = owed.get(key) ?? 0
     if (known > 0) owed.set(key, known - 1)

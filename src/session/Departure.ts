@@ -29,7 +29,8 @@ export interface Departing {
 /** What it does it does in the session's turn; a session that has ended meanwhile answers nothing. */
 export class Departure implements SessionDeparture {
   readonly head: SessionHead
-  private readonly session: Departing
+  readonly session: number
+  private readonly departing: Departing
   private readonly services: Services
   /** The sequence of the last delivery that was read out, in a durable session. */
   private after = 0
@@ -42,14 +43,15 @@ export class Departure implements SessionDeparture {
 
   constructor(head: SessionHead, session: Departing, services: Services) {
     this.head = head
-    this.session = session
+    this.session = session.durable?.number ?? 0
+    this.departing = session
     this.services = services
     this.marked = session.durable?.lastSequence ?? 0
   }
 
   read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void {
     this.step(() => {
-      const { durable } = this.session
+      const { durable } = this.departing
       if (durable === null) return reply(this.readMemory(), false)
       const { journal, reads } = this.services
       const { lastSequence } = durable
@@ -69,13 +71,13 @@ export class Departure implements SessionDeparture {
   }
 
   mark(): void {
-    this.step(() => (this.marked = this.session.durable?.lastSequence ?? 0))
+    this.step(() => (this.marked = this.departing.durable?.lastSequence ?? 0))
   }
 
   finish(): void {
     this.step(() => {
       this.over = true
-      this.session.departed()
+      this.departing.departed()
     })
   }
 
@@ -83,12 +85,12 @@ export class Departure implements SessionDeparture {
   abort(): void {
     this.step(() => {
       this.over = true
-      this.session.stay()
+      this.departing.stay()
     })
   }
 
   private step(run: () => void): void {
-    this.session.command({
+    this.departing.command({
       _tag: "Step",
       run: () => {
         if (!this.over) run()
@@ -97,7 +99,7 @@ export class Departure implements SessionDeparture {
   }
 
   private readMemory(): ReadonlyArray<StoredDelivery> {
-    const { outgoing } = this.session
+    const { outgoing } = this.departing
     const rows: Array<StoredDelivery> = []
     if (!this.begun) {
       this.begun = true

@@ -18,6 +18,8 @@ export interface SessionState extends SessionHead {
 /** A session that is on its way out (Departure.ts). A session that has ended meanwhile answers nothing. */
 export interface SessionDeparture {
   readonly head: SessionHead
+  /** Its number in the store; 0: it is in none. */
+  readonly session: number
   /** What has not been read out yet of what it was owed when it was last marked; `more`: there is another page. */
   read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void
   /** What it is owed from here on is read out no more: it comes by another way. */

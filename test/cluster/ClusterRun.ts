@@ -6,6 +6,8 @@ import { type ClusterNode, NodeFarm } from "./ClusterNode.ts"
 import { check, type Findings } from "./History.ts"
 
 const patienceMillis = 20_000
+/** What clients are owed is never too much here: it is lost messages that are looked for, not dropped ones. */
+export const enough = ["--set", "queue.capacity=1000000"]
 
 export class ClusterRun {
   readonly farm = new NodeFarm()
@@ -14,7 +16,7 @@ export class ClusterRun {
   readonly nodes: Array<ClusterNode> = []
   readonly random: (below: number) => number
   /** Addresses for nodes that come back. */
-  private readonly addresses = new Map<string, string>()
+  protected readonly addresses = new Map<string, string>()
 
   constructor(seed: number) {
     this.random = seeded(seed)
@@ -23,8 +25,7 @@ export class ClusterRun {
   async begin(count: number): Promise<void> {
     for (let index = 0; index < count; index++) {
       const first = this.nodes[0]
-      // What clients are owed is never too much here: it is lost messages that are looked for, not dropped ones.
-      const args = ["--set", "queue.capacity=1000000", ...(first === undefined ? [] : ["--cluster", first.address])]
+      const args = [...enough, ...(first === undefined ? [] : ["--cluster", first.address])]
       const node = await this.farm.start(`n${index}@test`, ...args)
       this.nodes.push(node)
       this.addresses.set(node.name, node.address)
@@ -77,12 +78,20 @@ export class ClusterRun {
     await this.mark("end")
     return check(
       this.publishers,
-      this.subscribers.map(({ name, order }, index) => ({
+      this.subscribers.map(({ losses, name, order, unsure }, index) => ({
         name,
         payloads: order,
-        grantedQoS: index % 2 === 0 ? 2 : 1
+        grantedQoS: index % 2 === 0 ? 2 : 1,
+        unsure,
+        losses,
+        streams: this.streams(losses)
       }))
     )
+  }
+
+  /** From how many places a subscriber may have been sent what it is owed. */
+  protected streams(_losses: number): number {
+    return 1
   }
 
   async linked(nodes: ReadonlyArray<ClusterNode>): Promise<void> {

@@ -17,6 +17,10 @@ describe("the history checker", () => {
     assert.deepStrictEqual(received(["a:1", "b:1"]).lost, ["s: a:2"])
     assert.deepStrictEqual(received(["a:1", "a:2", "b:1", "b:1"]).doubled, ["s: b:1 x 2"])
     assert.deepStrictEqual(received(["a:2", "a:1", "b:1"]).disordered, ["s: a:1 after 2"])
+    const merged = { name: "s", payloads: ["b:1", "a:2", "a:1", "b:1"], grantedQoS: 2 as const }
+    assert.deepStrictEqual(check(published, [{ ...merged, streams: 2, unsure: ["b:1"] }]), nothing)
+    assert.deepStrictEqual(check(published, [{ ...merged, streams: 2 }]).doubled, ["s: b:1 x 2"])
+    assert.deepStrictEqual(check(published, [{ ...merged, unsure: ["b:1"] }]).disordered, ["s: a:1 after 2"])
   })
 })
 

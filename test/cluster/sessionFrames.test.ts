@@ -26,7 +26,7 @@ const delivery = (sequence: number, size: number, expiresAt: number): StoredDeli
 const part: SessionPart = {
   clientId: "c\u{1f600}",
   token: 2 ** 52 + 1,
-  formerToken: 3,
+  session: 3,
   none: false,
   late: false,
   last: true,

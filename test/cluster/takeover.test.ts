@@ -51,6 +51,7 @@ class Nodes {
       const moves = new Takeover(
         {
           bus,
+          members: members(name),
           sessions,
           journal: services.journal,
           now,
@@ -209,6 +210,28 @@ describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine
     expect(packets.map(({ payload }) => String(payload))).toEqual(Array.from({ length: 11 }, (_, i) => `${i}`))
     await again.expectNothing()
     await nodes.until(() => nodes.of("a").broker.sessions.get("s") === undefined)
+  })
+
+  it("what two other nodes have of it, of a time when nobody saw anybody, comes from both, once", async () => {
+    const parted = [["a", "b"], ["a", "c"], ["b", "c"]] as const
+    for (const [one, other] of parted) nodes.network.disconnect(one, other)
+    for (const name of ["a", "b"] as const) {
+      const client = await nodes.of(name).durable(5, "s")
+      await client.subscribe("q", 2)
+      await client.disconnect()
+      const publisher = await nodes.of(name).connect(5, { clientId: `p-${name}` })
+      for (let i = 0; i < 5; i++) await publisher.publish("q", `${name}${i}`, { qos: i % 2 === 0 ? 1 : 2 })
+    }
+    const again = await nodes.of("c").durable(5, "s")
+    expect(again.connack.sessionPresent).toBe(false)
+    for (const [one, other] of parted) nodes.network.connect(one, other)
+    const packets = await receiveAll(again, 10)
+    const came = packets.map(({ payload }) => String(payload))
+    expect(came.filter((text) => text.startsWith("a"))).toEqual(["a0", "a1", "a2", "a3", "a4"])
+    expect(came.filter((text) => text.startsWith("b"))).toEqual(["b0", "b1", "b2", "b3", "b4"])
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    await again.expectNothing()
+    for (const name of ["a", "b"] as const) expect(nodes.of(name).broker.sessions.get("s")).toBe(undefined)
   })
 
   it("a will without a delay is published by the take-over, one with a delay is not", async () => {

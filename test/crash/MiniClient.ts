@@ -9,6 +9,8 @@ export interface MiniOptions {
   readonly expiry: number
   /** Called in the order in which they come, the first ones before `connect` has resolved. */
   readonly onPacket: (packet: Packet, client: MiniClient) => void
+  /** Of CONNACK, before any other packet is looked at. */
+  readonly onSession?: (present: boolean) => void
 }
 
 const patience = 20_000
@@ -32,11 +34,12 @@ export class MiniClient {
     )
   }
 
-  static connect(port: number, { clientId, expiry, onPacket }: MiniOptions): Promise<MiniClient> {
+  static connect(port: number, { clientId, expiry, onPacket, onSession }: MiniOptions): Promise<MiniClient> {
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`${clientId}: no CONNACK`)), patience)
       const socket = connect({ host: "127.0.0.1", port, noDelay: true })
       socket.on("error", reject)
+      socket.on("close", () => reject(new Error(`${clientId}: closed`)))
       let accepted = false
       const client = new MiniClient(socket, (packet) => {
         if (accepted) return onPacket(packet, client)
@@ -46,6 +49,7 @@ export class MiniClient {
         }
         accepted = true
         client.sessionPresent = packet.sessionPresent
+        onSession?.(packet.sessionPresent)
         resolve(client)
       })
       socket.once("connect", () =>

@@ -17,7 +17,7 @@ export class Publisher {
   running = false
   client: MiniClient | undefined
   private readonly inFlight = new Map<number, { readonly payload: string; released: boolean }>()
-  private serial = 0
+  serial = 0
   private identifier = 0
   private whenIdle: (() => void) | undefined
 
@@ -35,8 +35,10 @@ export class Publisher {
       onPacket: (packet, from) => this.onPacket(packet, from)
     })
     this.client = client
-    if (expected && !client.sessionPresent) this.sessionLost = true
-    if (this.qos === 1) this.inFlight.clear()
+    const lost = expected && !client.sessionPresent
+    if (lost) this.sessionLost = true
+    // Without its session nobody knows what its packet identifiers stood for.
+    if (this.qos === 1 || lost) this.inFlight.clear()
     for (const [messageId, { payload, released }] of this.inFlight) {
       if (released) client.send({ cmd: "pubrel", messageId })
       else this.publish(messageId, payload, true)
@@ -103,8 +105,14 @@ export class Subscriber {
   readonly order: Array<string> = []
   sessionLost = false
   client: MiniClient | undefined
-  /** Identifiers of QoS 2 whose PUBREL has not come. */
-  private readonly pending = new Set<number>()
+  /** Sessions that were not there any more, or not yet, when it came. */
+  losses = 0
+  /** QoS 2 exchanges that a lost session has left open: whoever had them may have to send the message again. Once for each time. */
+  readonly unsure: Array<string> = []
+  /** What is subscribed to anew in a new session. */
+  private readonly filters = new Map<string, 1 | 2>()
+  /** QoS 2 whose PUBREL has not come: payloads by identifier. */
+  private readonly pending = new Map<number, string>()
   private answers = new Map<number, (packet: Packet) => void>()
   private identifier = 0
   private wanted: { readonly payloads: Set<string>; readonly resolve: () => void } | undefined
@@ -117,15 +125,32 @@ export class Subscriber {
     const expected = this.client !== undefined
     this.answers.clear()
     const onPacket = (packet: Packet, from: MiniClient) => this.onPacket(packet, from)
-    this.client = await MiniClient.connect(port, { clientId: this.name, expiry: day, onPacket })
-    if (expected && !this.client.sessionPresent) this.sessionLost = true
+    const onSession = (present: boolean) => {
+      if (expected && !present) this.forget()
+    }
+    this.client = await MiniClient.connect(port, { clientId: this.name, expiry: day, onPacket, onSession })
+  }
+
+  /** [MQTT5-3.2.2-5] */
+  private forget(): void {
+    this.sessionLost = true
+    this.losses++
+    this.unsure.push(...this.pending.values())
+    this.pending.clear()
+  }
+
+  /** After its session was lost. */
+  async subscribeAnew(): Promise<void> {
+    for (const [topic, qos] of this.filters) await this.subscribe(topic, qos)
   }
 
   subscribe(topic: string, qos: 1 | 2): Promise<Packet> {
+    this.filters.set(topic, qos)
     return this.ask((messageId) => ({ cmd: "subscribe", messageId, subscriptions: [{ topic, qos }] }))
   }
 
   unsubscribe(topic: string): Promise<Packet> {
+    this.filters.delete(topic)
     return this.ask((messageId) => ({ cmd: "unsubscribe", messageId, unsubscriptions: [topic] }))
   }
 
@@ -168,7 +193,7 @@ export class Subscriber {
       case "publish": {
         const { messageId = 0, payload, qos } = packet
         if (qos < 2 || !this.pending.has(messageId)) this.take(payload.toString())
-        if (qos === 2) this.pending.add(messageId)
+        if (qos === 2) this.pending.set(messageId, payload.toString())
         if (qos > 0) client.send({ cmd: qos === 1 ? "puback" : "pubrec", messageId })
       }
     }

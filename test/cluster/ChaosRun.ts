@@ -1,0 +1,126 @@
+// A cluster under load whose nodes are killed, stopped and started again, while clients go elsewhere and come back; and what must be true once it has
+// healed. Invariant: a client has at most one connection under way; the seed decides everything that this side decides.
+import type { Publisher, Subscriber } from "../crash/clients.ts"
+import type { ClusterNode } from "./ClusterNode.ts"
+import { ClusterRun, enough } from "./ClusterRun.ts"
+
+type Roamer = Publisher | Subscriber
+
+const attempts = 20
+
+export class ChaosRun extends ClusterRun {
+  /** Nodes that are not there at present. */
+  protected readonly away = new Set<string>()
+  /** Where each client is. */
+  private readonly places = new Map<string, string>()
+  /** Clients whose node went away under them. */
+  private orphaned = 0
+  /** What was done, and how far each publisher was by then. */
+  private readonly told: Array<string> = []
+
+  override async begin(count: number): Promise<void> {
+    await super.begin(count)
+    for (const [index, { name }] of this.publishers.entries()) this.places.set(name, this.node(index).name)
+    for (const [index, { name }] of this.subscribers.entries()) this.places.set(name, this.node(index).name)
+  }
+
+  private get clients(): ReadonlyArray<Roamer> {
+    return [...this.publishers, ...this.subscribers]
+  }
+
+  get living(): ReadonlyArray<ClusterNode> {
+    return this.nodes.filter(({ name }) => !this.away.has(name))
+  }
+
+  get acknowledged(): number {
+    return this.publishers.reduce((sum, one) => sum + one.acknowledged.size, 0)
+  }
+
+  /** So many more messages have been acknowledged. */
+  async progress(messages: number): Promise<void> {
+    const before = this.acknowledged
+    while (this.acknowledged < before + messages) await new Promise((resolve) => setTimeout(resolve, 5)) // until they are
+  }
+
+  protected tell(what: string): void {
+    this.told.push(`${what}: ${this.publishers.map(({ name, serial }) => `${name} ${serial}`).join(", ")}`)
+  }
+
+  async kill(node: ClusterNode): Promise<void> {
+    this.away.add(node.name)
+    this.tell(`kill ${node.name}`)
+    await node.kill()
+    await this.evacuate(node)
+  }
+
+  /** Its clients have seen that it is gone, and go elsewhere. */
+  async evacuate(node: ClusterNode): Promise<void> {
+    for (const client of this.clients) {
+      if (this.places.get(client.name) !== node.name) continue
+      this.orphaned++
+      await client.client?.ended
+      await this.move(client)
+    }
+  }
+
+  async start(node: ClusterNode): Promise<ClusterNode> {
+    const { address, name } = node
+    const others = this.living.flatMap((other) => ["--cluster", other.address])
+    const back = await this.farm.start(name, "--cluster-listen", address, ...enough, ...others)
+    this.tell(`${name} is back`)
+    this.nodes[this.nodes.indexOf(node)] = back
+    this.away.delete(name)
+    for (const other of this.living) if (other !== back) await back.logged("cluster: link up", `node=${other.name}`)
+    return back
+  }
+
+  override async hop(): Promise<void> {
+    const client = this.clients[this.random(this.clients.length)]
+    if (client === undefined) return
+    if (this.random(2) === 0) client.client?.drop()
+    await this.move(client)
+  }
+
+  pick(): ClusterNode {
+    const node = this.living[this.random(this.living.length)]
+    if (node === undefined) throw new Error("no node is there")
+    return node
+  }
+
+  protected async move(client: Roamer): Promise<void> {
+    // One that is busy refuses, one that dies meanwhile closes: a client tries the next.
+    for (let attempt = 1;; attempt++) {
+      const node = this.pick()
+      this.places.set(client.name, node.name)
+      this.tell(`${client.name} to ${node.name}`)
+      try {
+        await client.connect(node.port)
+        break
+      } catch (error) {
+        this.tell(String(error))
+        if (attempt === attempts) throw error
+      }
+    }
+    const node = this.places.get(client.name)
+    this.tell(`${client.name} at ${node}, session present ${client.client?.sessionPresent}`)
+    if ("subscribeAnew" in client && client.client?.sessionPresent === false) await client.subscribeAnew()
+  }
+
+  /** For whoever has to find out what went wrong. */
+  async portrait(): Promise<string> {
+    const lines = [...this.told, ...this.clients.map(({ name }) => `${name} at ${this.places.get(name)}`)]
+    for (const node of this.nodes) {
+      const counters: object = JSON.parse((await node.ctl("counters", "--json")).stdout || "{}")
+      lines.push(
+        `${node.name} ${node.process.stderr.length} bytes of log`,
+        (await node.ctl("clients")).stdout,
+        JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0)))
+      )
+    }
+    return lines.join("\n")
+  }
+
+  protected override streams(losses: number): number {
+    return 1 + losses + this.orphaned
+  }
+}
