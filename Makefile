@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno test-crash test-cluster test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash test-cluster test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-cluster bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -96,6 +96,9 @@ bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (
 
 bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=9 SECS=1)
 	@$(BUN) scripts/bench/costs.ts
+
+bench-cluster: $(READY) ## take-over between nodes and the joining of a large one (HOPS=600)
+	@$(BUN) scripts/bench/clusterTimes.ts
 
 bench-overload: $(READY) ## the latency of connected clients under attack, into docs/overload.md (SECONDS=30)
 	@$(BUN) scripts/overload/overload.ts
