@@ -53,7 +53,11 @@ export const rejudge = Effect.fn("rejudge")(function* (
     const reason = authentication.whenRevoked === "keep" ? undefined : revoked(judged, settings, listener, connection)
     if (reason !== undefined) {
       services.counters.connections_revoked_total++
-      services.log.warning("client sent away: not allowed any more", { client_id: clientId, reason })
+      services.log.warning("client sent away: not allowed any more", {
+        client_id: clientId,
+        user_name: connection.subject.userName,
+        reason
+      })
       return connection.post({ _tag: "Close", reasonCode: ReasonCode.NotAuthorized, reason: "not allowed any more" })
     }
     if (!connection.connected) return

@@ -11,16 +11,19 @@ import { ExitCode, exitWith } from "./Exit.ts"
 /** Faults of the settings have been told by the time this is reached; those of the rules, of the links' files and of the certificates come here. */
 export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSettings) {
   const readRules = yield* rulesReaderAlone
-  yield* readRules(settings).pipe(
-    Effect.catchTag("RulesInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
-  )
-  yield* checkLinkFiles(settings).pipe(
-    Effect.catchTag("LinksInvalid", ({ exitCode, faults }) => exitWith(exitCode, faults))
-  )
-  const faults = (yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
+  const faults = [
+    ...yield* faultsOf(readRules(settings)),
+    ...yield* faultsOf(checkLinkFiles(settings)),
+    ...(yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
+  ]
   if (faults.length > 0) return yield* exitWith(ExitCode.Configuration, faults)
   return yield* Console.log(`ok: ${file ?? "no file, the defaults"}`)
 }, Effect.scoped)
+
+const faultsOf = <A, R>(
+  checked: Effect.Effect<A, { readonly faults: ReadonlyArray<string> }, R>
+): Effect.Effect<ReadonlyArray<string>, never, R> =>
+  Effect.match(checked, { onFailure: ({ faults }) => faults, onSuccess: () => [] })
 
 /** In the words in which the start would end. */
 const certificateFaults = (listener: ListenerSettings): Effect.Effect<ReadonlyArray<string>> => {

@@ -1,5 +1,5 @@
 // A configuration text as a layer of settings: TOML, or YAML when the file's name says so. Pure.
-// Invariant: a text that does not parse gives one fault with the line where the parser stopped.
+// Invariants: a text that does not parse gives one fault with the line where the parser stopped; what stands there is not repeated, for it may be a secret.
 import { Result } from "effect"
 import * as Toml from "effect/encoding/Toml"
 import * as Yaml from "effect/encoding/Yaml"
@@ -57,8 +57,21 @@ const yamlFault = (file: string, text: string, message: string): SettingFault =>
   return syntaxFault(file, good + 1, message.replace(/ at flow offset \d+$/, ""))
 }
 
-const syntaxFault = (file: string, line: number | undefined, message: string): SettingFault => ({
-  origin: line === undefined ? file : `${file}:${line}`,
-  path: "",
-  message: `syntax: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
-})
+/** The parsers' messages that repeat a value, and what is said in their place. */
+const repeated: ReadonlyArray<readonly [message: RegExp, instead: string]> = [
+  [/^Invalid value '.*'/s, "invalid value; a text stands in quotes"],
+  [/^(Invalid date-time|Integer out of range) '.*'/s, "$1"],
+  [/^Unknown (?:YAML )?alias '.*'/s, "unknown alias; a text that begins with * stands in quotes"]
+]
+
+const withoutValue = (message: string): string =>
+  repeated.reduce((text, [pattern, instead]) => text.replace(pattern, instead), message)
+
+const syntaxFault = (file: string, line: number | undefined, found: string): SettingFault => {
+  const message = withoutValue(found)
+  return {
+    origin: line === undefined ? file : `${file}:${line}`,
+    path: "",
+    message: `syntax: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  }
+}

@@ -274,7 +274,7 @@ export class Connection extends TimedConnection implements ClientLink {
     this.version = packet.protocolVersion
     this.maximumPacketSize = packet.maximumPacketSize
     const applicant = this.refusal ?? applicantOf(this.services, this.owner.settings, packet, this.socket)
-    if ("reasonCode" in applicant) return this.refuse(applicant, packet.clientId)
+    if ("reasonCode" in applicant) return this.refuse(applicant, packet.clientId, packet.username)
     this.clientId = applicant.credentials.clientId
     this.phase = Phase.Opening
     const arrival = this.arrival = new Arrival(applicant)
@@ -383,8 +383,8 @@ export class Connection extends TimedConnection implements ClientLink {
   }
 
   /** CONNACK with the reason, and close [MQTT-3.2.2-5] [MQTT5-3.2.2-7]. */
-  private refuse(refusal: Refusal, clientId: string): void {
-    connectionLog.refused(this, refusal, clientId, this.arrival?.applicant.connect.username)
+  private refuse(refusal: Refusal, clientId: string, userName = this.arrival?.applicant.connect.username): void {
+    connectionLog.refused(this, refusal, clientId, userName)
     this.sendConnack(refusalConnack(this.version, refusal, this.services.settings))
     this.finish()
   }

@@ -252,7 +252,12 @@ export class Incoming implements RateOwner {
   private deny(topic: string, { by }: Decision): false {
     const { counters, log, settings } = this.services
     counters.messages_denied_total++
-    log.warning("message denied", { client_id: this.clientId, topic, by })
+    log.warning("message denied", {
+      client_id: this.clientId,
+      user_name: this.owner.subject.userName,
+      topic,
+      by
+    })
     if (settings.authorization.denyAction === "ignore") return false
     throw new ProtocolError(ReasonCode.NotAuthorized, "authorization.deny_action", "not authorized to publish this")
   }

@@ -41,7 +41,12 @@ export const permitted = (
     if (allowed) return request
     denied = true
     counters.subscriptions_denied_total++
-    log.warning("subscription denied", { client_id: subject.clientId, topic_filter: request.topicFilter, by })
+    log.warning("subscription denied", {
+      client_id: subject.clientId,
+      user_name: subject.userName,
+      topic_filter: request.topicFilter,
+      by
+    })
     return { ...request, denied } as const
   })
   return mountSubscribe(settings, mountpoint, denied ? { ...packet, subscriptions } : packet)

@@ -103,7 +103,12 @@ export class LastWill {
     }
     if (!decision.allowed) {
       services.counters.wills_denied_total++
-      services.log.warning("will denied", { client_id: clientId, topic: will.topic, by: decision.by })
+      services.log.warning("will denied", {
+        client_id: clientId,
+        user_name: this.subject?.userName,
+        topic: will.topic,
+        by: decision.by
+      })
       return
     }
     services.counters.wills_published_total++

@@ -46,6 +46,7 @@ export const deniedNow = (
     services.counters.subscriptions_denied_total++
     services.log.warning("subscription removed: denied now", {
       client_id: subject.clientId,
+      user_name: subject.userName,
       topic_filter: topicFilter,
       by,
       why

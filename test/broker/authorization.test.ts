@@ -43,7 +43,7 @@ describe("access rules", () => {
   it("MQTT 5: a denied PUBLISH is told with QoS 1 and 2 (0x87), with QoS 0 it is dropped; nobody gets it, nothing is retained", async () => {
     const watcher = await broker.connect(5, admin)
     await watcher.subscribe("locked/#", 2)
-    const client = await broker.connect(5)
+    const client = await broker.connect(5, { username: "bob" })
     const [before = 0] = denials()
     client.send({ cmd: "publish", topic: "locked/a", payload: "0", qos: 0, dup: false, retain: true })
     client.send({ cmd: "publish", topic: "locked/a", payload: "1", qos: 1, messageId: 1, dup: false, retain: true })
@@ -58,7 +58,7 @@ describe("access rules", () => {
     await late.expectNothing()
     expect(denials()[0]).toBe(before + 3)
     expect(broker.lines.join("\n")).toContain(
-      `message denied {"client_id":"${client.clientId}","topic":"locked/a","by":"${file}:2"}`
+      `message denied {"client_id":"${client.clientId}","user_name":"bob","topic":"locked/a","by":"${file}:2"}`
     )
   })
 

@@ -55,6 +55,7 @@ describe("a ban", () => {
       // The operator's words are for the operator.
       assert.include(broker.lines.join("\n"), "the operator's own words")
       assert.include(broker.lines.join("\n"), '"reason":"banned: user_name eve"')
+      assert.match(broker.lines.join("\n"), /connection refused \{"client_id":"good","user_name":"eve",/)
     }
   )
 

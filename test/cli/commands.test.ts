@@ -120,6 +120,24 @@ describe("emqttd check", () => {
     ])
   })
 
+  it("tells the faults of rules, password files and certificates together", async () => {
+    write("acl.config", "{allow, all}.\n{allow, al}.\n")
+    write("passwords", "nobody\n")
+    const file = write(
+      "several.toml",
+      `[authentication]\nlinks = ["password_file"]\n[auth_password_file]\npath = "passwords"\n` +
+        `[authorization]\nsources = [{ type = "acl_config", path = "acl.config" }]\n` +
+        `[listeners.s]\ntype = "tls"\nport = 8884\ncertificate = "none.pem"\nkey = "none.pem"\n`
+    )
+    const { code, stderr, stdout } = await run(["check", "--config", file], { cwd: directory })
+    assert.deepStrictEqual([code, stdout], [78, ""])
+    const lines = stderr.trimEnd().split("\n")
+    assert.lengthOf(lines, 3, stderr)
+    assert.match(lines[0] ?? "", /acl\.config:2: /)
+    assert.match(lines[1] ?? "", /passwords:1: expected user:hash$/)
+    assert.match(lines[2] ?? "", /listener s: /)
+  })
+
   it("tells every fault on a line of its own with its place, exit 78", async () => {
     const file = write("bad.toml", "[listeners.tcp]\nport = 70000\nprot = 1\n\n[log]\nlevel = 5\n")
     const { code, stderr, stdout } = await run(["check", "--config", file, "--port", "x"], {

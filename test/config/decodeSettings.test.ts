@@ -320,6 +320,20 @@ session:
     assert.deepStrictEqual(faults({ yaml: 'log:\n  level: info\nnode:\n  name: "abc' }), [
       "emqttd.yaml:4: syntax: unterminated quoted YAML scalar"
     ])
+    // What was meant to be a text may be a secret.
+    assert.deepStrictEqual(
+      ["hunter2", "1979-13-45", "99999999999999999999999"].map((value) =>
+        faults({ toml: `[auth_jwt]\nsecret = ${value}` })[0]?.replace(/ \(column.*/, "")
+      ),
+      [
+        "emqttd.toml:2: syntax: invalid value; a text stands in quotes",
+        "emqttd.toml:2: syntax: invalid date-time",
+        "emqttd.toml:2: syntax: integer out of range"
+      ]
+    )
+    assert.deepStrictEqual(faults({ yaml: "auth_jwt:\n  secret: *hunter2" }), [
+      "emqttd.yaml:2: syntax: unknown alias; a text that begins with * stands in quotes"
+    ])
     assert.deepStrictEqual(faults({ yaml: "- a\n- b" }), ['emqttd.yaml:1: expected tables of settings, got ["a","b"]'])
   })
 

@@ -79,7 +79,10 @@ export class HttpRules implements AskedSource {
           return { decision: decisions[verdict.result], keeps: true }
         }
       })
-    })
+    }).pipe(
+      // Its client waits for an answer, whatever happens here.
+      Effect.catchDefect((defect) => Effect.sync(() => this.failed(`a fault of ours: ${String(defect)}`)))
+    )
   }
 
   private failed(reason: string): FetchedDecision {
