@@ -63,7 +63,7 @@ export class TopicName {
   /** The router's memo of its answer; nobody else's. */
   route: unknown
   /** The cluster's, of the peers. */
-  remote: unknown
+  remote: { readonly table: object | undefined } | undefined
 
   constructor(text: string, levels: number) {
     this.text = text

@@ -47,11 +47,15 @@ export interface TakeMessages {
   message(message: Message, target: Target): void
 }
 
-/** Each run is copied: its messages may be kept, and keep no more than what came with them. */
+/**
+ * The body is copied. A run that has a place is kept by sessions until it is acknowledged, and has a copy of its own; the others share one, which is
+ * gone in a moment.
+ */
 export const readMessages = (body: Buffer, topics: TopicTable, now: number, take: TakeMessages): void => {
   const reader = new BodyReader(body)
   const epoch = reader.uint64()
   const base = reader.uint64()
+  let shared: Buffer | undefined
   while (!reader.atEnd) {
     const flags = reader.uint8()
     const sequence = (flags & sequenced) === 0 ? -1 : base + reader.uint32()
@@ -64,15 +68,22 @@ export const readMessages = (body: Buffer, topics: TopicTable, now: number, take
     const start = reader.offset
     reader.offset += size
     if (!take.run(epoch, sequence)) continue
-    const run = Buffer.allocUnsafeSlow(size)
-    body.copy(run, 0, start, start + size)
+    const run = sequence < 0 ? shared ??= copyOf(body, 0, body.length) : copyOf(body, start, size)
+    const first = sequence < 0 ? start : 0
+    const end = first + size
     const shape = ((flags & version5) === 0 ? 0 : Shape.Version5) | (expiresAt === 0 ? 0 : Shape.Expiry)
-    for (let at = 0; at < size;) {
-      const message = packetAt(run, at, size, shape, publisher, receivedAt, expiresAt, topics)
+    for (let at = first; at < end;) {
+      const message = packetAt(run, at, end, shape, publisher, receivedAt, expiresAt, topics)
       at = message.end
       take.message(message, target)
     }
   }
+}
+
+const copyOf = (body: Buffer, start: number, size: number): Buffer => {
+  const copy = Buffer.allocUnsafeSlow(size)
+  body.copy(copy, 0, start, start + size)
+  return copy
 }
 
 /** Throws FrameMalformed, or ProtocolError where its topic name is none. */

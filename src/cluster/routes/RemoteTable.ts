@@ -123,7 +123,8 @@ export class RemoteTable {
   /** As `match`; two reads when the topic was asked for lately. */
   matchName(topicName: TopicName): RemoteAnswer {
     const memo = topicName.remote
-    if (memo instanceof RemoteAnswer && memo.table === this) return memo
+    // No other kind of answer has this table.
+    if (memo !== undefined && memo.table === this) return memo as RemoteAnswer
     const answer = this.match(topicName.text)
     topicName.remote = answer
     return answer
