@@ -1,5 +1,6 @@
 // The log as plain code sees it: one line per event, with fields, rate limited per kind of event so that a stranger
-// cannot fill a disk. The app gives the sink (Effect's logger); nothing here waits.
+// cannot fill a disk. The app gives the sink (Effect's logger); nothing here waits. Invariant: no field is longer than `longestField` and a few
+// words, so that what a client calls itself makes no line that a journal would cut in two.
 
 export type LogLevel = "debug" | "info" | "warning" | "error"
 /** Flat, snake_case, without payloads and passwords. */
@@ -12,8 +13,22 @@ export type LogSink = (level: LogLevel, message: string, fields: LogFields) => v
 const linesPerWindow = 10
 const maximumKinds = 1_000
 
+/** Characters of a field; what stands behind them is counted. */
+export const longestField = 1_000
+
 const levels: ReadonlyArray<LogLevel | "trace"> = ["trace", "debug", "info", "warning", "error"]
-const made = (fields: LazyFields): LogFields => typeof fields === "function" ? fields() : fields
+const made = (fields: LazyFields): LogFields => {
+  const all = typeof fields === "function" ? fields() : fields
+  const isLong = (value: LogFields[string]) => typeof value === "string" && value.length > longestField
+  return Object.values(all).some(isLong)
+    ? Object.fromEntries(Object.entries(all).map(([name, value]) => [name, shortened(value)]))
+    : all
+}
+
+const shortened = (value: LogFields[string]): LogFields[string] =>
+  typeof value !== "string" || value.length <= longestField
+    ? value
+    : `${value.slice(0, longestField)}… (${value.length} characters)`
 
 export class EventLog {
   private readonly sink: LogSink
@@ -44,7 +59,7 @@ export class EventLog {
 
   /** Never suppressed: an error is a fault of ours. */
   error(message: string, fields: LogFields): void {
-    this.sink("error", message, fields)
+    this.sink("error", message, made(fields))
   }
 
   private writes(level: LogLevel): boolean {

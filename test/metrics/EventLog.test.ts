@@ -1,6 +1,6 @@
 // The log of the plain code: what is written, what is only counted, and that what is not written costs nothing.
 import { assert, describe, it } from "@effect/vitest"
-import { EventLog, type LogFields, type LogLevel } from "../../src/metrics/EventLog.ts"
+import { EventLog, type LogFields, type LogLevel, longestField } from "../../src/metrics/EventLog.ts"
 
 const written = (level?: LogLevel | "trace") => {
   const lines: Array<readonly [LogLevel, string, LogFields]> = []
@@ -18,6 +18,17 @@ describe("EventLog", () => {
     clock.now = 1_000
     log.warning("refused", { line: 15 })
     assert.deepStrictEqual(lines.at(-1), ["warning", "refused", { line: 15, suppressed_before: 5 }])
+  })
+
+  it("a field has a bound, at every level: a client chooses its names", () => {
+    const { lines, log } = written("debug")
+    const fields = { client_id: "c".repeat(65_535), user_name: "u".repeat(longestField), size: 1, none: undefined }
+    const cut = { ...fields, client_id: `${"c".repeat(longestField)}… (65535 characters)` }
+    log.debug("told", () => fields)
+    log.info("told", fields)
+    log.warning("refused", fields)
+    log.error("defect", fields)
+    assert.deepStrictEqual(lines.map(([, , written]) => written), [cut, cut, cut, cut])
   })
 
   it("an error is always written", () => {
