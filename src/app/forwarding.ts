@@ -40,6 +40,10 @@ export const makeForwarding = (
       mostMessageBytes: maxFrameBytes - aroundMessageBytes
     },
     counts: counters,
+    onDefect: ({ publisher, topic }, defect) => {
+      counters.forward_failed_total++
+      log.error("cluster: a message of another node failed", { topic, client_id: publisher, defect: String(defect) })
+    },
     onFull: (node, full) => {
       if (!full) return log.info("cluster: outbox for a node has room again", { node })
       log.warning("cluster: outbox for a node is full, messages are dropped", {

@@ -35,6 +35,8 @@ export interface ForwarderOptions {
   readonly giveBack: (message: Message, groups: ReadonlyArray<string>, from: string) => Forward | null
   /** `flush` is wanted, in a turn of the cluster. */
   readonly wake: () => void
+  /** A message could not be delivered to this node's sessions: it is given up. */
+  readonly onDefect: (message: Message, defect: unknown) => void
   readonly onFull?: (peer: string, full: boolean) => void
   readonly onDropped?: (peer: string, messages: number) => void
 }
@@ -222,7 +224,13 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
         },
         message: (message, target) => {
           counts.forward_received_total++
-          const forward = deliver(message, target)
+          let forward: Forward | null = null
+          try {
+            forward = deliver(message, target)
+          } catch (defect) {
+            // One that no table can answer costs neither the others nor the link.
+            this.options.onDefect(message, defect)
+          }
           if (forward === null) return
           forward.wait(this)
           reception.handedOn(forward)

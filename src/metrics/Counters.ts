@@ -158,6 +158,8 @@ export class Counters {
   /** Messages that other nodes have handed on, and those of them that were here before. */
   forward_received_total = 0
   forward_duplicates_total = 0
+  /** Given up for a fault of this node: named in the log. */
+  forward_failed_total = 0
   /** Of a shared group that has no member any more. */
   forward_nobody_total = 0
 

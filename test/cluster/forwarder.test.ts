@@ -99,6 +99,7 @@ class Node {
       deliver: (message, target) => {
         const line = `${message.publisher} ${message.qos} ${message.payload.toString()} ${target.groups.join()}`
           .trimEnd()
+        if (line.includes("poison")) throw new Error("poison")
         this.got.push(line)
         if (this.durable && message.qos > 0) {
           this.journal.putRecord("delivered", String(this.delivered++).padStart(9, "0"), Buffer.from(line))
@@ -106,6 +107,7 @@ class Node {
         return null
       },
       giveBack: () => null,
+      onDefect: ({ topic }, defect) => this.got.push(`${topic}: ${defect}`),
       wake: () => (this.flushDue = true)
     })
     this.bus.add(this.forwarder)
@@ -253,6 +255,15 @@ describe("Forwarder", () => {
     stored.network.connect("a", "b")
     settle(stored.network, again, late)
     assert.deepStrictEqual(late.got, ["p 1 1", "p 2 2", "p 2 3", "p 1 4", "p 1 5"])
+  })
+
+  it("one that the peer cannot deliver costs neither those behind it nor the link", () => {
+    const { a, b, network } = pair({ disk: true })
+    const forwards = a.publishTogether("b", [[1, "1"], [1, "poison"], [1, "2"]])
+    settle(network, a, b)
+    assert.deepStrictEqual(b.got, ["p 1 1", "t/x: Error: poison", "p 1 2"])
+    assert.isTrue(forwards.every((forward) => a.isDone(forward)))
+    assert.isTrue(a.bus.peers.has("b"))
   })
 
   it("the acknowledgement waits for the group that the peer's deliveries are in", () => {
@@ -412,6 +423,7 @@ describe("Forwarder", () => {
           return null
         },
         giveBack: () => null,
+        onDefect: () => {},
         wake: () => {}
       })
     )
