@@ -170,8 +170,11 @@ describe("messages between nodes", { timeout: 60_000 }, () => {
     subscriber.drop()
     await cluster.settled()
     const publisher = await a.connect(4, { clientId: "p" })
-    await publisher.publish("t", "1", { qos: 1 })
-    await publisher.publish("t", "2", { qos: 2 })
+    for (const qos of [1, 2] as const) {
+      await publisher.publish("t", String(qos), { qos })
+      assert.strictEqual(a.remote.forwarder.stream("b").size, 0)
+      assert.strictEqual(b.broker.sessions.get("s")?.owed, qos)
+    }
     await cluster.kill("b")
     const again = await cluster.startOne("b")
     const back = await again.durable("s")
