@@ -89,7 +89,8 @@ export class LastWill {
     this.will = undefined
     this.dueAt = Infinity
     // The rules of now, not those of its CONNECT.
-    this.judge(services, clientId, will, new Permissions(services.rules, this.subject ?? nobodyKnown(clientId), 0))
+    const subject = asOfNow(services, this.subject ?? nobodyKnown(clientId))
+    this.judge(services, clientId, will, new Permissions(services.rules, subject, 0))
   }
 
   /** The session may be over by the time that the answer is there. */
@@ -126,4 +127,14 @@ export class LastWill {
       })
     )
   }
+}
+
+/** Who was a superuser at its CONNECT and is none any more is judged like everybody. */
+const asOfNow = ({ authentication, scram, settings }: Services, subject: Subject): Subject => {
+  const { address = "", by, certificateName, clientId, listener = "", superuser, userName } = subject
+  if (!superuser || by === undefined) return subject
+  const still = by.startsWith("SCRAM-")
+    ? scram.isSuperuser((settings.auth_users.key === "client_id" ? clientId : userName) ?? "")
+    : authentication.chain.stillAllows(by, { address, certificateName, clientId, listener, superuser, userName })
+  return still ? subject : { ...subject, superuser: false }
 }

@@ -18,6 +18,8 @@ export const subjectText = (subject: Subject | undefined, mountpoint: string, wi
   ]
   const own = subject === undefined ? undefined : ownDecision(subject, mountpoint, will)
   if (own !== undefined) fields.push(own)
+  // Whether it still is a superuser is asked when the will takes effect.
+  if (superuser && subject?.by !== undefined) fields.push(...own === undefined ? [null] : [], subject.by)
   const says = own !== undefined || fields.some((field) => field !== null && field !== false && field !== "")
   return says ? JSON.stringify(fields) : ""
 }
@@ -38,7 +40,8 @@ export const storedSubject = (
     address: at(2),
     certificateName: at(3),
     superuser: fields[4] === true,
-    rules: typeof fields[6] === "boolean" ? decided(fields[6]) : undefined
+    rules: typeof fields[6] === "boolean" ? decided(fields[6]) : undefined,
+    by: at(7)
   }
   return { subject, mountpoint: at(5) ?? "" }
 }

@@ -345,7 +345,12 @@ describe("who is connected and would not be let in any more", () => {
     await put("kim", true)
     await put("lea", true)
     const connect = (username: string) =>
-      broker.connect(5, { clientId: username, username, password: Buffer.from("pencil") })
+      broker.connect(5, {
+        clientId: username,
+        username,
+        password: Buffer.from("pencil"),
+        will: { topic: "any", payload: Buffer.from(username), qos: 0, retain: true }
+      })
     const [kim, lea, ann, bob] = [
       await connect("kim"),
       await connect("lea"),
@@ -362,6 +367,9 @@ describe("who is connected and would not be let in any more", () => {
     await reload(broker, "{deny, all}.\n")
     for (const client of [ann, kim, lea]) await client.expectRefused(0x87)
     await settle(bob)
+    // Nor does the will of one take effect that no rule allows.
+    await bob.expectNothing()
+    assert.strictEqual(broker.broker.counters.wills_denied_total, 3)
     const back = await connect("ann")
     await back.ping()
     assert.isFalse(broker.connection("ann").subject.superuser)

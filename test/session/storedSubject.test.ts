@@ -25,7 +25,19 @@ describe("storedSubject", () => {
       certificateName: "n"
     })
     const back = storedSubject(subjectText(subject, "m/", will("m/a")), "c")
-    assert.deepStrictEqual(back, { subject: { ...subject, rules: undefined }, mountpoint: "m/" })
+    assert.deepStrictEqual(back, { subject: { ...subject, rules: undefined, by: undefined }, mountpoint: "m/" })
+  })
+
+  it("of a superuser, who has let it in: it may be none when its will takes effect", () => {
+    for (const rules of [undefined, rulesOf("acl_config", "{deny, all}.\n")]) {
+      const subject = { ...subjectOf({ rules }), superuser: true, by: "password_file x" }
+      const { subject: back } = storedSubject(subjectText(subject, "", will("a")), subject.clientId)
+      assert.deepStrictEqual([back.superuser, back.by, back.rules === undefined], [
+        true,
+        subject.by,
+        rules === undefined
+      ])
+    }
   })
 
   it("of a token's rules keeps what they say of this will: no claim that denies it, or allows it, is forgotten", () => {
