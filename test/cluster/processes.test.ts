@@ -58,6 +58,18 @@ describe("nodes", { timeout: 60_000 }, () => {
     assert.notMatch(a.process.stderr, /link up.*node=[bc]@test/)
   })
 
+  it("on one machine over Unix sockets, the file of a killed node notwithstanding", async () => {
+    const listen = (name: string) => ["--cluster-listen", `unix:${join(farm.directory, `${name}.sock`)}`]
+    const a = await farm.start("a@test", ...listen("a"))
+    assert.strictEqual(a.address, `unix:${join(farm.directory, "a.sock")}`)
+    const b = await farm.start("b@test", ...listen("b"), "--cluster", a.address)
+    await a.logged("cluster: link up", "node=b@test")
+    await b.kill()
+    await a.logged("cluster: link down", "node=b@test")
+    const again = await farm.start("b@test", ...listen("b"), "--cluster", a.address)
+    await again.logged("cluster: link up", "node=a@test")
+  })
+
   it("a node of another cluster is refused", async () => {
     const a = await farm.start("a@test")
     const b = await farm.start("b@test", "--cluster", a.address, "--set", "cluster.name=other")
