@@ -12,7 +12,10 @@ export const ClusterMember = Schema.Struct({
   since: Schema.Finite,
   /** "self" for the node that answers. */
   link: Schema.Literals(["self", "up", "down"]),
-  /** Bytes that wait here for it. */
+  /** QoS 1 and 2 that it has not acknowledged to this node, those in the outbox among them. */
+  owed_messages: Schema.Int,
+  owed_bytes: Schema.Int,
+  /** Bytes that wait for the link to it. */
   queued_bytes: Schema.Int
 })
 

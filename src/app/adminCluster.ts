@@ -11,7 +11,7 @@ import type { ClusterSettings } from "../config/Settings.ts"
 import type { Clustering } from "./ClusteredNode.ts"
 
 export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: ClusterSettings): AdminCluster => {
-  const { cluster, links, membership } = clustering
+  const { cluster, links, membership, routes: { forwarder } } = clustering
   const { self, table } = membership
 
   /** In the cluster's turn; what it answers. */
@@ -32,7 +32,7 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
       members: [...table.members.values()]
         .filter(({ name, status }) => status !== "left" || name === self)
         .sort((one, other) => one.name < other.name ? -1 : 1)
-        .map((member) => memberOf(member, links, self)),
+        .map((member) => memberOf(member, links, self, forwarder.owedTo(member.name))),
       unreachable: [...links.dialer.targets].flatMap(({ address, isMember, lastReason }) =>
         lastReason === "" || isMember ? [] : [{ address: keyOf(address), reason: lastReason }]
       )
@@ -72,7 +72,12 @@ const patienceMillis = 50
 /** `ctl` waits no longer than ten seconds for an answer. */
 const longestMillis = 8_000
 
-const memberOf = ({ address, name, since, status }: Member, links: Links, self: string): ClusterMember => {
+const memberOf = (
+  { address, name, since, status }: Member,
+  links: Links,
+  self: string,
+  owed: { readonly messages: number; readonly bytes: number }
+): ClusterMember => {
   const link = links.links.get(name)
   return {
     name,
@@ -80,6 +85,8 @@ const memberOf = ({ address, name, since, status }: Member, links: Links, self: 
     address,
     since,
     link: name === self ? "self" : link === undefined ? "down" : "up",
+    owed_messages: owed.messages,
+    owed_bytes: owed.bytes,
     queued_bytes: link?.queue.bytes ?? 0
   }
 }

@@ -105,9 +105,10 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     this.stream(peer).whenSent(run)
   }
 
-  /** Messages and bytes that each peer is owed. */
-  owed(): ReadonlyArray<{ readonly peer: string; readonly messages: number; readonly bytes: number }> {
-    return [...this.streams.values()].map(({ byteSize, peer, size }) => ({ peer, messages: size, bytes: byteSize }))
+  /** What this node keeps for a peer. */
+  owedTo(peer: string): { readonly messages: number; readonly bytes: number } {
+    const stream = this.streams.get(peer)
+    return { messages: stream?.size ?? 0, bytes: stream?.byteSize ?? 0 }
   }
 
   /** In a turn of the cluster. */

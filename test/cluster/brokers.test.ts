@@ -211,7 +211,7 @@ describe("messages between nodes", { timeout: 60_000 }, () => {
     const keeper = cluster.nodes.get("a")
     await until(
       "an empty outbox",
-      () => keeper?.remote.forwarder.owed().every(({ messages }) => messages === 0) === true
+      () => keeper?.remote.forwarder.owedTo("b").messages === 0
     )
   })
 

@@ -27,7 +27,7 @@ describe("emqttd ctl cluster", { timeout: 60_000 }, () => {
     assert.deepInclude(joined, { code: 0, stdout: "joined: a@test\n", stderr: "" })
     const status = await a.ctl("cluster", "status")
     assert.strictEqual(status.code, 0)
-    assert.match(status.stdout, new RegExp(`^a@test +alive +self +${a.address} +\\S+ +0 bytes$`, "m"))
+    assert.match(status.stdout, new RegExp(`^a@test +alive +self +${a.address} +\\S+ +0 +0 bytes$`, "m"))
     assert.match(status.stdout, new RegExp(`^b@test +alive +up +${b.address} `, "m"))
     const json = JSON.parse((await a.ctl("cluster", "status", "--json")).stdout)
     assert.deepInclude(json, { cluster: "emqttd", node: "a@test", state: "member", majority: true })

@@ -21,13 +21,14 @@ const statusLines = (status: ClusterStatus): ReadonlyArray<string> => [
   ]),
   "",
   ...aligned([
-    ["MEMBER", "STATUS", "LINK", "ADDRESS", "SINCE", "QUEUED"],
+    ["MEMBER", "STATUS", "LINK", "ADDRESS", "SINCE", "OWED", "QUEUED"],
     ...status.members.map((member) => [
       plain(member.name),
       member.status,
       member.link,
       plain(member.address),
       new Date(member.since).toISOString(),
+      String(member.owed_messages),
       `${member.queued_bytes} bytes`
     ])
   ])
