@@ -229,14 +229,17 @@ const presenter: CliOutput.Presenter = {
   present: (event) => {
     switch (event._tag) {
       case "Help":
-        return event.reason === "Requested"
-          ? Console.log(helpText(event.helpDoc))
-          : Console.error(helpText(event.helpDoc))
+        return event.reason === "Requested" ? Console.log(helpText(event.helpDoc)) : Console.error(
+          `${helpText(event.helpDoc)}\n\n${event.commandPath.join(" ").replace(" ", ": ")}: a subcommand is missing`
+        )
       case "Version":
         return Console.log(`${event.name} ${event.version}`)
       case "InvalidInvocation":
         return Effect.forEach(
-          [...event.errors.map(({ message }) => `emqttd: ${oneLine(message)}`), tryHelp],
+          [
+            ...event.errors.map(({ message }) => `emqttd: ${oneLine(message)}`),
+            `Try '${event.commandPath.join(" ")} --help'.`
+          ],
           (line) => Console.error(line),
           { discard: true }
         )

@@ -38,10 +38,32 @@ export const registryOverloaded: Refusal = {
 
 const neverExpires = 0xffff_ffff
 
-/** What does not begin as a CONNECT is not waited for: an HTTP request, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
+/** What does not begin as a CONNECT is not waited for: an HTTP request, a TLS handshake, a scanner [MQTT-3.1.0-1] [MQTT5-3.1.0-1]. */
 export const judgeFirstByte = (chunk: Buffer): void => {
-  if (chunk[0] !== undefined && chunk[0] >> 4 === PacketType.Connect) return
-  throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", "the first packet is not a CONNECT")
+  // A TLS record begins with the type of a CONNECT and flags that no CONNECT has.
+  const first = chunk[0]
+  if (first === connectHeader || first === undefined) return
+  const spoken = otherProtocol(chunk)
+  // The flags of a CONNECT are judged where those of every packet are [MQTT-2.2.2-2].
+  if (first >> 4 === PacketType.Connect && spoken === undefined) return
+  const what = spoken === undefined
+    ? "the first packet is not a CONNECT"
+    : `the first packet is not a CONNECT: ${spoken}`
+  throw new ProtocolError(ReasonCode.ProtocolError, "MQTT-3.1.0-1", what)
+}
+
+const connectHeader = PacketType.Connect << 4
+const httpRequest = /^(?:GET|POST|HEAD|PUT|OPTIONS) /
+
+/** A hint for the operator's log: what most often comes to the wrong port. */
+const otherProtocol = (chunk: Buffer): string | undefined => {
+  if (chunk[0] === 0x16 && (chunk[1] === undefined || chunk[1] === 3)) {
+    return "a TLS handshake; this listener speaks without TLS, one of type tls or wss is meant"
+  }
+  if (httpRequest.test(chunk.toString("latin1", 0, 8))) {
+    return "an HTTP request; for WebSocket a listener of type ws or wss is meant"
+  }
+  return undefined
 }
 
 /** What can be said before anybody is asked who it is; undefined: nothing against it. */

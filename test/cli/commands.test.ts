@@ -87,9 +87,18 @@ describe("bad usage: exit 2, a line that helps, nothing on stdout", () => {
     const { code, stderr, stdout } = await run(args, { cwd: directory })
     assert.strictEqual(code, 2, stderr)
     assert.match(stderr, line)
-    assert.match(stderr, /Try 'emqttd --help'\.\n$/)
+    assert.match(stderr, /Try 'emqttd( check)? --help'\.\n$/)
     assert.strictEqual(stdout, "")
     assert.isAtMost(stderr.split("\n").length, 4)
+  })
+})
+
+describe("a subcommand that is missing", () => {
+  it.each([[["ctl", "clients"]], [["store"]]])("emqttd %j", async (args) => {
+    const { code, stderr, stdout } = await run(args, { cwd: directory })
+    assert.deepStrictEqual([code, stdout], [2, ""])
+    assert.match(stderr, /^SUBCOMMANDS$/m)
+    assert.isTrue(stderr.endsWith(`\nemqttd: ${args.join(" ")}: a subcommand is missing\n`), stderr)
   })
 })
 

@@ -25,6 +25,7 @@ describe.each(both)("the first packet, MQTT level %i", (version) => {
     ["PUBLISH", publishBytes(version, 0x30, "a", { payload: "x" })],
     ["SUBSCRIBE", subscribeBytes(version, "a")],
     ["DISCONNECT", bytes("e0 00")],
+    ["a TLS handshake", bytes("16 03 01 00 05 01 00 00 01 00")],
     ["bytes that are no MQTT", Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")]
   ])("[MQTT-3.1.0-1] a connection that begins with something else is closed: %s", async (_, packet) => {
     const client = await broker.open(version)

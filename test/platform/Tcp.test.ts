@@ -429,6 +429,16 @@ for (const { connect: open, name, options, tcp: implementation } of subjects) {
         assert.match(error.message, /^cannot listen on 192\.0\.2\.1:0: /)
       }))
 
+    it.effect.skipIf(isUnix)("a host name that nobody knows", () =>
+      Effect.gen(function* () {
+        // RFC 6761: no name under .invalid is ever there.
+        const error = yield* Effect.flip(implementation.listen({ ...loopback, address: "no.invalid" }, new Server()))
+        assert.strictEqual(
+          error.message,
+          "cannot listen on no.invalid:0: this is no IP address, and no host of this name is known"
+        )
+      }))
+
     it.effect.skipIf(isUnix)("Other: a port that is none", () =>
       Effect.gen(function* () {
         const port = yield* Effect.flip(implementation.listen({ ...loopback, port: 70000 }, new Server()))
