@@ -94,7 +94,7 @@ export class Connection extends TimedConnection implements ClientLink {
     this.sessions = sessions
     this.refusal = refusal
     this.owner = owner
-    this.reader = new FrameReader(connection.maxPacketSize)
+    this.reader = new FrameReader(Math.min(connection.maxConnectSize, connection.maxPacketSize))
     this.chunks = new ChunkMailbox(socket, connection.mailboxBytes)
     this.outlet = outletFor(socket, services)
   }
@@ -360,6 +360,7 @@ export class Connection extends TimedConnection implements ClientLink {
     const { connect, terms } = admission
     this.session = session
     this.phase = Phase.Connected
+    this.reader.maximumPacketSize = this.services.settings.connection.maxPacketSize
     // [MQTT-3.1.4-4] [MQTT5-3.1.4-5] [MQTT5-3.2.0-2] the one CONNACK of this connection
     if (!this.sendConnack(acceptance(this.services.settings, connect, terms, sessionPresent, this.enhanced))) {
       return this.finish()

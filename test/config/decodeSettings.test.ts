@@ -285,6 +285,7 @@ session:
     const cases: ReadonlyArray<readonly [string, string, ReadonlyArray<unknown>, ReadonlyArray<unknown>]> = [
       ["listeners.tcp", "port", [0, 65_535], [-1, 65_536, 1.5, "1.5", "", true]],
       ["connection", "max_packet_size", [128, 268_435_460], [127, 268_435_461]],
+      ["connection", "max_connect_size", [128, 268_435_460], [127, 268_435_461]],
       ["connection", "connect_timeout", ["100ms", "10m"], ["99ms", "10m1ms", "never"]],
       ["session", "retry_interval", ["0s", "1s", "1h"], ["500ms", "1h1s"]],
       ["session", "persistent_expiry", ["1s", "3650d", "never"], ["0s", "3651d"]],

@@ -243,6 +243,24 @@ describe.skipIf(isExternal)("timeouts and limits of connections", { concurrent: 
     await client.expectClosed()
   })
 
+  const narrow = useBroker({ connection: { maxConnectSize: 200, maxPacketSize: 1_000 } })
+
+  it.each(both)("a CONNECT above its own maximum is closed; who is in may send more · v%i", async (version) => {
+    const stranger = await narrow.open(version)
+    stranger.send(connectBytes(version, { clientId: "x".repeat(200) }))
+    await stranger.expectClosed()
+    const client = await narrow.open(version)
+    const large = publishBytes(version, 0x30, `t/${"x".repeat(900)}`)
+    // Together: the second is read once the first was answered.
+    client.send(Buffer.concat([connectBytes(version, { clientId: "x".repeat(100) }), large, Buffer.from([0xc0, 0])]))
+    const connack = await client.nextOrClosed()
+    expect(connack?.[0]).toBe(0x20)
+    const pong = await client.nextOrClosed()
+    expect(pong?.[0]).toBe(0xd0)
+    client.send(publishBytes(version, 0x30, `t/${"x".repeat(1_000)}`))
+    await client.expectRefused(0x95)
+  })
+
   it.each(both)("a topic with too many levels is refused · v%i", async (version) => {
     const client = await strict.connect(version, { keepalive: 1 })
     client.send(publishBytes(version, 0x30, "a/b/c/d"))

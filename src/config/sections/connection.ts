@@ -10,6 +10,11 @@ export interface ConnectionSettings {
    * is kept.
    */
   readonly maxPacketSize: number
+  /**
+   * Bytes, 128 to 268,435,460; `maxPacketSize` where that is smaller. Of a CONNECT, and of what follows until it is answered: what one whom nobody
+   * knows yet can make the broker hold.
+   */
+  readonly maxConnectSize: number
   /** Bytes, 23 to 65535. Longer: CONNACK 0x85 Client Identifier not valid (3.x: 2). */
   readonly maxClientIdLength: number
   /** 1 to 10; 1.5 is the specification's. No packet for so many keep alives: DISCONNECT 0x8D Keep Alive timeout. */
@@ -56,6 +61,7 @@ const MIB = 1024 * 1024
 export const connectionDefaults: ConnectionSettings = {
   connectTimeoutMillis: 10 * SECOND,
   maxPacketSize: MIB,
+  maxConnectSize: 128 * KIB,
   maxClientIdLength: 1024,
   keepAliveMultiplier: 1.5,
   maxKeepAliveSeconds: 0,
@@ -77,6 +83,7 @@ export const connectionDefaults: ConnectionSettings = {
 export const connection: Fields<ConnectionSettings> = {
   connectTimeoutMillis: ["connect_timeout", duration({ minimum: "100ms", maximum: "10m" })],
   maxPacketSize: ["max_packet_size", size(128, 268_435_460)],
+  maxConnectSize: ["max_connect_size", size(128, 268_435_460)],
   maxClientIdLength: ["max_client_id_length", integer(23, 65_535)],
   keepAliveMultiplier: ["keep_alive_multiplier", decimal(1, 10)],
   maxKeepAliveSeconds: ["max_keep_alive", integer(0, 65_535)],
