@@ -55,6 +55,8 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   /** Peers that are still to be told how far their stream has come: the link had no room. */
   private readonly positionsDue = new Set<string>()
   private readonly acksDue = new Set<string>()
+  /** As membership says. */
+  private readonly dead = new Set<string>()
   private flushDue = false
 
   constructor(options: ForwarderOptions) {
@@ -169,6 +171,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     this.positionsDue.delete(name)
     this.acksDue.delete(name)
     this.streams.get(name)?.linkDown()
+    if (this.dead.has(name)) this.stream(name).down(this.options.now())
   }
 
   receive({ name }: Peer, kind: FrameKind, body: Buffer): void {
@@ -192,10 +195,13 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
 
   memberChanged(name: string, status: MemberStatus | "forgotten"): void {
     const stream = this.streams.get(name)
+    if (status !== "suspect") this.dead.delete(name)
     if (status === "alive") {
       if (stream !== undefined) stream.isDown = false
     } else if (status === "dead") {
-      this.stream(name).down(this.options.now())
+      // While there is a link its clients may get what is sent: news of its death that came late must cost them nothing.
+      this.dead.add(name)
+      if (!this.bus.peers.has(name)) this.stream(name).down(this.options.now())
     } else if (status === "left" || status === "forgotten") {
       const dropped = stream?.drop() ?? 0
       if (dropped > 0) this.options.onDropped?.(name, dropped)

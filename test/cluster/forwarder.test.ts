@@ -360,6 +360,22 @@ describe("Forwarder", () => {
     assert.strictEqual(a.forwarder.stream("b").size, 0)
   })
 
+  it("news of a death costs nothing while the link is up, and counts once it is down", () => {
+    const { a, b, network } = pair({ disk: true })
+    a.forwarder.memberChanged("b", "dead")
+    const there = a.publish("b", 1, "1", RouteLevel.Assured)
+    settle(network, a, b)
+    assert.deepStrictEqual(b.got, ["p 1 1"])
+    assert.isTrue(a.isDone(there))
+    network.stall("a", "b")
+    const under = a.publish("b", 1, "2", RouteLevel.Assured)
+    a.turn()
+    network.disconnect("a", "b")
+    const after = a.publish("b", 1, "3", RouteLevel.Assured)
+    assert.deepStrictEqual([under, after].map((forward) => a.isDone(forward)), [true, true])
+    assert.strictEqual(a.counts.forward_dropped_dead_total, 2)
+  })
+
   it("the outbox has its bounds, and says when it is full", () => {
     for (const policy of ["drop_oldest", "drop_newest"] as const) {
       const { a, b, network } = pair({ disk: true, limits: { outboxMessages: 3, outboxWhenFull: policy } })
