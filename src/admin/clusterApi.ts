@@ -16,7 +16,10 @@ export const ClusterMember = Schema.Struct({
   owed_messages: Schema.Int,
   owed_bytes: Schema.Int,
   /** Bytes that wait for the link to it. */
-  queued_bytes: Schema.Int
+  queued_bytes: Schema.Int,
+  /** Topic filters of its sessions as this node knows them, and their digest: the same on all nodes that agree; "": not known. */
+  routes: Schema.Int,
+  routes_digest: Schema.String
 })
 
 export const ClusterStatus = Schema.Struct({
@@ -28,6 +31,10 @@ export const ClusterStatus = Schema.Struct({
   /** It sees more than half of the members. */
   majority: Schema.Boolean,
   members: Schema.Array(ClusterMember),
+  /** Client ids: that this node has, of which it knows where they are, on their way. */
+  sessions: Schema.Struct({ held: Schema.Int, known: Schema.Int, moving: Schema.Int }),
+  /** Of the retained messages of the cluster: the same on all nodes that agree. */
+  retained_digest: Schema.String,
   /** Addresses that it was told to connect to and cannot reach, and why. */
   unreachable: Schema.Array(Schema.Struct({ address: Schema.String, reason: Schema.String }))
 })

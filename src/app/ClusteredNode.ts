@@ -6,6 +6,8 @@ import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
 import type { ClusterTransport } from "./clusterFiles.ts"
 import type { Target } from "../cluster/Dialer.ts"
 import type { Links } from "../cluster/Links.ts"
+import type { RetainedReplica } from "../cluster/RetainedReplica.ts"
+import type { Takeover } from "../cluster/Takeover.ts"
 import type { Membership } from "../cluster/Membership.ts"
 import type { NodeAddress } from "../config/sections/cluster.ts"
 
@@ -26,4 +28,6 @@ export interface Clustering {
   /** This node stops: the others need not wait for its death. */
   readonly goAway: Effect.Effect<void>
   readonly admin: AdminCluster
+  /** Set once the store was read. */
+  readonly later: { takeover?: Takeover; retained?: RetainedReplica }
 }

@@ -4,6 +4,7 @@ import type { AdminCluster } from "../admin/AdminNode.ts"
 import type { ClusterMember } from "../admin/clusterApi.ts"
 import { Refused } from "../admin/faults.ts"
 import { keyOf } from "../cluster/Dialer.ts"
+import type { ClusterRoutes } from "../cluster/ClusterRoutes.ts"
 import type { Links } from "../cluster/Links.ts"
 import type { Member } from "../cluster/MemberTable.ts"
 import { nodeAddressOf } from "../config/sections/cluster.ts"
@@ -11,7 +12,7 @@ import type { ClusterSettings } from "../config/Settings.ts"
 import type { Clustering } from "./ClusteredNode.ts"
 
 export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: ClusterSettings): AdminCluster => {
-  const { cluster, links, membership, routes: { forwarder } } = clustering
+  const { cluster, later, links, membership, routes } = clustering
   const { self, table } = membership
 
   /** In the cluster's turn; what it answers. */
@@ -32,7 +33,13 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
       members: [...table.members.values()]
         .filter(({ name, status }) => status !== "left" || name === self)
         .sort((one, other) => one.name < other.name ? -1 : 1)
-        .map((member) => memberOf(member, links, self, forwarder.owedTo(member.name))),
+        .map((member) => memberOf(member, links, self, routes)),
+      sessions: {
+        held: later.takeover?.directory.heldCount ?? 0,
+        known: later.takeover?.directory.table.size ?? 0,
+        moving: later.takeover?.moving ?? 0
+      },
+      retained_digest: later.retained === undefined ? "" : folded(later.retained.stamps.digest),
       unreachable: [...links.dialer.targets].flatMap(({ address, isMember, lastReason }) =>
         lastReason === "" || isMember ? [] : [{ address: keyOf(address), reason: lastReason }]
       )
@@ -68,6 +75,18 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
   }
 }
 
+const folded = (sums: Uint32Array): string => {
+  let one = 0x811c9dc5
+  let two = 0x9747b28c
+  for (const sum of sums) {
+    one = Math.imul(one ^ sum, 0x01000193)
+    two = Math.imul(two ^ sum, 0x85ebca6b)
+  }
+  return hex(one) + hex(two)
+}
+
+const hex = (number: number): string => (number >>> 0).toString(16).padStart(8, "0")
+
 const patienceMillis = 50
 /** `ctl` waits no longer than ten seconds for an answer. */
 const longestMillis = 8_000
@@ -76,17 +95,20 @@ const memberOf = (
   { address, name, since, status }: Member,
   links: Links,
   self: string,
-  owed: { readonly messages: number; readonly bytes: number }
+  { forwarder, routes }: ClusterRoutes
 ): ClusterMember => {
   const link = links.links.get(name)
+  const known = routes.digestOf(name)
   return {
     name,
     status,
     address,
     since,
     link: name === self ? "self" : link === undefined ? "down" : "up",
-    owed_messages: owed.messages,
-    owed_bytes: owed.bytes,
-    queued_bytes: link?.queue.bytes ?? 0
+    owed_messages: forwarder.owedTo(name).messages,
+    owed_bytes: forwarder.owedTo(name).bytes,
+    queued_bytes: link?.queue.bytes ?? 0,
+    routes: known?.rows ?? 0,
+    routes_digest: known === undefined ? "" : hex(known.a) + hex(known.b)
   }
 }

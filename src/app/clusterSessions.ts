@@ -9,7 +9,7 @@ import type { Clustering } from "./clustering.ts"
 
 /** After the store was read. */
 export const clusterSessions = (
-  { cluster, links, membership, routes: { forwarder, routes } }: Clustering,
+  { cluster, later, links, membership, routes: { forwarder, routes } }: Clustering,
   { journal, scheduler, settings }: Services,
   sessions: Sessions
 ): Takeover => {
@@ -47,5 +47,6 @@ export const clusterSessions = (
   cluster.add(takeover)
   takeover.begin()
   sessions.remote = takeover
+  later.takeover = takeover
   return takeover
 }

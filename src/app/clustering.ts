@@ -95,6 +95,7 @@ export const makeClustering = Effect.fnUntraced(function* (
     transport,
     routes: makeForwarding(needs, cluster, links, membership),
     handOver,
+    later: {},
     get state() {
       return state
     },

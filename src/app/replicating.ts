@@ -19,7 +19,7 @@ const digestMillis = 10_000
 
 /** After the store was read. */
 export const startReplicating = Effect.fnUntraced(function* (
-  { cluster, links }: Clustering,
+  { cluster, later, links }: Clustering,
   { bans, journal, log, retainer, scheduler, settings, topics }: Services,
   { rules, scram, users }: KeptAccess,
   engine: Engine | undefined
@@ -60,6 +60,7 @@ export const startReplicating = Effect.fnUntraced(function* (
   for (const topic of retainer.topics()) retained.adopt(topic)
   cluster.add(retained, records)
   retainer.replicas = retained
+  later.retained = retained
   journal.onRecord = (kind, key, value) => records.recorded(kind, key, value)
 })
 

@@ -75,7 +75,7 @@ export class Takeover implements BusPart, RemoteSessions {
   /** Moves that took too long: the client went on without its session, which is merged later. */
   late = 0
   private readonly options: TakeoverOptions
-  private readonly directory: Directory
+  readonly directory: Directory
   /** By client id and former holder, as the next two. */
   private readonly arrivals = new Map<string, Arrival>()
   private readonly settling = new Map<string, Settling>()

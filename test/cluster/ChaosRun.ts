@@ -1,6 +1,7 @@
 // A cluster under load whose nodes are killed, stopped and started again, while clients go elsewhere and come back; and what must be true once it has
 // healed. Invariant: a client has at most one connection under way; the seed decides everything that this side decides.
-import type { Publisher, Subscriber } from "../crash/clients.ts"
+import { type Publisher, RetainedUpdater, type Subscriber } from "../crash/clients.ts"
+import { MiniClient } from "../crash/MiniClient.ts"
 import type { ClusterNode } from "./ClusterNode.ts"
 import { ClusterRun, enough } from "./ClusterRun.ts"
 
@@ -8,9 +9,24 @@ type Roamer = Publisher | Subscriber
 
 const attempts = 20
 
+/** As far as it is looked at here. */
+interface Status {
+  readonly members: ReadonlyArray<
+    { readonly name: string; readonly routes: number; readonly routes_digest: string; readonly owed_messages: number }
+  >
+  readonly sessions: { readonly held: number; readonly known: number; readonly moving: number }
+  readonly retained_digest: string
+}
+
+interface Counts {
+  readonly sessions: number
+  readonly connections: number
+}
+
 export class ChaosRun extends ClusterRun {
   /** Nodes that are not there at present. */
   protected readonly away = new Set<string>()
+  readonly updater = new RetainedUpdater(true)
   /** Where each client is. */
   private readonly places = new Map<string, string>()
   /** Clients whose node went away under them. */
@@ -36,10 +52,14 @@ export class ChaosRun extends ClusterRun {
     return this.publishers.reduce((sum, one) => sum + one.acknowledged.size, 0)
   }
 
-  /** So many more messages have been acknowledged. */
+  /** So many more messages have been acknowledged; retained ones are changed meanwhile. */
   async progress(messages: number): Promise<void> {
     const before = this.acknowledged
+    this.updater.running = true
+    this.updater.client?.drop()
+    await this.updater.connect(this.pick().port)
     while (this.acknowledged < before + messages) await new Promise((resolve) => setTimeout(resolve, 5)) // until they are
+    this.updater.running = false
   }
 
   protected tell(what: string): void {
@@ -104,6 +124,74 @@ export class ChaosRun extends ClusterRun {
     const node = this.places.get(client.name)
     this.tell(`${client.name} at ${node}, session present ${client.client?.sessionPresent}`)
     if ("subscribeAnew" in client && client.client?.sessionPresent === false) await client.subscribeAnew()
+  }
+
+  /** In order; `leaves`: it hands its sessions over first. */
+  async restart(node: ClusterNode, leaves: boolean): Promise<void> {
+    this.away.add(node.name)
+    this.tell(`${leaves ? "leave" : "stop"} ${node.name}`)
+    if (leaves) {
+      const left = node.ctl("cluster", "leave")
+      await this.evacuate(node)
+      const { code, stderr } = await left
+      if (code !== 0) throw new Error(stderr)
+    }
+    node.process.signal("SIGTERM")
+    if (!leaves) await this.evacuate(node)
+    await node.process.ended
+    await this.start(node)
+  }
+
+  /** What the nodes do not agree on, or have not finished; asked until there is nothing or nothing has changed for long. */
+  async disagreements(wanted: { readonly sessions: number; readonly connections: number }): Promise<object> {
+    let found: object = {}
+    for (let round = 0; round < 40; round++) {
+      found = await this.disagreement(wanted)
+      if (Object.keys(found).length === 0) break
+    }
+    return found
+  }
+
+  private async disagreement(wanted: { readonly sessions: number; readonly connections: number }): Promise<object> {
+    const asked = await Promise.all(
+      this.nodes.map(async (node) => JSON.parse((await node.ctl("cluster", "status", "--json")).stdout) as Status)
+    )
+    const counts = await Promise.all(
+      this.nodes.map(async (node) => JSON.parse((await node.ctl("status", "--json")).stdout) as Counts)
+    )
+    const found: Record<string, unknown> = {}
+    for (const { name } of this.nodes) {
+      const digests = asked.map(({ members }) => members.find((one) => one.name === name)?.routes_digest)
+      if (new Set(digests).size > 1) found[`routes of ${name}`] = digests
+    }
+    const retained = asked.map(({ retained_digest }) => retained_digest)
+    if (new Set(retained).size > 1) found["retained"] = retained
+    const sum = (of: (status: Status) => number) => asked.reduce((all, one) => all + of(one), 0)
+    const routes = sum(({ members }) => members.reduce((all, one) => all + one.routes, 0))
+    if (wanted.sessions === 0 && routes > 0) found["routes"] = asked
+    const moving = sum(({ sessions }) => sessions.moving)
+    if (moving > 0) found["moving"] = moving
+    const owed = sum(({ members }) => members.reduce((all, one) => all + one.owed_messages, 0))
+    if (owed > 0) found["owed"] = owed
+    const held = asked.map(({ sessions }) => sessions.held)
+    if (sum(({ sessions }) => sessions.held) !== wanted.sessions) found["held"] = held
+    if (sum(({ sessions }) => sessions.known) !== wanted.sessions) found["known"] = asked.map((one) => one.sessions)
+    const sessions = counts.map((one) => one.sessions)
+    if (sessions.reduce((all, one) => all + one) !== wanted.sessions) found["sessions"] = sessions
+    const connections = counts.map((one) => one.connections)
+    if (connections.reduce((all, one) => all + one) !== wanted.connections) found["connections"] = connections
+    return found
+  }
+
+  /** All clients end their sessions and go. */
+  async empty(): Promise<void> {
+    this.updater.client?.drop()
+    for (const { client, name } of this.clients) {
+      client?.drop()
+      const last = await MiniClient.connect(this.pick().port, { clientId: name, expiry: 0, onPacket: () => {} })
+      last.send({ cmd: "disconnect", reasonCode: 0 })
+      await last.ended
+    }
   }
 
   /** For whoever has to find out what went wrong. */

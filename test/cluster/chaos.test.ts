@@ -1,6 +1,7 @@
 // Nodes are killed under load and come back, clients go elsewhere meanwhile: the history checker over all of it.
 import process from "node:process"
 import { afterEach, assert, describe, it } from "@effect/vitest"
+import { MiniClient } from "../crash/MiniClient.ts"
 import { ChaosRun } from "./ChaosRun.ts"
 import { type Findings, nothing } from "./History.ts"
 
@@ -13,6 +14,17 @@ afterEach(async (context) => {
   run?.close()
 })
 
+/** All that was acknowledged has come, nodes agree, and nothing is left of clients that are gone. */
+const healed = async (chaos: ChaosRun, what: string): Promise<void> => {
+  assert.deepStrictEqual(shown(await chaos.findings()), nothing)
+  const clients = chaos.publishers.length + chaos.subscribers.length
+  chaos.updater.client?.drop()
+  assert.deepStrictEqual(await chaos.disagreements({ sessions: clients, connections: clients }), {})
+  await chaos.empty()
+  assert.deepStrictEqual(await chaos.disagreements({ sessions: 0, connections: 0 }), {})
+  process.stdout.write(`${what}, seed ${seed}: ${chaos.acknowledged} messages acknowledged\n`)
+}
+
 /** The first few of each tell enough. */
 const shown = (findings: Findings): object =>
   Object.fromEntries(
@@ -24,6 +36,7 @@ const shown = (findings: Findings): object =>
 /** `make test-cluster` has more of everything. */
 const rounds = Number(process.env["CLUSTER_ROUNDS"] ?? 1)
 const seed = Number(process.env["CLUSTER_SEED"] ?? 1)
+const races = rounds === 1 ? 100 : 1_000
 const sizes = rounds === 1 ? [3] : [2, 3, 5]
 
 describe(`kill -9 under load, seed ${seed}`, { timeout: 60_000 + rounds * 60_000 }, () => {
@@ -40,7 +53,49 @@ describe(`kill -9 under load, seed ${seed}`, { timeout: 60_000 + rounds * 60_000
       await run.start(node)
       for (let hops = 0; hops < 5; hops++) await run.hop()
     }
-    assert.deepStrictEqual(shown(await run.findings()), nothing)
-    process.stdout.write(`${count} nodes, seed ${seed}: ${rounds} kills, ${run.acknowledged} messages acknowledged\n`)
+    await healed(run, `${count} nodes, ${rounds} kills`)
+  })
+})
+
+describe(`a rolling restart under load, seed ${seed}`, { timeout: 180_000 }, () => {
+  it.each([false])("each node in turn (it leaves first: %s)", async (leaves) => {
+    run = new ChaosRun(seed)
+    await run.begin(3)
+    run.run()
+    for (const node of [...run.nodes]) {
+      await run.progress(100)
+      await run.restart(node, leaves)
+      for (let hops = 0; hops < 3; hops++) await run.hop()
+    }
+    await healed(run, `3 nodes, each restarted${leaves ? " after it has left" : ""}`)
+    if (leaves) { for (const { name, sessionLost } of run.subscribers) assert.isFalse(sessionLost, name) }
+  })
+})
+
+describe("take-overs", { timeout: 180_000 }, () => {
+  it(`${races} of one client id racing on all nodes: one connection and one session are left`, async () => {
+    run = new ChaosRun(seed)
+    await run.begin(3)
+    const { nodes } = run
+    const subscribers = run.subscribers.length
+    let next = 0
+    const clients: Array<MiniClient> = []
+    const race = async () => {
+      while (next < races) {
+        const node = nodes[next++ % nodes.length]
+        // Most are sent away, some before they are let in.
+        const client = node && await MiniClient.connect(node.port, {
+          clientId: "one",
+          expiry: 1000,
+          onPacket: (packet, from) => packet.cmd === "disconnect" && from.drop()
+        }).catch(() => undefined)
+        if (client !== undefined) clients.push(client)
+      }
+    }
+    await Promise.all(Array.from({ length: 20 }, race))
+    // The publishers are there too; one of them has a session.
+    const connections = subscribers + run.publishers.length + 1
+    assert.deepStrictEqual(await run.disagreements({ sessions: connections, connections }), {})
+    for (const client of clients) client.drop()
   })
 })
