@@ -373,6 +373,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
   }
 }
 
-const addressOf = (socket: TcpSocket): string => hostPort(socket.remoteAddress, socket.remotePort)
+const addressOf = (socket: TcpSocket): string =>
+  socket.remotePort === 0 ? "a Unix socket" : hostPort(socket.remoteAddress, socket.remotePort)
 
 const isOfThisMachine = (address: string): boolean => /^(?:::ffff:)?127\.|^::1$/i.test(address)

@@ -149,7 +149,13 @@ export class Bans {
     this.list.put(ban)
     this.changedIn = this.parts.journal.putRecord(banRecords, banKey(ban), encodeBan(ban))
     const { by, kind, reason, until, value } = ban
-    this.parts.log.warning("banned", { kind, value, reason, by, until: timeText(until) })
+    this.parts.log.warning("banned", {
+      kind,
+      value,
+      reason: reason === "" ? undefined : reason,
+      by,
+      until: timeText(until)
+    })
   }
 
   private sweep(): void {
