@@ -28,12 +28,21 @@ export interface Admission {
   readonly subject: Subject
 }
 
+type Peer = Pick<TcpSocket, "remoteAddress" | "peerCertificate">
+
+/** It went before anybody could ask: no rule about addresses or certificates is to be got around so. */
+const nameless: Refusal = {
+  reasonCode: ReasonCode.NotAuthorized,
+  reason: "the client certificate is not known any more"
+}
+const fromNowhere: Refusal = { reasonCode: ReasonCode.NotAuthorized, reason: "its address is not known any more" }
+
 /** The name in the client's certificate goes before what the client says of itself. */
-const named = (listener: ListenerSettings, connect: Connect, socket: TcpSocket): Connect | Refusal => {
+const named = (listener: ListenerSettings, connect: Connect, socket: Peer): Connect | Refusal => {
   const { certificateAs } = listener
   if (certificateAs === "none") return connect
   const peer = socket.peerCertificate
-  if (peer === undefined) return connect
+  if (peer === undefined) return listener.clientCertificate === "required" ? nameless : connect
   const name = certificateAs.endsWith("_cn") ? peer.commonName : peer.distinguishedName
   if (name === undefined || name === "") {
     return { reasonCode: ReasonCode.NotAuthorized, reason: `no name in the client certificate for ${certificateAs}` }
@@ -48,8 +57,9 @@ export const applicantOf = (
   { bans, settings }: Asked,
   listener: ListenerSettings,
   packet: Connect,
-  socket: TcpSocket
+  socket: Peer
 ): Applicant | Refusal => {
+  if (socket.remoteAddress === "") return fromNowhere
   const connect = named(listener, packet, socket)
   if ("reasonCode" in connect) return connect
   const against = judgeConnect(settings, connect)

@@ -15,8 +15,7 @@ export interface PeerCertificate {
 
 export interface TcpSocket {
   /**
-   * "" when the connection is gone; 127.0.0.1 and port 0 on a Unix socket. Slow the first time on Bun (0.3 ms), so ask only when there
-   * is need.
+   * As it was when the socket was accepted; "" when the connection had gone by then; 127.0.0.1 and port 0 on a Unix socket.
    */
   readonly remoteAddress: string
   readonly remotePort: number

@@ -12,6 +12,8 @@ import { onUnixPath } from "./unixSocket.ts"
 
 class BunSocket<S> implements TcpSocket {
   private readonly socket: Socket<BunSocket<S> | undefined>
+  readonly remoteAddress: string
+  readonly remotePort: number
   private readonly handlers: TcpHandlers<S>
   private readonly state: S
   /** What the kernel did not take, in order; the first may be partly gone. */
@@ -23,18 +25,18 @@ class BunSocket<S> implements TcpSocket {
   private closingHere = false
   private defect: string | undefined = undefined
 
-  constructor(socket: Socket<BunSocket<S> | undefined>, handlers: TcpHandlers<S>) {
+  /** Where it comes from is asked at once: of a socket that was reset nobody knows it any more. */
+  constructor(
+    socket: Socket<BunSocket<S> | undefined>,
+    handlers: TcpHandlers<S>,
+    remoteAddress = socket.remoteAddress ?? "",
+    remotePort = socket.remotePort ?? 0
+  ) {
     this.socket = socket
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
     this.handlers = handlers
     this.state = handlers.open(this)
-  }
-
-  get remoteAddress(): string {
-    return this.socket.remoteAddress ?? ""
-  }
-
-  get remotePort(): number {
-    return this.socket.remotePort ?? 0
   }
 
   get bufferedBytes(): number {
@@ -132,12 +134,8 @@ class BunSocket<S> implements TcpSocket {
 
 /** A client on this machine: its address says nothing. */
 class UnixBunSocket<S> extends BunSocket<S> {
-  override get remoteAddress(): string {
-    return "127.0.0.1"
-  }
-
-  override get remotePort(): number {
-    return 0
+  constructor(socket: Socket<BunSocket<S> | undefined>, handlers: TcpHandlers<S>) {
+    super(socket, handlers, "127.0.0.1", 0)
   }
 }
 

@@ -18,18 +18,15 @@ import {
 import { onUnixPath } from "./unixSocket.ts"
 
 export class NodeSocket implements TcpSocket {
+  readonly remoteAddress: string
+  readonly remotePort: number
   protected readonly socket: Socket
 
-  constructor(socket: Socket) {
+  /** Where it comes from is asked at once: of a socket that was reset nobody knows it any more. */
+  constructor(socket: Socket, remoteAddress = socket.remoteAddress ?? "", remotePort = socket.remotePort ?? 0) {
     this.socket = socket
-  }
-
-  get remoteAddress(): string {
-    return this.socket.remoteAddress ?? ""
-  }
-
-  get remotePort(): number {
-    return this.socket.remotePort ?? 0
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
   }
 
   get bufferedBytes(): number {
@@ -61,12 +58,8 @@ export class NodeSocket implements TcpSocket {
 
 /** A client on this machine: its address says nothing. */
 export class UnixNodeSocket extends NodeSocket {
-  override get remoteAddress(): string {
-    return "127.0.0.1"
-  }
-
-  override get remotePort(): number {
-    return 0
+  constructor(socket: Socket) {
+    super(socket, "127.0.0.1", 0)
   }
 }
 

@@ -63,11 +63,16 @@ const readingBelow = (socket: TLSSocket): Reading | undefined => {
 }
 
 class TlsNodeSocket extends NodeSocket {
+  /** Of one that was verified. */
+  readonly peerCertificate: PeerCertificate | undefined
   private readonly encrypted: TLSSocket
 
-  constructor(socket: TLSSocket) {
-    super(socket)
+  /** After the handshake; `client`: on a Unix socket, or behind a proxy. Who it is is asked at once, as is where it comes from: a reset must not make a client without a certificate of it. */
+  constructor(socket: TLSSocket, client?: Named) {
+    super(socket, client?.address, client?.port)
     this.encrypted = socket
+    const { raw } = socket.getPeerCertificate() ?? {}
+    this.peerCertificate = raw === undefined || !socket.authorized ? undefined : peerNameOf(raw)
   }
 
   override pause(): void {
@@ -78,29 +83,6 @@ class TlsNodeSocket extends NodeSocket {
   override resume(): void {
     readingBelow(this.encrypted)?.readStart()
     super.resume()
-  }
-
-  get peerCertificate(): PeerCertificate | undefined {
-    const { raw } = this.encrypted.getPeerCertificate() ?? {}
-    return raw === undefined || !this.encrypted.authorized ? undefined : peerNameOf(raw)
-  }
-}
-
-/** On a Unix socket, or behind a proxy. */
-class NamedTlsSocket extends TlsNodeSocket {
-  private readonly client: Named
-
-  constructor(socket: TLSSocket, client: Named) {
-    super(socket)
-    this.client = client
-  }
-
-  override get remoteAddress(): string {
-    return this.client.address
-  }
-
-  override get remotePort(): number {
-    return this.client.port
   }
 }
 
@@ -214,7 +196,7 @@ const tlsServer = <S>(
       socket.destroy()
       return
     }
-    accept(socket, client === undefined ? new TlsNodeSocket(socket) : new NamedTlsSocket(socket, client), handlers)
+    accept(socket, new TlsNodeSocket(socket, client), handlers)
   })
   return server
 }

@@ -1,10 +1,14 @@
 // Ways around the access rules that a client may try: wide and prefixed filters, retained messages, wills, somebody else's client id.
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
+import { connect as connectTo } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { defaultListener, type Settings } from "../../src/config/Settings.ts"
+import { applicantOf } from "../../src/connection/admission.ts"
+import type { Connect } from "../../src/mqtt/Packet.ts"
 import { type InnerBroker, startInnerBroker } from "../support/innerBroker.ts"
+import { connectBytes, publishBytes } from "../support/packets.ts"
 import { type ConnectOptions, TestClient, type Version } from "../support/TestClient.ts"
 
 let broker: InnerBroker
@@ -167,5 +171,59 @@ describe("somebody else's client id", () => {
       await thief.expectConnectRefused([0x85, 0x87])
     }
     await pump.ping()
+  })
+})
+
+describe("a client that is gone before anybody looks at it", () => {
+  it("gets around no rule about addresses", async () => {
+    await start(withRules(`{deny, {ipaddr, "127.0.0.0/8"}, publish, ["x/#"]}.\n{allow, all}.\n`))
+    const watcher = await broker.connect(5)
+    await watcher.subscribe("x/#")
+    const port = broker.broker.addresses[0]?.port ?? 0
+    for (let i = 0; i < 50; i++) {
+      const bytes = Buffer.concat([connectBytes(4, { clientId: `gone${i}` }), publishBytes(4, 0x30, "x/1")])
+      await new Promise<void>((resolve) => {
+        const socket = connectTo(port, "127.0.0.1", () => {
+          socket.write(bytes, () => i % 2 === 0 ? socket.destroy() : socket.resetAndDestroy())
+        })
+        socket.on("error", () => {}).on("close", () => resolve())
+      })
+    }
+    // Accepted after all of them.
+    const last = await broker.connect(5)
+    await last.ping()
+    await watcher.expectNothing()
+    assert.strictEqual(broker.broker.counters.messages_no_subscribers_total, 0)
+  })
+
+  it("is not taken at its word where its address or its certificate would say who it is", async () => {
+    await start((same) => same)
+    const connect: Connect = {
+      _tag: "Connect",
+      protocolVersion: 5,
+      cleanStart: true,
+      keepAliveSeconds: 0,
+      clientId: "c",
+      username: "admin",
+      password: undefined,
+      will: undefined,
+      sessionExpiryInterval: undefined,
+      receiveMaximum: 65_535,
+      maximumPacketSize: 1_000,
+      topicAliasMaximum: 0,
+      requestResponseInformation: false,
+      requestProblemInformation: true,
+      userProperties: [],
+      authenticationMethod: undefined,
+      authenticationData: undefined,
+      bridge: false
+    }
+    const { services } = broker.broker
+    const socket = { remoteAddress: "127.0.0.1" }
+    const byCertificate = { ...defaultListener, clientCertificate: "required", certificateAs: "user_name_cn" } as const
+    const reason = (given: ReturnType<typeof applicantOf>) => "reasonCode" in given ? given.reason : "none"
+    assert.strictEqual(reason(applicantOf(services, defaultListener, connect, socket)), "none")
+    assert.match(reason(applicantOf(services, defaultListener, connect, { remoteAddress: "" })), /address is not known/)
+    assert.match(reason(applicantOf(services, byCertificate, connect, socket)), /certificate is not known/)
   })
 })
