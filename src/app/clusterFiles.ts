@@ -3,6 +3,7 @@
 import { Data, Effect } from "effect"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { isClustered } from "../config/sections/cluster.ts"
 import type { ClusterSettings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
@@ -47,10 +48,18 @@ const mostHandshakes = 256
 const failed = (setting: string, detail: string): ClusterFailed =>
   new ClusterFailed({ message: `cluster.${setting}: ${detail}`, exitCode: 78 })
 
+const reasons: ReadonlyMap<string, string> = new Map([["ENOENT", "no such file"], ["EACCES", "permission denied"]])
+
+const reasonOf = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : ""
+  return reasons.get(code) ?? message
+}
+
 const read = (setting: string, file: string): Effect.Effect<string, ClusterFailed> =>
   Effect.try({
     try: () => readFileSync(file, "utf8"),
-    catch: (error) => failed(setting, `${file}: ${error instanceof Error ? error.message : String(error)}`)
+    catch: (error) => failed(setting, `${file}: ${reasonOf(error)}`)
   })
 
 /** The first line of its file, or the setting itself; "": there is none. */
@@ -61,6 +70,17 @@ export const readSecret = ({ secret, secretFile }: ClusterSettings): Effect.Effe
       ? Effect.fail(failed("secret_file", `${secretFile}: its first line is empty`))
       : Effect.succeed(line)
   })
+
+/** For `emqttd check`: whether the files are there. */
+export const clusterFileFaults = (settings: ClusterSettings): Effect.Effect<ReadonlyArray<string>> => {
+  if (!isClustered(settings)) return Effect.succeed([])
+  const files = settings.tls ? (["certificate", "key", "ca"] as const).map((key) => read(key, settings[key])) : []
+  return Effect.forEach([readSecret(settings), ...files], (file) =>
+    Effect.match(file, {
+      onFailure: ({ message }) => [`emqttd: ${message}`],
+      onSuccess: (): ReadonlyArray<string> => []
+    })).pipe(Effect.map((faults) => faults.flat()))
+}
 
 export const transportOf = Effect.fnUntraced(function* (
   settings: ClusterSettings,

@@ -222,7 +222,11 @@ const helpText = (doc: HelpDoc.HelpDoc): string => {
 }
 
 /** The library's messages put a suggestion on lines of its own. */
-const oneLine = (message: string): string => message.replace(/\s*Did you mean this\?\s*(\S+)\s*$/, "; did you mean $1?")
+const oneLine = (message: string): string =>
+  message.replace(
+    /\s*Did you mean this\?\s*(\S+(?:\s+\S+)*)\s*$/,
+    (_, meant: string) => `; did you mean ${meant.split(/\s+/).join(" or ")}?`
+  )
 
 /** Help for those who ask; for bad usage a line or two instead of a page. */
 const presenter: CliOutput.Presenter = {

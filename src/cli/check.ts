@@ -2,6 +2,7 @@
 import { Console, Effect } from "effect"
 import { checkLinkFiles } from "../access/authentication/makeLinks.ts"
 import { rulesReaderAlone } from "../app/accessRules.ts"
+import { clusterFileFaults } from "../app/clusterFiles.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
 import type { ListenerSettings } from "../config/Settings.ts"
 import { readCertificates } from "../listener/certificateFiles.ts"
@@ -14,7 +15,8 @@ export const check = Effect.fnUntraced(function* ({ file, settings }: LoadedSett
   const faults = [
     ...yield* faultsOf(readRules(settings)),
     ...yield* faultsOf(checkLinkFiles(settings)),
-    ...(yield* Effect.forEach(settings.listeners, certificateFaults)).flat()
+    ...(yield* Effect.forEach(settings.listeners, certificateFaults)).flat(),
+    ...yield* clusterFileFaults(settings.cluster)
   ]
   if (faults.length > 0) return yield* exitWith(ExitCode.Configuration, faults)
   return yield* Console.log(`ok: ${file ?? "no file, the defaults"}`)

@@ -4,7 +4,8 @@
 import { Effect, Queue, type Scope } from "effect"
 import { serviceEnvironment } from "../config/environment.ts"
 import type { LoadedSettings, SettingsInvalid } from "../config/loadSettings.ts"
-import { nodeNameOf } from "../config/nodeAddresses.ts"
+import { hasSecret, nodeNameOf } from "../config/nodeAddresses.ts"
+import { isClustered } from "../config/sections/cluster.ts"
 import type { AnonymousAccess, Settings } from "../config/Settings.ts"
 import { hostPort } from "../platform/Tcp.ts"
 import { onSignals } from "../platform/Signals.ts"
@@ -78,6 +79,11 @@ export const start = <R>(
         `listening: ${
           address.startsWith("unix:") ? `${type} ${address}` : `${type}://${hostPort(address, port)}${path}`
         } (listeners.${name})`
+      )
+    }
+    if (hasSecret(settings.cluster) && !isClustered(settings.cluster)) {
+      yield* Effect.logWarning(
+        "cluster: there is a secret and no cluster: that takes cluster.peers, listen or discovery"
       )
     }
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")

@@ -1,7 +1,8 @@
 // What no single setting of `[cluster]` shows. Pure; used by decodeSettings alone.
+import { isIP } from "node:net"
 import type { FaultAcross } from "./listenerFaults.ts"
 import { clusterListensOn, hasSecret, isLoopback } from "./nodeAddresses.ts"
-import { isClustered } from "./sections/cluster.ts"
+import { isClustered, nodeAddressOf } from "./sections/cluster.ts"
 import type { Settings } from "./Settings.ts"
 
 /** What a message has around it in a frame between nodes, at most: topics, names of groups, properties that are added. */
@@ -17,6 +18,11 @@ export const clusterFaults = ({ cluster, connection }: Settings): ReadonlyArray<
   const { host } = clusterListensOn(cluster)
   if (!hasSecret(cluster) && !isLoopback(host)) {
     fault("listen", `${host} can be reached from other machines: that needs cluster.secret_file (or cluster.secret)`)
+  }
+  const elsewhere = cluster.peers.map((peer) => nodeAddressOf(peer)?.host ?? "")
+    .find((host) => isIP(host) !== 0 && !isLoopback(host))
+  if (!hasSecret(cluster) && elsewhere !== undefined) {
+    fault("peers", `${elsewhere} is not loopback: nodes there want cluster.secret_file (or cluster.secret)`)
   }
   if (cluster.tls) {
     for (const key of ["certificate", "key", "ca"] as const) {

@@ -69,6 +69,7 @@ describe("bad usage: exit 2, a line that helps, nothing on stdout", () => {
   const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
     [["--prot", "1"], /^emqttd: Unrecognized flag: --prot in command emqttd; did you mean --port\?$/m],
     [["chekc"], /^emqttd: Unknown subcommand "chekc" for "emqttd"; did you mean check\?$/m],
+    [["-x"], /^emqttd: Unrecognized flag: -x in command emqttd; did you mean -c or -p\?$/m],
     [["--port"], /^emqttd: Missing value for flag --port/m],
     [
       ["--port", "65536"],
@@ -160,6 +161,22 @@ describe("emqttd check", () => {
       `bad.toml:6: log.level: expected "trace", "debug", "info", "warning" or "error", got 5`,
       `--port: listeners.tcp.port: expected a whole number from 0 to 65,535, got "x"`,
       `EMQTTD_SESSION__MAX_INFLIGHT: session.max_inflight: expected a whole number from 1 to 65,535, got "0"`
+    ])
+  })
+
+  it("files of the cluster that are not there, exit 78", async () => {
+    const files = ["certificate", "key", "ca"].map((name) => `${name} = "no.${name}"`)
+    const file = write(
+      "cluster.toml",
+      ["[cluster]", `listen = "127.0.0.1:4370"`, `secret_file = "no.secret"`, "tls = true", ...files].join("\n")
+    )
+    const { code, stderr } = await run(["check", "--config", file], { cwd: directory })
+    assert.strictEqual(code, 78)
+    assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
+      "emqttd: cluster.secret_file: no.secret: no such file",
+      "emqttd: cluster.certificate: no.certificate: no such file",
+      "emqttd: cluster.key: no.key: no such file",
+      "emqttd: cluster.ca: no.ca: no such file"
     ])
   })
 

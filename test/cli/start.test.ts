@@ -82,6 +82,12 @@ describe("a start", () => {
     })
   })
 
+  it("a secret for a cluster that nothing asks for is told", () =>
+    withProcess([...loopback, "--set", "cluster.secret=a long enough secret"], {}, async (emqttd) => {
+      await emqttd.told(/is ready/)
+      assert.match(emqttd.stderr, /level=warning msg="cluster: there is a secret and no cluster: /)
+    }))
+
   it("log.level decides what is told", () =>
     withProcess([...loopback, "--log-level", "error", "--set", "listeners.tcp.enabled=false"], {}, async (emqttd) => {
       emqttd.signal("SIGTERM") // whenever it comes: an orderly end

@@ -55,6 +55,9 @@ describe("addresses of nodes", () => {
     )
     assert.deepStrictEqual(faults({ listen: "10.0.0.1:4370", secret: "x" }), [])
     assert.deepStrictEqual(faults({ listen: "[::1]:4370" }), [])
+    assert.match(faults({ peers: ["[::1]", "10.0.0.2:4371"] }).join(), /^cluster\.peers: 10\.0\.0\.2 is not loopback/)
+    assert.deepStrictEqual(faults({ peers: ["10.0.0.2:4371"], secret: "x" }), [])
+    assert.deepStrictEqual(faults({ peers: ["127.0.0.1:4371", "[::1]", "localhost", "unix:/a"] }), [])
     assert.match(
       faults({ peers: ["a"], secret: "a", secretFile: "b" }).join(),
       /^cluster\.secret_file: there is a secret as well/
