@@ -83,7 +83,7 @@ export const adminUsers = (
 export const adminRules = (
   rules: RuleDatabase,
   inForce: InForce,
-  journal: Journal,
+  { journal, log }: { readonly journal: Journal; readonly log: EventLog },
   reload: Effect.Effect<void, RulesInvalid>
 ): AdminRules => ({
   reload: Effect.mapError(reload, ({ message }) => new Refused({ message })),
@@ -92,6 +92,7 @@ export const adminRules = (
     Effect.suspend(() => {
       const added = rules.add(rule, before)
       if (typeof added === "string") return Effect.fail(new Refused({ message: added }))
+      log.info("access rule added", { rule: `${builtIn}:${added.number}` })
       return Effect.as(onDisk(journal, added.group), {
         number: added.number,
         asked: inForce.authorization.asks(builtIn)
@@ -100,6 +101,8 @@ export const adminRules = (
   remove: (number) =>
     Effect.suspend(() => {
       const removed = rules.remove(number)
-      return removed === undefined ? Effect.succeed(false) : Effect.as(onDisk(journal, removed.group), true)
+      if (removed === undefined) return Effect.succeed(false)
+      log.info("access rule removed", { rule: `${builtIn}:${number}` })
+      return Effect.as(onDisk(journal, removed.group), true)
     })
 })

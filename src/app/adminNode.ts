@@ -84,7 +84,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       broker.services.log,
       (name) => sendUserAway(broker, name)
     ),
-    rules: adminRules(broker.kept.rules, broker.services.rules, broker.services.journal, broker.reloadRules()),
+    rules: adminRules(broker.kept.rules, broker.services.rules, broker.services, broker.reloadRules()),
     tree: (limit) => broker.tree(limit),
     counters: () => ({ ...counters.snapshot() }),
     listeners,
@@ -108,7 +108,11 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
       return { total: broker.doors.connections, clients }
     },
     ...adminBans(bans, broker.services.journal, () => scheduler.refresh()),
-    kick: (clientId) => sendAway(broker, (connection) => connection.clientId === clientId) > 0
+    kick: (clientId) => {
+      const isThere = sendAway(broker, (connection) => connection.clientId === clientId) > 0
+      if (isThere) broker.services.log.info("client sent away by the administrator", { client_id: clientId })
+      return isThere
+    }
   }
 }
 

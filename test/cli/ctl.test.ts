@@ -57,6 +57,7 @@ describe("emqttd ctl", () => {
     assert.strictEqual(kicked.code, 0, kicked.stderr)
     await client.receive("disconnect", { reasonCode: 0x98 })
     await client.expectClosed()
+    assert.match(broker?.stderr ?? "", /"client sent away by the administrator" client_id=/)
   })
 
   it("users: added, listed, changed and deleted; the password comes from standard input", async () => {
@@ -107,6 +108,10 @@ describe("emqttd ctl", () => {
       ""
     ])
     assert.strictEqual((await ctl("acl", "remove", "2", "--data", "node")).stdout, "removed: rule 2\n")
+    assert.match(
+      broker?.stderr ?? "",
+      /"access rule added" rule=built_in:2\n(?:.*\n)*.*"access rule removed" rule=built_in:2/
+    )
     assert.deepStrictEqual(await ctl("acl", "remove", "2", "--data", "node"), {
       code: 1,
       stdout: "",

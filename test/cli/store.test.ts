@@ -99,6 +99,8 @@ describe("emqttd store", () => {
       const to = yield* sqliteFolder
       const file = path.join(to.directory, "store.ndjson")
       const written = yield* store(from, "export", file)
+      const twice = yield* store(from, "export", file)
+      assert.deepStrictEqual([twice.code, twice.stderr], [74, `emqttd: ${file}: it is there already\n`])
       assert.deepStrictEqual([written.code, written.stdout, written.stderr], [0, "", ""])
       assert.lengthOf(fs.readFileSync(file, "utf8").split("\n"), 1 + 5 + 1)
       const read = yield* store(to, "import", file)

@@ -97,6 +97,13 @@ const writeAll = (handle: number, text: string, file: string) =>
     catch: (error) => storeFailure("other", `${file}: ${error instanceof Error ? error.message : String(error)}`)
   })
 
+const whyNotMade = (error: unknown): string =>
+  error instanceof Error && "code" in error && error.code === "EEXIST"
+    ? "it is there already"
+    : error instanceof Error
+    ? error.message
+    : String(error)
+
 export const exportTo = Effect.fnUntraced(function* (settings: Settings, file: string | undefined) {
   if (keepsNothing(settings)) return yield* nothingKept
   const name = file ?? "stdout"
@@ -105,7 +112,7 @@ export const exportTo = Effect.fnUntraced(function* (settings: Settings, file: s
     const handle = file === undefined ? 1 : yield* Effect.acquireRelease(
       Effect.try({
         try: () => fs.openSync(file, "wx", 0o600),
-        catch: (error) => storeFailure("other", `${file}: ${error instanceof Error ? error.message : String(error)}`)
+        catch: (error) => storeFailure("other", `${file}: ${whyNotMade(error)}`)
       }),
       (opened) => Effect.sync(() => fs.closeSync(opened))
     )
