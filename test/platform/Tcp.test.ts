@@ -174,6 +174,15 @@ for (const { connect: open, name, options, tcp: implementation } of subjects) {
     })
 
   describe(name, () => {
+    it.effect("knows where a client came from that has reset its connection, though nobody had asked before", () =>
+      connected(async (server, client, peer) => {
+        const port = client.socket.localPort
+        client.socket.resetAndDestroy()
+        await server.until(() => peer.closes.length > 0)
+        assert.strictEqual(peer.socket.remoteAddress, "127.0.0.1")
+        assert.strictEqual(peer.socket.remotePort, isUnix ? 0 : port)
+      }))
+
     it.effect("takes a free port, and knows who is connected", () =>
       connected(async (_server, client, peer, listener) => {
         assert.strictEqual(peer.socket.remoteAddress, "127.0.0.1")
