@@ -13,6 +13,7 @@ import { prepareDataDirectory } from "./dataDirectory.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 import { layerLogging } from "./logging.ts"
 import { type Systemd, systemd } from "./systemd.ts"
+import { warnOfLeftBehind } from "./workers/leftBehind.ts"
 import { tellParent } from "./workers/WorkerProcess.ts"
 
 /** What is listened on, and how to stop. */
@@ -58,6 +59,7 @@ export const start = <R>(
     const directory = yield* prepareDataDirectory(settings.node.dataDir).pipe(
       Effect.catch((error) => exitWith(ExitCode.InputOutput, [`emqttd: ${error.message}`]))
     )
+    if (settings.node.worker === 0) yield* warnOfLeftBehind(directory, 1)
     const broker = yield* startBroker(settings).pipe(
       Effect.catch((error) => exitWith(error.exitCode, [`emqttd: ${error.message}`]))
     )

@@ -88,6 +88,14 @@ describe("a start", () => {
       assert.match(emqttd.stderr, /level=warning msg="cluster: there is a secret and no cluster: /)
     }))
 
+  it("what workers of an earlier start have kept is named", () => {
+    fs.mkdirSync(path.join(directory, "before/worker-2"), { recursive: true })
+    return withProcess([...loopback, "--data", "before"], {}, async (emqttd) => {
+      await emqttd.told(/is ready/)
+      assert.match(emqttd.stderr, /there were more workers: .*before\/worker-2/)
+    })
+  })
+
   it("log.level decides what is told", () =>
     withProcess([...loopback, "--log-level", "error", "--set", "listeners.tcp.enabled=false"], {}, async (emqttd) => {
       emqttd.signal("SIGTERM") // whenever it comes: an orderly end

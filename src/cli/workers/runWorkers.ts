@@ -3,15 +3,15 @@
 // the node with its exit code; one that ends later costs its own clients alone.
 import { Deferred, Effect, Queue } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { serviceEnvironment } from "../../config/environment.ts"
 import type { LoadedSettings } from "../../config/loadSettings.ts"
-import { workerDirectory, workersFault, workersFile } from "../../config/workerSettings.ts"
+import { workersFault, workersFile } from "../../config/workerSettings.ts"
 import { onSignals } from "../../platform/Signals.ts"
 import { prepareDataDirectory } from "../dataDirectory.ts"
 import { ExitCode, exitWith } from "../Exit.ts"
 import { layerLogging } from "../logging.ts"
 import { systemd } from "../systemd.ts"
+import { warnOfLeftBehind } from "./leftBehind.ts"
 import { WorkerProcess } from "./WorkerProcess.ts"
 
 const firstPauseMillis = 500
@@ -108,14 +108,3 @@ export const runWorkers = ({ settings }: LoadedSettings, args: ReadonlyArray<str
       )
     }).pipe(Effect.onInterrupt(() => stop))
   }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
-
-/** What workers of a higher number have kept is not read while there are fewer. */
-const warnOfLeftBehind = (dataDir: string, workers: number) =>
-  Effect.suspend(() => {
-    const left = fs.readdirSync(dataDir).filter((name) => Number(/^worker-(\d+)$/.exec(name)?.[1] ?? 0) > workers)
-    if (left.length === 0) return Effect.void
-    return Effect.logWarning(
-      "there were more workers: what theirs have kept stays unread; start as many, or move it with emqttd store export and import",
-      { directories: left.map((name) => path.join(dataDir, name)).join(", "), to: workerDirectory(dataDir, 1) }
-    )
-  })
