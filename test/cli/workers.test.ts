@@ -144,8 +144,13 @@ describe("workers", { timeout: 60_000 }, () => {
     expect(workers[0]?.connections).toBeGreaterThan(0)
   })
 
-  it("when the parent is killed they end", async () => {
+  it("when the parent is killed they end; ctl names one that does not answer", async () => {
     const { status } = await start()
+    fs.renameSync(path.join(directory, "worker-2", "emqttd.sock"), path.join(directory, "worker-2", "away"))
+    const asked = await run(["ctl", "status", "--data", directory])
+    expect(asked.code).toBe(69)
+    expect(asked.stderr).toMatch(/^emqttd: worker 2 of the node does not answer on .*: it starts, or is started again/)
+    fs.renameSync(path.join(directory, "worker-2", "away"), path.join(directory, "worker-2", "emqttd.sock"))
     const pids = (await status()).workers.map((one) => one.process)
     broker?.signal("SIGKILL")
     while (pids.some(isAlive)) await new Promise((resolve) => setImmediate(resolve))

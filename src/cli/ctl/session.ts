@@ -16,6 +16,8 @@ export interface Target {
   readonly json: boolean
   /** Of the node's other workers, from the second on. */
   readonly others?: ReadonlyArray<string>
+  /** One of those: its number. */
+  readonly worker?: number
 }
 
 const patienceMillis = 10_000
@@ -57,37 +59,41 @@ const connect = (path: string) =>
 export type NodeClient = Effect.Success<ReturnType<typeof connect>>
 
 /** Undefined: the node has answered, but not as this version understands it. */
-const whyUnreachable = (path: string, error: unknown): string | undefined => {
+const whyUnreachable = ({ socket: path, worker }: Target, error: unknown): string | undefined => {
   const cause = error instanceof HttpClientError.HttpClientError && error.reason._tag === "TransportError"
     ? error.reason.cause
     : undefined
   if (!(cause instanceof HttpSocketFailed)) return undefined
   const asked = "is it running, with this data directory? (--data, --socket)"
-  return cause.code === "ENOENT" || cause.code === "ECONNREFUSED"
+  return cause.code !== "ENOENT" && cause.code !== "ECONNREFUSED"
+    ? `no node to be reached on ${cause.message}`
+    : worker === undefined
     ? `no node answers on ${path}; ${asked}`
-    : `no node to be reached on ${cause.message}`
+    : `worker ${worker} of the node does not answer on ${path}: it starts, or is started again after a crash (the log says so)`
 }
 
 /** The answer, or one line and the end. */
 export const ask = <A, E>(
-  { socket }: Target,
+  target: Target,
   question: (client: NodeClient) => Effect.Effect<A, E>
 ): Effect.Effect<A, ExitWith> =>
-  connect(socket).pipe(
+  connect(target.socket).pipe(
     Effect.flatMap(question),
     Effect.catch((error) => {
       if (error instanceof NotFound || error instanceof Refused) {
         return exitWith(ExitCode.Refused, [`emqttd: ${error.message}`])
       }
-      const unreachable = whyUnreachable(socket, error)
+      const unreachable = whyUnreachable(target, error)
       if (unreachable !== undefined) return exitWith(ExitCode.Unavailable, [`emqttd: ${unreachable}`])
-      return exitWith(ExitCode.Refused, [`emqttd: the node on ${socket} did not answer as expected: ${String(error)}`])
+      return exitWith(ExitCode.Refused, [
+        `emqttd: the node on ${target.socket} did not answer as expected: ${String(error)}`
+      ])
     }),
     Effect.timeoutOrElse({
       duration: patienceMillis,
       orElse: () =>
         exitWith(ExitCode.Unavailable, [
-          `emqttd: the node on ${socket} has not answered for ${patienceMillis / 1000} s`
+          `emqttd: the node on ${target.socket} has not answered for ${patienceMillis / 1000} s`
         ])
     })
   )
@@ -100,7 +106,7 @@ export const askEach = <A, E>(
   Effect.map(
     Effect.all([
       ask(target, question),
-      Effect.forEach(target.others ?? [], (socket) => ask({ ...target, socket }, question))
+      Effect.forEach(target.others ?? [], (socket, index) => ask({ ...target, socket, worker: index + 2 }, question))
     ]),
     ([first, rest]) => [first, ...rest]
   )
