@@ -68,6 +68,8 @@ const cameRemembered = 10_000
 
 /** Two nodes may hand over what they have for one client at the same time, under the same token. */
 const keyOf = (clientId: string, from: string): string => `${from}\n${clientId}`
+/** One node may hand over twice: what it gives away when it leaves, and what was claimed of it at that time. */
+const arrivalKey = (clientId: string, from: string, token: number): string => `${token}\n${keyOf(clientId, from)}`
 
 export class Takeover implements BusPart, RemoteSessions {
   readonly kinds = [FrameKind.SessionPart, FrameKind.SessionTaken, FrameKind.Fence, FrameKind.FencePassed]
@@ -76,8 +78,8 @@ export class Takeover implements BusPart, RemoteSessions {
   late = 0
   private readonly options: TakeoverOptions
   readonly directory: Directory
-  /** By client id and former holder, as the next two. */
   private readonly arrivals = new Map<string, Arrival>()
+  /** By client id and former holder. */
   private readonly settling = new Map<string, Settling>()
   private readonly came = new Map<string, Came>()
   private readonly body = new BodyWriter(1024)
@@ -125,14 +127,13 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   private granted(clientId: string, token: number, from: string, done: (claimed: Claimed) => void): void {
-    const early = this.arrivals.get(keyOf(clientId, from))
-    if (early !== undefined && early.token === token) {
+    const early = this.arrivals.get(arrivalKey(clientId, from, token))
+    if (early !== undefined) {
       // What it brings was faster than the answer, which came by way of another node.
       early.done = done
       if (early.isWhole) this.arrived(early)
       return
     }
-    this.giveUpArrival(early)
     if (from === "") return done({ _tag: "Granted", token, state: null })
     this.expect(clientId, token, from, done)
   }
@@ -140,7 +141,7 @@ export class Takeover implements BusPart, RemoteSessions {
   private expect(clientId: string, token: number, from: string, done: Arrival["done"]): Arrival {
     const deadline = this.options.now() + this.options.moveMillis
     const arrival = { clientId, token, from, session: 0, head: null, deliveries: [], deadline, isWhole: false, done }
-    this.arrivals.set(keyOf(clientId, from), arrival)
+    this.arrivals.set(arrivalKey(clientId, from, token), arrival)
     return arrival
   }
 
@@ -207,12 +208,11 @@ export class Takeover implements BusPart, RemoteSessions {
   private onPart(from: string, part: SessionPart): void {
     const { clientId, deliveries, head, last, late, none, session, token } = part
     if (late) return this.onLate(from, part)
-    let arrival = this.arrivals.get(keyOf(clientId, from))
-    if (arrival === undefined || arrival.token !== token) {
+    let arrival = this.arrivals.get(arrivalKey(clientId, from, token))
+    if (arrival === undefined) {
       const isEarly = this.directory.isClaiming(clientId)
       // Nobody waits for it (any more): two nodes had one, or it took too long.
       if (!isEarly && (none || head === null)) return
-      this.giveUpArrival(arrival)
       arrival = this.expect(clientId, token, from, null)
     }
     arrival.deadline = this.options.now() + this.options.moveMillis
@@ -226,7 +226,7 @@ export class Takeover implements BusPart, RemoteSessions {
   private arrived(arrival: Arrival): void {
     const { clientId, deliveries, done, from, head, token } = arrival
     const key = keyOf(clientId, from)
-    this.arrivals.delete(key)
+    this.arrivals.delete(arrivalKey(clientId, from, token))
     if (head === null) {
       this.directory.settled(clientId, token)
       return done?.({ _tag: "Granted", token, state: null })
@@ -294,12 +294,11 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   /** Its client goes on without what does not come; what comes later is merged. */
-  private giveUpArrival(arrival: Arrival | undefined): void {
-    if (arrival === undefined) return
+  private giveUpArrival(arrival: Arrival): void {
     // All of it is here, only nobody has asked for it: it is not thrown away.
     if (arrival.isWhole) return this.arrived(arrival)
     const { clientId, done, from, token } = arrival
-    this.arrivals.delete(keyOf(clientId, from))
+    this.arrivals.delete(arrivalKey(clientId, from, token))
     this.late++
     this.directory.settled(clientId, token)
     done?.({ _tag: "Granted", token, state: null })
@@ -331,7 +330,8 @@ export class Takeover implements BusPart, RemoteSessions {
       send: (clientId, to, departure, ended) => {
         const formerToken = this.directory.tokenOf(clientId)
         this.directory.gaveUp(clientId)
-        const order = { clientId, to, token: this.directory.nextToken(), wanted: Wanted.Merge }
+        // Whoever claims it meanwhile goes before this.
+        const order = { clientId, to, token: formerToken + 1, wanted: Wanted.Merge }
         this.departures.begin(order, departure, formerToken, ended)
       },
       done

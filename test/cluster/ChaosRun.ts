@@ -63,7 +63,11 @@ export class ChaosRun extends ClusterRun {
   }
 
   protected tell(what: string): void {
-    this.told.push(`${what}: ${this.publishers.map(({ name, serial }) => `${name} ${serial}`).join(", ")}`)
+    this.told.push(
+      `${(performance.now() / 1000).toFixed(2)} ${what}: ${
+        this.publishers.map(({ name, serial }) => `${name} ${serial}`).join(", ")
+      }`
+    )
   }
 
   async kill(node: ClusterNode): Promise<void> {
