@@ -12,7 +12,6 @@ afterEach(() => cluster.stop())
 const nodes = async (...names: ReadonlyArray<string>): Promise<ReadonlyArray<ClusteredBroker>> =>
   cluster.start(...names)
 
-/** Takes and acknowledges so many PUBLISHes; their payloads. */
 /** Takes all that comes, until a message with this payload. */
 const takeUntil = async (client: TestClient, last: string): Promise<Array<string>> => {
   const payloads: Array<string> = []
