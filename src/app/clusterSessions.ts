@@ -1,8 +1,8 @@
 // Sessions that follow their clients between the nodes of the cluster: the directory and the take-over as parts of the cluster, and the registry that asks
 // them. Loaded with clustering.ts. Invariant: what the store had is held before the first link is up.
-import { Directory } from "../cluster/Directory.ts"
+import { Directory } from "../cluster/sessions/Directory.ts"
 import { HybridClock } from "../cluster/HybridClock.ts"
-import { Takeover } from "../cluster/Takeover.ts"
+import { Takeover } from "../cluster/sessions/Takeover.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Clustering } from "./clustering.ts"

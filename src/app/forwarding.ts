@@ -2,10 +2,10 @@
 // what the store has of it before the first link.
 import { Effect } from "effect"
 import type { Cluster } from "../cluster/Cluster.ts"
-import { ClusterRoutes, peerKind } from "../cluster/ClusterRoutes.ts"
+import { ClusterRoutes, peerKind } from "../cluster/routes/ClusterRoutes.ts"
 import { outboxKind, positionKind } from "../cluster/forward/outboxRecords.ts"
-import type { Links } from "../cluster/Links.ts"
-import type { Membership } from "../cluster/Membership.ts"
+import type { Links } from "../cluster/links/Links.ts"
+import type { Membership } from "../cluster/membership/Membership.ts"
 import type { Services } from "../session/Services.ts"
 import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
 

@@ -1,7 +1,7 @@
 // How a node leaves its cluster: no new client comes in, those who are in are sent to other nodes, then its sessions go there too. Plain wiring of what
 // clustering.ts does before it says good-bye. Invariant: a session that nobody has taken stays in the store of this node, and the log says how many.
 import { Effect } from "effect"
-import type { Takeover } from "../cluster/Takeover.ts"
+import type { Takeover } from "../cluster/sessions/Takeover.ts"
 import type { Listeners } from "../listener/Listeners.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Services } from "../session/Services.ts"

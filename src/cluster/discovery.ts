@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { lookup, resolveSrv } from "node:dns/promises"
 import { type NodeAddress, nodeAddressOf } from "../config/sections/cluster.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
-import { keyOf } from "./Dialer.ts"
+import { keyOf } from "./links/Dialer.ts"
 
 /** Of a name, no more. */
 const mostAddresses = 1_000

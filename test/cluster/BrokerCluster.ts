@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Broker } from "../../src/app/Broker.ts"
-import { ClusterRoutes } from "../../src/cluster/ClusterRoutes.ts"
+import { ClusterRoutes } from "../../src/cluster/routes/ClusterRoutes.ts"
 import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
 import { type ConnectOptions, TestClient, type Version } from "../support/TestClient.ts"
 

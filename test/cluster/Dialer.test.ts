@@ -1,6 +1,6 @@
 // Whom a node calls, and when, without a socket.
 import { assert, describe, it } from "@effect/vitest"
-import { Dialer, type Target } from "../../src/cluster/Dialer.ts"
+import { Dialer, type Target } from "../../src/cluster/links/Dialer.ts"
 
 const at = (host: string) => ({ host, port: 4370 })
 

@@ -1,11 +1,11 @@
 // Which node has which client: claims, moves, announcements. The table alone, then directories of several nodes over a network in memory.
 import { assert, describe, it } from "@effect/vitest"
 import type { Members, MemberStatus } from "../../src/cluster/Bus.ts"
-import { Directory, type Granted } from "../../src/cluster/Directory.ts"
-import { DirectoryTable, Wanted } from "../../src/cluster/DirectoryTable.ts"
-import type { Yield } from "../../src/cluster/directoryFrames.ts"
+import { Directory, type Granted } from "../../src/cluster/sessions/Directory.ts"
+import { DirectoryTable, Wanted } from "../../src/cluster/sessions/DirectoryTable.ts"
+import type { Yield } from "../../src/cluster/sessions/directoryFrames.ts"
 import { HybridClock, millisOfStamp } from "../../src/cluster/HybridClock.ts"
-import { rendezvous } from "../../src/cluster/rendezvous.ts"
+import { rendezvous } from "../../src/cluster/sessions/rendezvous.ts"
 import { MemoryNetwork } from "./MemoryBus.ts"
 
 describe("HybridClock", () => {

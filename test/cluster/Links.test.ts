@@ -4,7 +4,7 @@ import { afterEach, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { FrameKind } from "../../src/cluster/Bus.ts"
-import { Refusal } from "../../src/cluster/handshake.ts"
+import { Refusal } from "../../src/cluster/links/handshake.ts"
 import { LinkedNode, type LinkedOptions, until } from "./LinkedNode.ts"
 
 const nodes: Array<LinkedNode> = []

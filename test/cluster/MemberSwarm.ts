@@ -1,7 +1,7 @@
 // Many members over the network in memory: each knows only whom it was told of, and connects to whom it hears of, as Dialer.ts does.
 // Deterministic for a seed.
 import type { MemberStatus } from "../../src/cluster/Bus.ts"
-import { Membership } from "../../src/cluster/Membership.ts"
+import { Membership } from "../../src/cluster/membership/Membership.ts"
 import { MemoryNetwork, type MemoryNode } from "./MemoryBus.ts"
 
 export interface SwarmOptions {

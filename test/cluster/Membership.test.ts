@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { BodyReader } from "../../src/cluster/BodyReader.ts"
 import { BodyWriter } from "../../src/cluster/BodyWriter.ts"
 import type { MemberStatus } from "../../src/cluster/Bus.ts"
-import { GossipQueue } from "../../src/cluster/GossipQueue.ts"
-import { type MemberEntry, MemberTable, readEntry, writeEntry } from "../../src/cluster/MemberTable.ts"
+import { GossipQueue } from "../../src/cluster/membership/GossipQueue.ts"
+import { type MemberEntry, MemberTable, readEntry, writeEntry } from "../../src/cluster/membership/MemberTable.ts"
 import { MemberSwarm, nameOf } from "./MemberSwarm.ts"
 
 const [a, b, c] = [nameOf(0), nameOf(1), nameOf(2)]

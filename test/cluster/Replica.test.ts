@@ -1,7 +1,7 @@
 // Retained messages on every node: the last one published wins, wherever that was, whatever the network and the clocks did.
 import { assert, describe, it } from "@effect/vitest"
 import { HybridClock } from "../../src/cluster/HybridClock.ts"
-import { type LocalRetainer, RetainedReplica, retainedStampKind } from "../../src/cluster/RetainedReplica.ts"
+import { type LocalRetainer, RetainedReplica, retainedStampKind } from "../../src/cluster/replicas/RetainedReplica.ts"
 import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"
 import { TopicTable } from "../../src/mqtt/TopicTable.ts"

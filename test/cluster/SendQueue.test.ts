@@ -1,8 +1,8 @@
 // What waits for one peer: order, lanes, credit and bound, against a socket that the test holds.
 import { assert, describe, it } from "@effect/vitest"
 import { FrameKind } from "../../src/cluster/Bus.ts"
-import { FrameCutter } from "../../src/cluster/FrameCutter.ts"
-import { SendQueue } from "../../src/cluster/SendQueue.ts"
+import { FrameCutter } from "../../src/cluster/links/FrameCutter.ts"
+import { SendQueue } from "../../src/cluster/links/SendQueue.ts"
 import type { TcpSocket } from "../../src/platform/Tcp.ts"
 
 class HeldSocket implements TcpSocket {

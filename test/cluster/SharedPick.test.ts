@@ -3,7 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RemoteGroup } from "../../src/cluster/routes/RemoteGroup.ts"
 import { groupState } from "../../src/cluster/routes/routeKey.ts"
-import { here, SharedPick } from "../../src/cluster/SharedPick.ts"
+import { here, SharedPick } from "../../src/cluster/routes/SharedPick.ts"
 import type { SharedStrategy } from "../../src/config/Settings.ts"
 import { messageOn, randomOf } from "../router/recorder.ts"
 

@@ -5,7 +5,7 @@ import { noGroupKeys, type Target, toRoutes } from "../../src/cluster/forward/En
 import { packetAt } from "../../src/cluster/forward/forwardFrames.ts"
 import { outboxKey, outboxKind, outboxPlace, positionKind } from "../../src/cluster/forward/outboxRecords.ts"
 import type { StreamLimits } from "../../src/cluster/forward/PeerStream.ts"
-import { type ForwardCounts, Forwarder } from "../../src/cluster/Forwarder.ts"
+import { type ForwardCounts, Forwarder } from "../../src/cluster/forward/Forwarder.ts"
 import { RouteLevel } from "../../src/router/RemoteRoutes.ts"
 import { Counters } from "../../src/metrics/Counters.ts"
 import { Message } from "../../src/mqtt/Message.ts"

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BodyReader } from "../../src/cluster/BodyReader.ts"
 import { BodyWriter } from "../../src/cluster/BodyWriter.ts"
-import { FrameCutter } from "../../src/cluster/FrameCutter.ts"
+import { FrameCutter } from "../../src/cluster/links/FrameCutter.ts"
 
 const frame = (kind: number, body: string): Buffer => {
   const bytes = Buffer.alloc(5 + Buffer.byteLength(body))

@@ -15,7 +15,7 @@ import {
   readRefused,
   Refusal,
   refusedBody
-} from "../../src/cluster/handshake.ts"
+} from "../../src/cluster/links/handshake.ts"
 
 const identity = (name: string, given: Partial<Identity> = {}): Identity => ({
   versions: { lowest: 1, highest: 1 },

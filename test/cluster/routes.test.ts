@@ -5,7 +5,7 @@ import { ExactRoutes, FilterHash } from "../../src/cluster/routes/ExactRoutes.ts
 import { logLength } from "../../src/cluster/routes/OwnRoutes.ts"
 import { RemoteTable } from "../../src/cluster/routes/RemoteTable.ts"
 import { connectedOf, groupState, membersOf } from "../../src/cluster/routes/routeKey.ts"
-import { Routes } from "../../src/cluster/Routes.ts"
+import { Routes } from "../../src/cluster/routes/Routes.ts"
 import { matches } from "../../src/mqtt/Topic.ts"
 import { MemoryNetwork, type MemoryNode } from "./MemoryBus.ts"
 

@@ -1,6 +1,6 @@
 // A session as frames: all of it comes out as it went in, with the times that are left by the clock of the other node.
 import { assert, describe, it } from "@effect/vitest"
-import { readSessionPart, type SessionPart, writeSessionPart } from "../../src/cluster/sessionFrames.ts"
+import { readSessionPart, type SessionPart, writeSessionPart } from "../../src/cluster/sessions/sessionFrames.ts"
 import type { StoredDelivery } from "../../src/store/Engine.ts"
 
 const delivery = (sequence: number, size: number, expiresAt: number): StoredDelivery => ({

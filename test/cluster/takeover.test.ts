@@ -2,9 +2,9 @@
 // a network in memory, which can lose a step.
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Members, MemberStatus } from "../../src/cluster/Bus.ts"
-import { Directory } from "../../src/cluster/Directory.ts"
+import { Directory } from "../../src/cluster/sessions/Directory.ts"
 import { HybridClock } from "../../src/cluster/HybridClock.ts"
-import { Takeover } from "../../src/cluster/Takeover.ts"
+import { Takeover } from "../../src/cluster/sessions/Takeover.ts"
 import { defaultSettings } from "../../src/config/Settings.ts"
 import { DurableBroker } from "../support/durableBroker.ts"
 import type { PacketOf, TestClient } from "../support/TestClient.ts"

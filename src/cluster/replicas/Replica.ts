@@ -1,10 +1,10 @@
 // What is the same on every node: keys with what stands under them. Each change is stamped by the node that makes it and sent to all peers, the later stamp wins
 // everywhere; what a node missed is found by comparing digests, when a link comes up and now and then. One part of the cluster, once for retained
 // messages and once for records. Invariants: a stamp goes to the store in the group of its change; a node that comes back with older ones overwrites nothing.
-import type { Journal } from "../store/Journal.ts"
-import { BodyWriter } from "./BodyWriter.ts"
-import type { Bus, BusPart, FrameKind, Peer } from "./Bus.ts"
-import { type HybridClock, millisOfStamp } from "./HybridClock.ts"
+import type { Journal } from "../../store/Journal.ts"
+import { BodyWriter } from "../BodyWriter.ts"
+import type { Bus, BusPart, FrameKind, Peer } from "../Bus.ts"
+import { type HybridClock, millisOfStamp } from "../HybridClock.ts"
 import {
   beginChanges,
   type Change,

@@ -1,6 +1,6 @@
 // A node that leaves gives its sessions away: each goes to one of the members that stay, a bounded number at a time, as a departure that nobody has asked for.
 // Plain code in the cluster's turns. Invariant: a session that no member has taken stays here, on disk, and is counted.
-import type { SessionDeparture } from "../session/RemoteSessions.ts"
+import type { SessionDeparture } from "../../session/RemoteSessions.ts"
 import { rendezvous } from "./rendezvous.ts"
 
 /** Sessions on their way at the same time. */

@@ -1,11 +1,11 @@
 // Which node serves a message of a shared group that has members on several nodes. The node that a message came in at chooses the node, by the
 // members that each has; that node chooses its member. Plain code, owned by ClusterRoutes. Invariant: a node with a connected member comes
 // before all that have none, and nothing is chosen only where no node has a member.
-import type { SharedStrategy } from "../config/Settings.ts"
-import type { Message } from "../mqtt/Message.ts"
-import type { Random } from "../router/SharedGroup.ts"
-import type { NodeMembers, RemoteGroup } from "./routes/RemoteGroup.ts"
-import { connectedOf, membersOf } from "./routes/routeKey.ts"
+import type { SharedStrategy } from "../../config/Settings.ts"
+import type { Message } from "../../mqtt/Message.ts"
+import type { Random } from "../../router/SharedGroup.ts"
+import type { NodeMembers, RemoteGroup } from "./RemoteGroup.ts"
+import { connectedOf, membersOf } from "./routeKey.ts"
 
 /** This node, among the numbers of nodes. */
 export const here = -1

@@ -1,9 +1,9 @@
 // A session on its way between two nodes as bytes: what it is, then what it is owed. Plain functions. The rows are those of the store, whose layouts
 // only grow with its version. A read beyond the end throws a RangeError, which closes the link.
-import type { StoredDelivery } from "../store/Engine.ts"
-import type { SessionHead } from "../session/RemoteSessions.ts"
-import { RecordReader } from "../store/records/RecordReader.ts"
-import { RecordWriter } from "../store/records/RecordWriter.ts"
+import type { StoredDelivery } from "../../store/Engine.ts"
+import type { SessionHead } from "../../session/RemoteSessions.ts"
+import { RecordReader } from "../../store/records/RecordReader.ts"
+import { RecordWriter } from "../../store/records/RecordWriter.ts"
 import {
   exchangeOf,
   readDelivery,
@@ -14,7 +14,7 @@ import {
   writeMessage,
   writeSession,
   writeSubscription
-} from "../store/records/rows.ts"
+} from "../../store/records/rows.ts"
 
 export interface SessionPart {
   readonly clientId: string

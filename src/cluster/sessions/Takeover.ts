@@ -1,14 +1,14 @@
 // Sessions follow their clients from node to node: claims of the registry go to the directory, the session of the former holder comes here part by part, and
 // ours go where they were claimed (Departures.ts). One part of the cluster, in its turns; the registry sees it as RemoteSessions. Invariants: every claim is
 // answered, with the session if it came in time; a session that came is on disk here before the former holder ends its own.
-import type { Claimed, RemoteSessions, SessionHead, SessionState } from "../session/RemoteSessions.ts"
-import type { Sessions } from "../session/Sessions.ts"
-import type { StoredDelivery } from "../store/Engine.ts"
-import type { Journal } from "../store/Journal.ts"
-import { whenCommitted } from "../store/whenCommitted.ts"
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
-import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "./Bus.ts"
+import type { Claimed, RemoteSessions, SessionHead, SessionState } from "../../session/RemoteSessions.ts"
+import type { Sessions } from "../../session/Sessions.ts"
+import type { StoredDelivery } from "../../store/Engine.ts"
+import type { Journal } from "../../store/Journal.ts"
+import { whenCommitted } from "../../store/whenCommitted.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
+import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "../Bus.ts"
 import { Departures } from "./Departures.ts"
 import type { Directory } from "./Directory.ts"
 import type { Yield } from "./directoryFrames.ts"

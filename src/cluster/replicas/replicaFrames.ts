@@ -1,6 +1,6 @@
 // Changes of replicated keys between nodes as bytes. Plain functions. A read beyond the end throws, which closes the link.
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
 import { bucketCount, type Stamp } from "./ReplicaStamps.ts"
 
 export interface Change<A> extends Stamp {

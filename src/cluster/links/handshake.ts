@@ -2,9 +2,9 @@
 // that was said, both nonces and both names in it, that they know the secret, which never travels. Pure. Invariant: nobody is believed a
 // name before its proof is judged; a proof of one role is none of the other, nor of another handshake.
 import { createHmac, timingSafeEqual } from "node:crypto"
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
-import type { Peer } from "./Bus.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
+import type { Peer } from "../Bus.ts"
 
 /** Of the protocol between nodes that this program speaks. */
 export const versions = { lowest: 1, highest: 1 } as const

@@ -1,8 +1,8 @@
 // What waits for one peer: frames as bytes, in blocks that hold whole frames, in two lanes. Frames of the link itself and of membership
 // go first and need no credit, so that a peer with much to read is not taken for dead. Invariant: within a lane the order is that of
 // `push`; never more than the bound and one frame wait; no more than the peer's window and one block are under way without its word.
-import type { TcpSocket } from "../platform/Tcp.ts"
-import { FrameKind } from "./Bus.ts"
+import type { TcpSocket } from "../../platform/Tcp.ts"
+import { FrameKind } from "../Bus.ts"
 import { frameHeaderBytes } from "./FrameCutter.ts"
 
 const blockBytes = 64 * 1024

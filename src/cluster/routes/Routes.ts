@@ -3,10 +3,10 @@
 // and at each new link shows what is missing, and the gap or the whole set is asked for. Invariant: when a node's set rests and its link is
 // up, the peer's copy becomes equal to it, digest included, whatever was lost before.
 import { Buffer } from "node:buffer"
-import { RouteLevel } from "../router/RemoteRoutes.ts"
-import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "./Bus.ts"
-import { OwnRoutes } from "./routes/OwnRoutes.ts"
-import { RemoteTable } from "./routes/RemoteTable.ts"
+import { RouteLevel } from "../../router/RemoteRoutes.ts"
+import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "../Bus.ts"
+import { OwnRoutes } from "./OwnRoutes.ts"
+import { RemoteTable } from "./RemoteTable.ts"
 import {
   FrameMalformed,
   readDigest,
@@ -18,8 +18,8 @@ import {
   type SetVersion,
   writeDigest,
   writeRequest
-} from "./routes/routeFrames.ts"
-import { Digest, isGroupKey } from "./routes/routeKey.ts"
+} from "./routeFrames.ts"
+import { Digest, isGroupKey } from "./routeKey.ts"
 
 /** What the sessions of this node have: the router. */
 export interface OwnFilters {

@@ -1,10 +1,10 @@
 // Retained messages on every node: a Replica whose keys are topics. The retainer sees it as RetainedReplicas. Invariant: what came from another node is not taken
 // for a change of this one.
-import { Message } from "../mqtt/Message.ts"
-import type { TopicTable } from "../mqtt/TopicTable.ts"
-import type { RetainedReplicas } from "../retain/RetainedReplicas.ts"
-import { contentOf, messageOf } from "../store/storedMessage.ts"
-import { FrameKind } from "./Bus.ts"
+import { Message } from "../../mqtt/Message.ts"
+import type { TopicTable } from "../../mqtt/TopicTable.ts"
+import type { RetainedReplicas } from "../../retain/RetainedReplicas.ts"
+import { contentOf, messageOf } from "../../store/storedMessage.ts"
+import { FrameKind } from "../Bus.ts"
 import { Replica, type ReplicaOptions } from "./Replica.ts"
 
 /** Of the store: a record a topic. */

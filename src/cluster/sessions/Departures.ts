@@ -1,9 +1,9 @@
 // Sessions that this node gives up, because their clients have connected elsewhere: sent part by part as the link takes them, kept until the other node has
 // them on disk, then what came late is sent after them, and only then they end. Owned by Takeover. Invariants: a session ends here only after the
 // other node has said that it has it; what comes before every node knows where the session is now is sent after it.
-import type { SessionDeparture } from "../session/RemoteSessions.ts"
-import type { StoredDelivery } from "../store/Engine.ts"
-import { type Bus, FrameKind, type Members } from "./Bus.ts"
+import type { SessionDeparture } from "../../session/RemoteSessions.ts"
+import type { StoredDelivery } from "../../store/Engine.ts"
+import { type Bus, FrameKind, type Members } from "../Bus.ts"
 import type { Yield } from "./directoryFrames.ts"
 import { writeSessionPart } from "./sessionFrames.ts"
 

@@ -1,9 +1,9 @@
 // Whom this node connects to, and when: the addresses of the settings and of discovery, and every member. Pure but for the dialling,
 // which it is given. Invariant: at most one attempt a target at a time, none while there is a link to it, and never two closer together
 // than their back-off.
-import { backoffDelay } from "../otp/RestartLimit.ts"
-import type { NodeAddress } from "../config/sections/cluster.ts"
-import { hostPort } from "../platform/Tcp.ts"
+import { backoffDelay } from "../../otp/RestartLimit.ts"
+import type { NodeAddress } from "../../config/sections/cluster.ts"
+import { hostPort } from "../../platform/Tcp.ts"
 
 export interface Target {
   readonly address: NodeAddress

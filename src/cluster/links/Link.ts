@@ -2,10 +2,10 @@
 // bytes down and wake the cluster, which calls `work`. Invariant: before both proofs are judged nothing of the other side reaches a part,
 // and nothing longer than a handshake is kept for it.
 import { randomBytes } from "node:crypto"
-import type { TcpSocket } from "../platform/Tcp.ts"
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
-import { type BusPart, FrameKind, type Peer } from "./Bus.ts"
+import type { TcpSocket } from "../../platform/Tcp.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
+import { type BusPart, FrameKind, type Peer } from "../Bus.ts"
 import { FrameCutter, frameHeaderBytes } from "./FrameCutter.ts"
 import {
   challengeBody,

@@ -2,18 +2,18 @@
 // turns of the cluster's actor; `forward` alone is called in the publisher's turn and only queues. Invariants: a message with QoS 1 or 2 is kept
 // until the peer has it in its sessions, and on its disk where they are durable; the peer takes it once; the order of one publisher is kept.
 import type { Buffer } from "node:buffer"
-import type { Message } from "../mqtt/Message.ts"
-import type { TopicTable } from "../mqtt/TopicTable.ts"
-import type { Forward } from "../router/Forward.ts"
-import type { Journal, Waiter } from "../store/Journal.ts"
-import { BodyWriter } from "./BodyWriter.ts"
-import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "./Bus.ts"
-import type { Position, Target } from "./forward/Entry.ts"
-import { readMessages, readPosition, writePosition } from "./forward/forwardFrames.ts"
-import { outboxEntry, outboxPlace, positionKind, positionOf } from "./forward/outboxRecords.ts"
-import { PeerStream, type StreamCounts, type StreamLimits } from "./forward/PeerStream.ts"
-import { Reception } from "./forward/Reception.ts"
-import type { RouteLevel } from "../router/RemoteRoutes.ts"
+import type { Message } from "../../mqtt/Message.ts"
+import type { TopicTable } from "../../mqtt/TopicTable.ts"
+import type { Forward } from "../../router/Forward.ts"
+import type { Journal, Waiter } from "../../store/Journal.ts"
+import { BodyWriter } from "../BodyWriter.ts"
+import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "../Bus.ts"
+import type { Position, Target } from "./Entry.ts"
+import { readMessages, readPosition, writePosition } from "./forwardFrames.ts"
+import { outboxEntry, outboxPlace, positionKind, positionOf } from "./outboxRecords.ts"
+import { PeerStream, type StreamCounts, type StreamLimits } from "./PeerStream.ts"
+import { Reception } from "./Reception.ts"
+import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 
 export interface ForwardCounts extends StreamCounts {
   forward_received_total: number

@@ -2,7 +2,7 @@
 // after by one member (rendezvous.ts), whose table answers; this file speaks with it, as claimant and as member. Plain code, called in turns of the
 // registry and of the cluster. Invariants: each claim is answered once, within `claimMillis`; without the member's answer this node serves its
 // client, and what it holds is announced as soon as there is a link.
-import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "./Bus.ts"
+import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "../Bus.ts"
 import { type Claim, type DirectoryOrders, DirectoryTable, type Wanted } from "./DirectoryTable.ts"
 import {
   type Answer,
@@ -22,7 +22,7 @@ import {
   writeYield,
   type Yield
 } from "./directoryFrames.ts"
-import type { HybridClock } from "./HybridClock.ts"
+import type { HybridClock } from "../HybridClock.ts"
 import { rendezvous } from "./rendezvous.ts"
 
 /** So long does a claim that finds nothing wait for the word of all peers that they have said what they have, ms. */

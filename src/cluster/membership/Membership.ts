@@ -1,8 +1,8 @@
 // Who is in the cluster and who lives, by gossip (SWIM): each node asks one other now and then, directly and then by way of others; who
 // gives no answer is suspected, and dead unless it objects in time. Plain code over the bus, in the cluster's turn. Invariant: only the
 // member itself makes itself younger (incarnation), so every piece of news has one order on all nodes (MemberTable.ts).
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
 import {
   type Bus,
   type BusPart,
@@ -11,7 +11,7 @@ import {
   type MembersListener,
   type MemberStatus,
   type Peer
-} from "./Bus.ts"
+} from "../Bus.ts"
 import { GossipQueue } from "./GossipQueue.ts"
 import { type Change, type Member, type MemberEntry, MemberTable, readEntry, writeEntry } from "./MemberTable.ts"
 import { Probes } from "./Probes.ts"

@@ -1,6 +1,6 @@
 // The frames of the directory as bytes. Plain functions. A read beyond the end throws a RangeError, which closes the link.
-import { BodyReader } from "./BodyReader.ts"
-import { BodyWriter } from "./BodyWriter.ts"
+import { BodyReader } from "../BodyReader.ts"
+import { BodyWriter } from "../BodyWriter.ts"
 import type { Wanted } from "./DirectoryTable.ts"
 
 export interface Holding {

@@ -1,9 +1,9 @@
 // Whom the cluster has, as this node knows it, and which of two pieces of news about a member is the later one. Pure. Invariant: what is
 // applied in any order, any number of times, ends in the same table: a greater epoch (a restart) wins, then a greater incarnation (the
 // member's own word), then the graver status.
-import type { BodyReader } from "./BodyReader.ts"
-import type { BodyWriter } from "./BodyWriter.ts"
-import type { MemberStatus } from "./Bus.ts"
+import type { BodyReader } from "../BodyReader.ts"
+import type { BodyWriter } from "../BodyWriter.ts"
+import type { MemberStatus } from "../Bus.ts"
 
 export interface MemberEntry {
   readonly name: string

@@ -1,6 +1,6 @@
 // Records that are the same on every node: users, rules, bans. A Replica whose keys are a record's kind and key; their bytes stay in memory, as the parts that they
 // belong to keep what they say. Invariant: what came from another node is not taken for a change of this one.
-import { FrameKind } from "./Bus.ts"
+import { FrameKind } from "../Bus.ts"
 import { Replica, type ReplicaOptions } from "./Replica.ts"
 
 /** Of the store: a record for each record. */

@@ -1,7 +1,7 @@
 // The directory's half that lives on the member a client id is assigned to: which node has the session, under which token. Plain state machine; its
 // answers and orders go out through `DirectoryOrders` (Directory.ts). Invariants: tokens of one client id only grow; at most one move is under way for a
 // client id, the newest claim waits for its end and the older ones are told that they were superseded.
-import type { HybridClock } from "./HybridClock.ts"
+import type { HybridClock } from "../HybridClock.ts"
 
 /** What the claimant will do with the session of the former holder. */
 export const Wanted = {
