@@ -45,15 +45,18 @@ export interface DeparturesOptions {
 /** So long is waited for the word of nodes that may not have heard yet, ms; and of those that this node has no link to yet. */
 const fenceMillis = 2_000
 const awaitedMillis = 5_000
+const justStartedMillis = 10_000
 
 export class Departures {
   private readonly options: DeparturesOptions
+  private readonly startedAt: number
   private readonly leaving = new Map<string, Leaving>()
   private readonly waiting = new Map<string, Array<Leaving>>()
   stayed = 0
 
   constructor(options: DeparturesOptions) {
     this.options = options
+    this.startedAt = options.now()
   }
 
   get size(): number {
@@ -122,7 +125,8 @@ export class Departures {
     leaving.phase = Fencing
     const { bus, members, now } = this.options
     // A node that has just started is owed messages by members that have not reached it yet.
-    leaving.unfenced = new Set([...bus.peers.keys(), ...members.present])
+    leaving.unfenced = new Set(bus.peers.keys())
+    if (now() - this.startedAt < justStartedMillis) for (const name of members.present) leaving.unfenced.add(name)
     for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
     const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
     leaving.deadline = now() + (awaited ? awaitedMillis : fenceMillis)
