@@ -36,8 +36,6 @@ export abstract class MovingSession extends SessionInbox {
   /** What the store is owed for it and has not been read, until the client comes. */
   protected stored = 0
   protected departing = false
-  /** What the router gives it waits until what it is owed from elsewhere is here. */
-  protected holding = false
   /** What came from the other node while it was holding, by identity. */
   private came: Map<string, number> | null = null
   /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */

@@ -22,6 +22,8 @@ export abstract class SessionInbox extends Actor implements Subscriber {
   /** Null: it does not outlive the process. */
   durable: DurableState | null = null
   protected readonly services: Services
+  /** What the router gives it waits until what it is owed from elsewhere is here. */
+  protected holding = false
   /** Over for good. */
   protected finished = false
 
@@ -64,9 +66,12 @@ export abstract class SessionInbox extends Actor implements Subscriber {
     const waiting = this.messages.length
     const capacity = this.services.settings.session.mailboxCapacity
     if (waiting >= capacity) {
-      if (waiting >= capacity * 2) {
+      // What is held waits as in the queue: so much of it may.
+      const { capacity: queued } = this.services.settings.queue
+      if (waiting >= (this.holding ? Math.max(capacity * 2, queued) : capacity * 2)) {
         this.services.counters.deliveries_dropped_mailbox_full_total++
-        const fields = { client_id: this.clientId, topic: message.topic, limit: "session.mailbox_capacity" }
+        const limit = this.holding ? "queue.capacity" : "session.mailbox_capacity"
+        const fields = { client_id: this.clientId, topic: message.topic, limit }
         this.services.log.warning("mailbox of a session full: message dropped", fields)
         return
       }

@@ -126,7 +126,7 @@ export class Departures {
     const { bus, members, now } = this.options
     // A node that has just started is owed messages by members that have not reached it yet.
     leaving.unfenced = new Set(bus.peers.keys())
-    if (now() - this.startedAt < justStartedMillis) for (const name of members.present) leaving.unfenced.add(name)
+    if (now() - this.startedAt < justStartedMillis) { for (const name of members.present) leaving.unfenced.add(name) }
     for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
     const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
     leaving.deadline = now() + (awaited ? awaitedMillis : fenceMillis)
