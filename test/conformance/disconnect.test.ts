@@ -252,7 +252,9 @@ describe.skipIf(isExternal)("timeouts and limits of connections", { concurrent: 
     const client = await narrow.open(version)
     const large = publishBytes(version, 0x30, `t/${"x".repeat(900)}`)
     // Together: the second is read once the first was answered.
-    client.send(Buffer.concat([connectBytes(version, { clientId: "x".repeat(100) }), large, Buffer.from([0xc0, 0])]))
+    client.send(
+      Buffer.concat([connectBytes(version, { clientId: `${version}`.repeat(100) }), large, Buffer.from([0xc0, 0])])
+    )
     const connack = await client.nextOrClosed()
     expect(connack?.[0]).toBe(0x20)
     const pong = await client.nextOrClosed()
