@@ -9,23 +9,21 @@ import { Refused } from "../admin/faults.ts"
 import type { Ban as ToldBan } from "../admin/Api.ts"
 import type { Listeners } from "../listener/Listeners.ts"
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { eachRecord } from "../store/eachRecord.ts"
 import type { Engine, StoreFailure } from "../store/Engine.ts"
 import type { Journal } from "../store/Journal.ts"
 import { onDisk } from "./adminAccess.ts"
 
-const perPage = 1_000
-
 export const loadBans = Effect.fn("loadBans")(
   function* (engine: Engine, bans: Bans): Effect.fn.Return<void, StoreFailure> {
-    for (let after = "";;) {
-      const page = yield* engine.readRecords(banRecords, after, perPage)
-      for (const { key, value } of page) {
-        after = key
-        const ban = decodeBan(value)
-        if (ban === undefined) yield* Effect.logWarning("a ban in the store cannot be read: it does not hold", { key })
-        else bans.restore(ban)
-      }
-      if (page.length === 0) return
+    const unreadable: Array<string> = []
+    yield* eachRecord(engine, banRecords, ({ key, value }) => {
+      const ban = decodeBan(value)
+      if (ban === undefined) unreadable.push(key)
+      else bans.restore(ban)
+    })
+    for (const key of unreadable) {
+      yield* Effect.logWarning("a ban in the store cannot be read: it does not hold", { key })
     }
   }
 )

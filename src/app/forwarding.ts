@@ -7,13 +7,13 @@ import { outboxKind, positionKind } from "../cluster/forward/outboxRecords.ts"
 import type { Links } from "../cluster/links/Links.ts"
 import type { Membership } from "../cluster/membership/Membership.ts"
 import type { Services } from "../session/Services.ts"
-import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
+import { eachRecord } from "../store/eachRecord.ts"
+import type { Engine, StoreFailure } from "../store/Engine.ts"
 
 export type ForwardingNeeds = Pick<Services, "settings" | "scheduler" | "counters" | "log" | "journal" | "topics">
 
 /** Around a message in its frame: others before it, its publisher, names of groups. */
 const aroundMessageBytes = 200 * 1024
-const rowsPerPage = 1_000
 
 export const makeForwarding = (
   { counters, journal, log, scheduler, settings, topics }: ForwardingNeeds,
@@ -68,28 +68,12 @@ export const restoreForwarding = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, StoreFailure> {
   const { forwarder } = routes
   let damaged = 0
-  yield* eachPage(engine, outboxKind, (rows) => {
-    damaged += forwarder.restoreOutbox(rows)
+  yield* eachRecord(engine, outboxKind, (row) => {
+    damaged += forwarder.restoreOutbox([row])
   })
-  yield* eachPage(engine, positionKind, (rows) => {
-    for (const { key, value } of rows) if (!forwarder.restorePosition(key, value)) damaged++
+  yield* eachRecord(engine, positionKind, ({ key, value }) => {
+    if (!forwarder.restorePosition(key, value)) damaged++
   })
-  yield* eachPage(engine, peerKind, (rows) => {
-    for (const { key } of rows) routes.expect(key)
-  })
+  yield* eachRecord(engine, peerKind, ({ key }) => routes.expect(key))
   if (damaged > 0) log.error("cluster: records of the store that cannot be read", { records: damaged })
-})
-
-const eachPage = Effect.fnUntraced(function* (
-  engine: Engine,
-  kind: string,
-  take: (rows: ReadonlyArray<RecordRow>) => void
-): Effect.fn.Return<void, StoreFailure> {
-  for (let after = "";;) {
-    const rows = yield* engine.readRecords(kind, after, rowsPerPage)
-    const last = rows[rows.length - 1]
-    if (last === undefined) return
-    take(rows)
-    after = last.key
-  }
 })

@@ -9,7 +9,8 @@ import { userKind, userOf } from "../access/users/User.ts"
 import { UserDatabase } from "../access/users/UserDatabase.ts"
 import type { Settings } from "../config/Settings.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
-import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
+import { eachRecord } from "../store/eachRecord.ts"
+import type { RecordRow, StoreFailure } from "../store/Engine.ts"
 import type { DurableStore } from "./durableStore.ts"
 
 export interface KeptAccess {
@@ -21,8 +22,6 @@ export interface KeptAccess {
   /** At the start, once everything that is told of changes is there, and at each reload. */
   readonly change: (settings: Settings) => void
 }
-
-const recordsPerPage = 1_000
 
 export const keptAccess = Effect.fn("keptAccess")(function* (
   settings: Settings,
@@ -36,16 +35,20 @@ export const keptAccess = Effect.fn("keptAccess")(function* (
     inForce.replaced?.()
   })
   const unreadable = ({ key, kind }: RecordRow) => log.error("store: a record cannot be understood", { kind, key })
-  yield* eachRecord(engine, ruleKind, (row) => {
-    if (!rules.load(row.key, row.value)) unreadable(row)
-  })
+  if (engine !== undefined) {
+    yield* eachRecord(engine, ruleKind, (row) => {
+      if (!rules.load(row.key, row.value)) unreadable(row)
+    })
+  }
   inForce.authorization = inForce.authorization.replacing(rules.file)
   const users = new UserDatabase(journal, () => inUse.auth_users.maxUsers)
-  yield* eachRecord(engine, userKind, (row) => {
-    const user = userOf(row.key, row.value)
-    if (user === undefined) unreadable(row)
-    else users.load(user)
-  })
+  if (engine !== undefined) {
+    yield* eachRecord(engine, userKind, (row) => {
+      const user = userOf(row.key, row.value)
+      if (user === undefined) unreadable(row)
+      else users.load(user)
+    })
+  }
   const [row] = engine === undefined ? [] : yield* engine.readRecords(scramKind, "", 1)
   const scram = new Scram(settings.auth_scram, (name) => users.find(name), row?.value ?? randomBytes(32))
   let isKept = row !== undefined
@@ -65,15 +68,3 @@ export const keptAccess = Effect.fn("keptAccess")(function* (
 })
 
 const saltsKey = "salts"
-
-const eachRecord = (engine: Engine | undefined, kind: string, take: (row: RecordRow) => void) =>
-  Effect.gen(function* () {
-    if (engine === undefined) return
-    for (let after = "";;) {
-      const page = yield* engine.readRecords(kind, after, recordsPerPage)
-      const last = page.at(-1)
-      if (last === undefined) return
-      after = last.key
-      for (const row of page) take(row)
-    }
-  })

@@ -10,11 +10,11 @@ import { RecordReplica, recordStampKind } from "../cluster/replicas/RecordReplic
 import type { Replica } from "../cluster/replicas/Replica.ts"
 import { RetainedReplica, retainedStampKind } from "../cluster/replicas/RetainedReplica.ts"
 import type { Services } from "../session/Services.ts"
-import type { Engine, RecordRow, StoreFailure } from "../store/Engine.ts"
+import { eachRecord } from "../store/eachRecord.ts"
+import type { Engine, StoreFailure } from "../store/Engine.ts"
 import type { Clustering } from "./clustering.ts"
 import type { KeptAccess } from "./keptAccess.ts"
 
-const rowsPerPage = 1_000
 const digestMillis = 10_000
 
 /** After the store was read. */
@@ -54,7 +54,7 @@ export const startReplicating = Effect.fnUntraced(function* (
       (yield* restore(engine, records, recordStampKind))
     if (damaged > 0) log.error("cluster: stamps of replicated things that cannot be read", { records: damaged })
     for (const kind of [userKind, scramKind, ruleKind, banRecords]) {
-      yield* eachRow(engine, kind, ({ key, value }) => records.has(kind, key, value))
+      yield* eachRecord(engine, kind, ({ key, value }) => records.has(kind, key, value))
     }
   }
   for (const topic of retainer.topics()) retained.adopt(topic)
@@ -71,17 +71,8 @@ const restore = Effect.fnUntraced(function* (
   kind: string
 ) {
   let damaged = 0
-  yield* eachRow(engine, kind, ({ key, value }) => {
+  yield* eachRecord(engine, kind, ({ key, value }) => {
     if (!replica.restore(key, value)) damaged++
   })
   return damaged
-})
-
-const eachRow = Effect.fnUntraced(function* (engine: Engine, kind: string, take: (row: RecordRow) => void) {
-  for (let after = "";;) {
-    const rows = yield* engine.readRecords(kind, after, rowsPerPage)
-    for (const row of rows) take(row)
-    after = rows.at(-1)?.key ?? after
-    if (rows.length < rowsPerPage) return
-  }
 })

@@ -5,6 +5,7 @@ import type { Message } from "../mqtt/Message.ts"
 import type { GroupElsewhere } from "./GroupElsewhere.ts"
 import { Route, type Share, type Subscriber } from "./Route.ts"
 import type { Subscription } from "./Subscription.ts"
+import { fnv1a } from "./textHash.ts"
 
 /** A random number in [0, 1). */
 export type Random = () => number
@@ -192,8 +193,7 @@ export class SharedGroup implements Share {
 
 /** FNV-1a over UTF-16 units, with the high bits mixed into the low ones that the remainder looks at; never negative. */
 const hash = (text: string): number => {
-  let h = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) h = Math.imul(h ^ text.charCodeAt(index), 0x01000193)
+  let h = fnv1a(text)
   h = Math.imul(h ^ (h >>> 15), 0x85ebca6b)
   return (h ^ (h >>> 13)) >>> 0
 }

@@ -11,11 +11,9 @@ import { Departure } from "./Departure.ts"
 import { DurableState } from "./DurableState.ts"
 import type { LastWill } from "./LastWill.ts"
 import type { Outgoing } from "./Outgoing.ts"
-import type { SessionHead, SessionState } from "./RemoteSessions.ts"
+import { type SessionHead, type SessionState, takenOverElsewhere } from "./RemoteSessions.ts"
 import { SessionInbox } from "./SessionInbox.ts"
 import { storedSubscription, Subscriptions } from "./Subscriptions.ts"
-
-const takenOver = "taken over by a new connection on another node"
 
 /** For its row. */
 export const ownerOf = (userName: string | null | undefined): { readonly userName?: string | null } =>
@@ -62,7 +60,7 @@ export abstract class MovingSession extends SessionInbox {
     const { counters, scheduler } = services
     if (link !== null) counters.sessions_taken_over_total++
     if (this.expiryMillis === 0 || this.departing) {
-      this.terminate(ReasonCode.SessionTakenOver, takenOver)
+      this.terminate(ReasonCode.SessionTakenOver, takenOverElsewhere)
       return null
     }
     // What is held goes with it, whatever is still missing.
@@ -70,7 +68,7 @@ export abstract class MovingSession extends SessionInbox {
     const will = link === null ? null : this.lastWill
     this.lastWill = null
     if (link !== null) {
-      link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver })
+      link.post({ _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOverElsewhere })
       this.loseLink()
       this.expiresAt = scheduler.now + this.expiryMillis
     }

@@ -3,6 +3,9 @@
 // Invariant: `done` is called once for each claim, in a turn of its own.
 import type { SessionRow, StoredDelivery, SubscriptionRow } from "../store/Engine.ts"
 
+/** What a connection is told whose client has come elsewhere. */
+export const takenOverElsewhere = "taken over by a new connection on another node"
+
 /** A session without what it is owed. */
 export interface SessionHead {
   readonly row: Omit<SessionRow, "session">

@@ -7,7 +7,13 @@ import type { Supervisor } from "../otp/Supervisor.ts"
 import type { Subscriber, Subscription } from "../router/Subscriber.ts"
 import type { StoredSession } from "../store/Engine.ts"
 import type { ClientLink, LinkEvent, SessionCommand } from "./ClientLink.ts"
-import type { Claimed, RemoteSessions, SessionDeparture, SessionState } from "./RemoteSessions.ts"
+import {
+  type Claimed,
+  type RemoteSessions,
+  type SessionDeparture,
+  type SessionState,
+  takenOverElsewhere
+} from "./RemoteSessions.ts"
 import { type Services, zonedServices } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
 import { userMark } from "./userMark.ts"
@@ -43,8 +49,7 @@ export type SessionsMessage =
   | { readonly _tag: "Ended"; readonly session: Session }
   | { readonly _tag: "End"; readonly clientId: string; readonly reasonCode: number; readonly reason: string }
 
-const takenOver = "taken over by a new connection on another node"
-const superseded: LinkEvent = { _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver }
+const superseded: LinkEvent = { _tag: "Close", reasonCode: ReasonCode.SessionTakenOver, reason: takenOverElsewhere }
 
 type Open = Extract<SessionsMessage, { readonly _tag: "Open" }>
 
@@ -355,7 +360,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     if (session === undefined || session.isFinished) return reply(null)
     this.byClientId.delete(clientId)
     if (end) {
-      session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: takenOver })
+      session.command({ _tag: "End", reasonCode: ReasonCode.SessionTakenOver, reason: takenOverElsewhere })
       return reply(null)
     }
     this.departing.add(session)

@@ -7,16 +7,9 @@ import * as path from "node:path"
 import { once } from "node:events"
 import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
 import { workerSettings, workersFault } from "../../src/config/workerSettings.ts"
+import { freePort } from "../support/freePort.ts"
 import { TestClient } from "../support/TestClient.ts"
 import { EmqttdProcess, run } from "./EmqttdProcess.ts"
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  return typeof address === "object" && address !== null ? address.port : 0
-}
 
 const isAlive = (pid: number): boolean => {
   try {

@@ -8,6 +8,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { seeded } from "../otp/turns.ts"
 import { brokerProgram } from "../support/brokerCommand.ts"
+import { freePort } from "../support/freePort.ts"
 import { Publisher, RetainedUpdater, Subscriber } from "./clients.ts"
 import { MiniClient } from "./MiniClient.ts"
 
@@ -18,14 +19,6 @@ export interface Findings {
   readonly subscriptions: ReadonlyArray<string>
   readonly retained: ReadonlyArray<string>
   readonly refused: ReadonlyArray<string>
-}
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  return typeof address === "object" && address !== null ? address.port : 0
 }
 
 export class CrashRun {

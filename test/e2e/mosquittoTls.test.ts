@@ -1,7 +1,8 @@
 // mosquitto_pub and mosquitto_sub over TLS with a client certificate, against the broker as a process.
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { certificates, opensslMissing } from "../support/certificates.ts"
-import { BrokerProcess, freePort } from "./support/BrokerProcess.ts"
+import { BrokerProcess } from "./support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { endAll, missing, mosquittoPub, mosquittoSub } from "./support/mosquittoClients.ts"
 import { uniqueName, versions } from "./support/MqttClient.ts"
 

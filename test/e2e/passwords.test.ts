@@ -5,7 +5,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { run } from "../cli/EmqttdProcess.ts"
-import { BrokerProcess, freePort } from "./support/BrokerProcess.ts"
+import { BrokerProcess } from "./support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 
 const programs = ["mosquitto_passwd", "mosquitto_pub"]
 const absent = programs.find((program) => spawnSync(program, ["--help"]).error !== undefined)

@@ -4,7 +4,8 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { BrokerProcess, freePort } from "./support/BrokerProcess.ts"
+import { BrokerProcess } from "./support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { MqttClient, versions } from "./support/MqttClient.ts"
 
 const started: Array<BrokerProcess> = []

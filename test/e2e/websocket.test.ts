@@ -1,7 +1,8 @@
 // MQTT.js over WebSocket, from this runtime and from a page in a real browser, against the broker as a process.
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { certificates, opensslMissing } from "../support/certificates.ts"
-import { BrokerProcess, freePort } from "./support/BrokerProcess.ts"
+import { BrokerProcess } from "./support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { Browser, missing } from "./support/Browser.ts"
 import { MqttClient, qualities, uniqueName, type Version, versions } from "./support/MqttClient.ts"
 

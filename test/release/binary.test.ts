@@ -5,7 +5,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
-import { freePort } from "../e2e/support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { MqttClient, versions } from "../e2e/support/MqttClient.ts"
 import { brokerBinary } from "../support/brokerCommand.ts"
 

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { freePort } from "../e2e/support/BrokerProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { MqttClient, versions } from "../e2e/support/MqttClient.ts"
 import { brokerBinary, projectRoot } from "../support/brokerCommand.ts"
 

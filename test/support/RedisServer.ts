@@ -4,7 +4,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { ended, freePort, programAt, type ServerCertificates, untilSocket } from "./serverProcess.ts"
+import { ended, programAt, type ServerCertificates, untilSocket } from "./serverProcess.ts"
+import { freePort } from "./freePort.ts"
 
 const server = programAt("redis-server")
 const client = programAt("redis-cli")

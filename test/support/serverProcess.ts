@@ -44,13 +44,3 @@ export interface ServerCertificates {
   readonly cert: string
   readonly key: string
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const tried = net.createServer()
-    tried.once("error", reject)
-    tried.listen(0, "127.0.0.1", () => {
-      const address = tried.address()
-      tried.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })

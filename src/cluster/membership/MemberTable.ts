@@ -4,6 +4,7 @@
 import type { BodyReader } from "../BodyReader.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
 import type { MemberStatus } from "../Bus.ts"
+import { fnv1a } from "../../router/textHash.ts"
 
 export interface MemberEntry {
   readonly name: string
@@ -152,10 +153,5 @@ const isPresent = ({ status }: Member): boolean => status === "alive" || status 
 
 const byCode = (one: string, other: string): number => one < other ? -1 : one > other ? 1 : 0
 
-/** FNV-1a. */
-const hashOf = ({ epoch, incarnation, name, status }: Member): number => {
-  let hash = 0x811c9dc5
-  const text = `${name} ${epoch} ${incarnation} ${status}`
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  return hash
-}
+const hashOf = ({ epoch, incarnation, name, status }: Member): number =>
+  fnv1a(`${name} ${epoch} ${incarnation} ${status}`)

@@ -1,5 +1,6 @@
 // Which change of a replicated key is the last one, on all nodes: a stamp and a node for each key, of those that were deleted too, and what they add up to in
 // buckets, so that two nodes find out in 2 KB whether they have the same. Plain class. Invariant: a bucket's digest is the sum over its keys.
+import { fnv1a, fnvBasis, mixed } from "../../router/textHash.ts"
 
 /** When a key was changed last (HybridClock), and by which node. */
 export interface Stamp {
@@ -63,18 +64,11 @@ export class ReplicaStamps {
   private count(bucket: number, key: string, { node, stamp }: Stamp): void {
     const text = `${key}\n${stamp}\n${node}`
     const at = bucket * 2
-    this.sums[at] = ((this.sums[at] ?? 0) ^ hash(text, 0x811c9dc5)) >>> 0
+    this.sums[at] = ((this.sums[at] ?? 0) ^ hash(text, fnvBasis)) >>> 0
     this.sums[at + 1] = ((this.sums[at + 1] ?? 0) ^ hash(text, 0x9747b28c)) >>> 0
   }
 }
 
 export const bucketOf = (key: string): number => hash(key, 0x2f0b4a37) & (bucketCount - 1)
 
-/** FNV-1a over UTF-16 units, its bits mixed at the end. */
-const hash = (text: string, seed: number): number => {
-  let h = seed
-  for (let index = 0; index < text.length; index++) h = Math.imul(h ^ text.charCodeAt(index), 0x01000193)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
-}
+const hash = (text: string, seed: number): number => mixed(fnv1a(text, seed))

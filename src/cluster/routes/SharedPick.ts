@@ -6,6 +6,7 @@ import type { Message } from "../../mqtt/Message.ts"
 import type { Random } from "../../router/SharedGroup.ts"
 import type { NodeMembers, RemoteGroup } from "./RemoteGroup.ts"
 import { connectedOf, membersOf } from "./routeKey.ts"
+import { fnv1a, mixed } from "../../router/textHash.ts"
 
 /** This node, among the numbers of nodes. */
 export const here = -1
@@ -93,7 +94,7 @@ export class SharedPick {
     let bestName = ""
     for (const { node, weight } of candidates) {
       const name = this.nodes.nameOf(node)
-      const score = -weight / Math.log((hash(`${name}\0${key}`) + 0.5) / 0x1_0000_0000)
+      const score = -weight / Math.log((hashOf(`${name}\0${key}`) + 0.5) / 0x1_0000_0000)
       if (score < best || (score === best && name > bestName)) continue
       best = score
       bestName = name
@@ -135,10 +136,4 @@ const nextInTurn = (candidates: ReadonlyArray<Candidate>): number => {
 }
 
 /** 32 bits, every one of which depends on the whole text. */
-const hash = (text: string): number => {
-  let h = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) h = Math.imul(h ^ text.charCodeAt(index), 0x01000193)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
-}
+const hashOf = (text: string): number => mixed(fnv1a(text))

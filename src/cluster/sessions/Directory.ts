@@ -24,6 +24,7 @@ import {
 } from "./directoryFrames.ts"
 import type { HybridClock } from "../HybridClock.ts"
 import { rendezvous } from "./rendezvous.ts"
+import { fnv1a } from "../../router/textHash.ts"
 
 /** So long does a claim that finds nothing wait for the word of all peers that they have said what they have, ms. */
 const parkedMillis = 2_000
@@ -449,9 +450,4 @@ export class Directory implements BusPart, DirectoryOrders {
   }
 }
 
-const viewOf = (members: ReadonlyArray<string>): number => {
-  let view = 0x811c9dc5
-  const text = members.join("\n")
-  for (let index = 0; index < text.length; index++) view = Math.imul(view ^ text.charCodeAt(index), 0x01000193)
-  return view >>> 0
-}
+const viewOf = (members: ReadonlyArray<string>): number => fnv1a(members.join("\n")) >>> 0

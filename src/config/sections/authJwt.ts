@@ -3,10 +3,8 @@ import { noSecret, type Secret } from "../Secret.ts"
 import { choice, duration, integer, secret, text, textList, truth } from "../settingCodecs.ts"
 import type { Fields } from "../table.ts"
 
-export const jwtAlgorithms = [
-  "HS256",
-  "HS384",
-  "HS512",
+export const secretAlgorithms = ["HS256", "HS384", "HS512"] as const
+export const keyAlgorithms = [
   "RS256",
   "RS384",
   "RS512",
@@ -19,6 +17,8 @@ export const jwtAlgorithms = [
   "EdDSA",
   "Ed25519"
 ] as const
+
+const jwtAlgorithms: ReadonlyArray<string> = [...secretAlgorithms, ...keyAlgorithms]
 
 export interface AuthJwtSettings {
   /** Where the client hands the token over. */
@@ -88,7 +88,7 @@ export const authJwtDefaults: AuthJwtSettings = {
 const file = text("a file", (value) => !value.includes("\0"))
 const claim = text("the name of a claim, or a way as in /a/b", (value) => !value.includes("\0"))
 const url = text("an http:// or https:// address", (value) => value === "" || /^https?:\/\/\S+$/.test(value))
-const isAlgorithm = (value: string): boolean => jwtAlgorithms.some((one) => one === value)
+const isAlgorithm = (value: string): boolean => jwtAlgorithms.includes(value)
 
 export const authJwt: Fields<AuthJwtSettings> = {
   from: ["from", choice(["password", "user_name"])],

@@ -164,24 +164,14 @@ export const readRetainedPage = (
   after: string,
   limit: number,
   damage: Damage
-): Uint8Array<ArrayBuffer> => {
-  const to = new RecordWriter(4096)
-  let last = after
-  while (to.length === 0) {
-    const rows = statements.all("SELECT topic, body FROM retained WHERE topic > ? ORDER BY topic LIMIT ?", last, limit)
-    if (rows.length === 0) break
-    for (const row of rows) {
-      last = String(row["topic"])
-      const content = contentOf(0, 0, row["body"])
-      if (content === undefined || new RecordReader(content).text() !== last) {
-        damage({ table: "retained", key: [last] })
-        continue
-      }
-      to.raw(content)
-    }
-  }
-  return to.finish()
-}
+): Uint8Array<ArrayBuffer> =>
+  readNamed(
+    after,
+    (last) =>
+      statements.all("SELECT topic AS name, body FROM retained WHERE topic > ? ORDER BY topic LIMIT ?", last, limit),
+    (from, topic) => from.text() === topic,
+    (topic) => damage({ table: "retained", key: [topic] })
+  )
 
 /** Record by record: kind, key, value. */
 export const readRecordPage = (
@@ -190,26 +180,37 @@ export const readRecordPage = (
   after: string,
   limit: number,
   damage: Damage
+): Uint8Array<ArrayBuffer> =>
+  readNamed(
+    after,
+    (last) =>
+      statements.all(
+        "SELECT key AS name, body FROM record WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
+        kind,
+        last,
+        limit
+      ),
+    (from, key) => from.text() === kind && from.text() === key,
+    (key) => damage({ table: "record", key: [kind, key] })
+  )
+
+/** Rows with a name and a body that begins with it. A page of which all is damaged is not the end. */
+const readNamed = (
+  after: string,
+  select: (after: string) => ReadonlyArray<Row>,
+  isOfName: (body: RecordReader, name: string) => boolean,
+  damaged: (name: string) => void
 ): Uint8Array<ArrayBuffer> => {
   const to = new RecordWriter(4096)
   let last = after
   while (to.length === 0) {
-    const rows = statements.all(
-      "SELECT key, body FROM record WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
-      kind,
-      last,
-      limit
-    )
+    const rows = select(last)
     if (rows.length === 0) break
     for (const row of rows) {
-      last = String(row["key"])
+      last = String(row["name"])
       const content = contentOf(0, 0, row["body"])
-      const from = content === undefined ? undefined : new RecordReader(content)
-      if (content === undefined || from?.text() !== kind || from.text() !== last) {
-        damage({ table: "record", key: [kind, last] })
-        continue
-      }
-      to.raw(content)
+      if (content !== undefined && isOfName(new RecordReader(content), last)) to.raw(content)
+      else damaged(last)
     }
   }
   return to.finish()

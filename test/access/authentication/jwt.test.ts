@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { FixedKeySet, keySetOfPem, parseKeySet } from "../../../src/access/authentication/jwt/KeySet.ts"
-import { JwtLink, keyAlgorithms } from "../../../src/access/authentication/jwt/JwtLink.ts"
+import { JwtLink } from "../../../src/access/authentication/jwt/JwtLink.ts"
+import { keyAlgorithms } from "../../../src/config/sections/authJwt.ts"
 import { certificates, opensslMissing } from "../../support/certificates.ts"
 import { ask, askLink, bySecret, defaults, forge, type KeyPair, keyPair, secret, sign, told } from "./tokens.ts"
 
@@ -93,11 +94,11 @@ describe("claims of a JWT", () => {
     Effect.gen(function* () {
       const token = yield* tokenOf(bySecret, { sub: "bob" })
       assert.strictEqual(told(yield* ask({ secret }, token)), "Deny 134 jwt: claim exp: missing")
-      const answer = yield* ask({ secret, requireExpiry: false }, token)
+      const answer = yield* ask({ secret, requireExp: false }, token)
       assert.strictEqual(told(answer), "Allow bob")
       assert.isTrue(answer._tag === "Allow" && answer.expiresAt === undefined)
       const odd = forge({ alg: "HS256" }, { sub: "bob", exp: "60" }, secret)
-      assert.strictEqual(told(yield* ask({ secret, requireExpiry: false }, odd)), "Deny 134 jwt: claim exp: invalid")
+      assert.strictEqual(told(yield* ask({ secret, requireExp: false }, odd)), "Deny 134 jwt: claim exp: invalid")
     }))
 
   it.effect("issuer and audience", () =>

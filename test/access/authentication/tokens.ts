@@ -18,7 +18,7 @@ export const defaults: JwtOptions = {
   issuer: [],
   audience: [],
   leewayMillis: 0,
-  requireExpiry: true,
+  requireExp: true,
   maxTokenLength: 8_192,
   claimClientId: "",
   claimUserName: "sub",

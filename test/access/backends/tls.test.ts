@@ -8,7 +8,7 @@ import { certificates, opensslMissing } from "../../support/certificates.ts"
 import { MariaDbServer, missingMariaDb } from "../../support/MariaDbServer.ts"
 import { missingPostgres, PostgresServer } from "../../support/PostgresServer.ts"
 import { missingRedis, RedisServer } from "../../support/RedisServer.ts"
-import { freePort } from "../../support/serverProcess.ts"
+import { freePort } from "../../support/freePort.ts"
 import { host, made, names } from "./backendLog.ts"
 
 const missing = opensslMissing ?? missingPostgres ?? missingMariaDb ?? missingRedis

@@ -7,21 +7,12 @@ import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { brokerProgram } from "../../support/brokerCommand.ts"
+import { freePort } from "../../support/freePort.ts"
 
 export interface Ended {
   readonly code: number | null
   readonly signal: string | null
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

@@ -2,6 +2,7 @@
 // rules and the end of the connection are its claims. Invariant: nothing of a token counts before its signature and its times are good.
 import { Clock, Effect } from "effect"
 import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type ProtectedHeaderParameters } from "jose"
+import { type AuthJwtSettings, keyAlgorithms, secretAlgorithms } from "../../../config/sections/authJwt.ts"
 import { ReasonCode } from "../../../mqtt/ReasonCode.ts"
 import { rulesFromJson } from "../../rules/rulesFromJson.ts"
 import type { Allow, Answer, AuthLink, Credentials, Deny, LinkFailure } from "../AuthLink.ts"
@@ -9,40 +10,25 @@ import { ignore } from "../AuthLink.ts"
 import { claimAt, type Claims } from "./claimNames.ts"
 import type { KeySet, VerifyingKey } from "./KeySet.ts"
 
-export const secretAlgorithms = ["HS256", "HS384", "HS512"] as const
-export const keyAlgorithms = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519"
-] as const
-
-export interface JwtOptions {
-  readonly from: "password" | "user_name"
+export interface JwtOptions extends
+  Pick<
+    AuthJwtSettings,
+    | "from"
+    | "algorithms"
+    | "issuer"
+    | "audience"
+    | "leewayMillis"
+    | "requireExp"
+    | "maxTokenLength"
+    | "claimClientId"
+    | "claimUserName"
+    | "claimSuperuser"
+    | "claimAcl"
+  > {
   /** For HS256, HS384 and HS512 alone. */
   readonly secret: Uint8Array | undefined
   /** For all other algorithms. */
   readonly keys: KeySet | undefined
-  /** Empty: all that there is a secret or a key for. */
-  readonly algorithms: ReadonlyArray<string>
-  readonly issuer: ReadonlyArray<string>
-  readonly audience: ReadonlyArray<string>
-  readonly leewayMillis: number
-  readonly requireExpiry: boolean
-  /** Bytes. */
-  readonly maxTokenLength: number
-  readonly claimClientId: string
-  /** Not "" where the token is in the user name: it is no name. */
-  readonly claimUserName: string
-  readonly claimSuperuser: string
-  readonly claimAcl: string
 }
 
 /** Three parts in base64url: what is not built so is no token, and another link may know it. */
@@ -114,12 +100,12 @@ export class JwtLink implements AuthLink {
   }
 
   private claimsWanted(algorithm: string, now: number): JWTVerifyOptions {
-    const { audience, issuer, leewayMillis, requireExpiry } = this.options
+    const { audience, issuer, leewayMillis, requireExp } = this.options
     return {
       algorithms: [algorithm],
       clockTolerance: leewayMillis / 1000,
       currentDate: new Date(now),
-      requiredClaims: requireExpiry ? ["exp"] : [],
+      requiredClaims: requireExp ? ["exp"] : [],
       ...issuer.length > 0 ? { issuer: [...issuer] } : {},
       ...audience.length > 0 ? { audience: [...audience] } : {}
     }

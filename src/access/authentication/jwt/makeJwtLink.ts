@@ -29,7 +29,7 @@ export const makeJwtLink: MakeLink = ({ auth_jwt: authJwt }, parts) =>
     if (faults.length === 0 && secret === undefined && keys === undefined) {
       faults.push("auth_jwt: needs secret, public_key_file, jwks_file or jwks_url")
     }
-    const link = new JwtLink({ ...authJwt, requireExpiry: authJwt.requireExp, secret, keys })
+    const link = new JwtLink({ ...authJwt, secret, keys })
     if (faults.length === 0 && !link.verifiesAny) {
       faults.push("auth_jwt.algorithms: none that there is a secret or a key for")
     }
