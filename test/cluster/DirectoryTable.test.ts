@@ -122,6 +122,18 @@ describe("DirectoryTable", () => {
     directory.release("c", "b", 700)
     assert.strictEqual(directory.size, 0)
   })
+
+  it("who keeps a session that could not be given to a node has it while that node is away, and the other is merged when it is back", () => {
+    const { directory, gone, take } = table()
+    directory.announce("c", "b", 700)
+    gone.add("b")
+    directory.announce("c", "a", 500)
+    assert.deepStrictEqual(take(), [], "nothing can be given to who is away")
+    assert.strictEqual(directory.holder("c"), "a")
+    gone.delete("b")
+    directory.announce("c", "b", 0)
+    assert.deepStrictEqual(take(), ["b gives c to a, merge"])
+  })
 })
 
 class FixedMembers implements Members {

@@ -100,10 +100,12 @@ export class DirectoryTable {
       if (entry === undefined || token > entry.token) this.entries.set(clientId, { node, token })
       return
     }
+    const isThere = this.orders.reachable(entry.node)
     const wins = token > entry.token || (token === entry.token && node > entry.node)
-    if (wins && !this.moves.has(clientId)) {
+    if ((wins || !isThere) && !this.moves.has(clientId)) {
       this.entries.set(clientId, { node, token })
-      this.orders.yieldTo(entry.node, clientId, token, node, Wanted.Merge)
+      // Who is away says what it has when it is back. Until then nothing can be given to it.
+      if (isThere) this.orders.yieldTo(entry.node, clientId, token, node, Wanted.Merge)
     } else {
       this.orders.yieldTo(node, clientId, entry.token, entry.node, Wanted.Merge)
     }
