@@ -33,7 +33,8 @@ export interface AdminCluster {
   readonly status: () => ClusterStatus
   /** Answered when there is a link, or it is known why not. */
   readonly join: (address: string) => Effect.Effect<ClusterJoined, Refused>
-  readonly leave: Effect.Effect<void, Refused>
+  /** `notTo`: members that leave with it. */
+  readonly leave: (notTo: ReadonlyArray<string>) => Effect.Effect<void, Refused>
   readonly remove: (name: string) => Effect.Effect<void, Refused>
 }
 

@@ -52,7 +52,12 @@ export class ClusterApi extends HttpApiGroup.make("cluster").add(
     success: ClusterJoined,
     error: Refused
   }),
-  HttpApiEndpoint.post("leave", "/leave", { success: HttpApiSchema.NoContent, error: Refused }),
+  HttpApiEndpoint.post("leave", "/leave", {
+    /** Names of members that leave with it, as other workers of its node do: no session goes to them. */
+    payload: Schema.Struct({ not_to: Schema.Array(Schema.String) }),
+    success: HttpApiSchema.NoContent,
+    error: Refused
+  }),
   HttpApiEndpoint.delete("remove", "/members/:name", {
     params: { name: Schema.String },
     success: HttpApiSchema.NoContent,

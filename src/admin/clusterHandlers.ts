@@ -15,7 +15,7 @@ export const clusterHandlers = ({ cluster }: AdminNode) => {
     Effect.succeed(handlers.handleAll({
       status: () => asked(({ status }) => Effect.sync(status)),
       join: ({ payload }) => asked(({ join }) => join(payload.address)),
-      leave: () => asked(({ leave }) => leave),
+      leave: ({ payload }) => asked(({ leave }) => leave(payload.not_to)),
       remove: ({ params }) => asked(({ remove }) => remove(params.name))
     })))
 }

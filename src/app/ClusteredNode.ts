@@ -21,10 +21,11 @@ export interface Clustering {
   /** left: it takes part no more until `join`. */
   readonly state: "member" | "leaving" | "left"
   /** What is handed over to the others before this node leaves, in this order. */
-  readonly handOver: Array<Effect.Effect<void>>
+  readonly handOver: Array<(notTo: ReadonlyArray<string>) => Effect.Effect<void>>
   /** In the cluster's turn. */
   readonly join: (address: NodeAddress) => Target
-  readonly leave: Effect.Effect<void>
+  /** `notTo`: members that leave with it and are given nothing. */
+  readonly leave: (notTo: ReadonlyArray<string>) => Effect.Effect<void>
   /** This node stops: the others need not wait for its death. */
   readonly goAway: Effect.Effect<void>
   readonly admin: AdminCluster

@@ -59,14 +59,15 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
         }
         return yield* new Refused({ message: `${text}: no answer in time; it is tried on` })
       }),
-    leave: Effect.gen(function* () {
-      const leaving = yield* Effect.forkDetach(clustering.leave)
-      const done = yield* Effect.timeoutOption(Fiber.join(leaving), longestMillis)
-      if (done._tag === "Some") return
-      return yield* new Refused({
-        message: "it is leaving: sessions are still being handed over (emqttd ctl cluster status)"
-      })
-    }),
+    leave: (notTo) =>
+      Effect.gen(function* () {
+        const leaving = yield* Effect.forkDetach(clustering.leave(notTo))
+        const done = yield* Effect.timeoutOption(Fiber.join(leaving), longestMillis)
+        if (done._tag === "Some") return
+        return yield* new Refused({
+          message: "it is leaving: sessions are still being handed over (emqttd ctl cluster status)"
+        })
+      }),
     remove: (name) =>
       Effect.flatMap(
         told(() => membership.remove(name)),

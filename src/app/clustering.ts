@@ -77,7 +77,7 @@ export const makeClustering = Effect.fnUntraced(function* (
     }
   })
   cluster.add(membership)
-  const handOver: Array<Effect.Effect<void>> = []
+  const handOver: Clustering["handOver"] = []
   let state: Clustering["state"] = "member"
   /** Done when the cluster has done it, and has written what it had to say. */
   const inItsTurn = (act: () => void): Effect.Effect<void> =>
@@ -108,19 +108,20 @@ export const makeClustering = Effect.fnUntraced(function* (
       }
       return links.dialer.callNow(address, scheduler.now)
     },
-    leave: Effect.suspend(() => {
-      if (state !== "member") return Effect.void
-      state = "leaving"
-      log.info("cluster: leaving", {})
-      return Effect.forEach(handOver, (part) => part, { discard: true }).pipe(
-        Effect.andThen(inItsTurn(() => membership.leave())),
-        Effect.andThen(inItsTurn(() => {
-          links.withdraw("this node leaves the cluster")
-          state = "left"
-          log.info("cluster: left", {})
-        }))
-      )
-    }),
+    leave: (notTo) =>
+      Effect.suspend(() => {
+        if (state !== "member") return Effect.void
+        state = "leaving"
+        log.info("cluster: leaving", {})
+        return Effect.forEach(handOver, (part) => part(notTo), { discard: true }).pipe(
+          Effect.andThen(inItsTurn(() => membership.leave())),
+          Effect.andThen(inItsTurn(() => {
+            links.withdraw("this node leaves the cluster")
+            state = "left"
+            log.info("cluster: left", {})
+          }))
+        )
+      }),
     goAway: inItsTurn(() => membership.goAway())
   }
   return Object.assign(clustered, { admin: adminCluster(clustered, settings.cluster) })

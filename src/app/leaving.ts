@@ -26,17 +26,18 @@ export const prepareLeaving = (
       Effect.timeoutOption(settings.node.shutdownTimeoutMillis)
     )
   })
-  const takers = () => membership.present.filter((name) => links.peers.has(name))
-  const giveAway = Effect.callback<void>((resume) => {
-    const posted = cluster.post(() =>
-      takeover.handOver(takers, ({ moved, stayed }) => {
-        const fields = { moved, stayed }
-        if (stayed === 0) log.info("cluster: sessions handed over", fields)
-        else log.warning("cluster: not all sessions were taken, the rest stays in the store of this node", fields)
-        resume(Effect.void)
-      })
-    )
-    if (!posted) resume(Effect.void)
-  })
-  handOver.push(Effect.asVoid(sendAway), giveAway)
+  const giveAway = (notTo: ReadonlyArray<string>) =>
+    Effect.callback<void>((resume) => {
+      const takers = () => membership.present.filter((name) => links.peers.has(name) && !notTo.includes(name))
+      const posted = cluster.post(() =>
+        takeover.handOver(takers, ({ moved, stayed }) => {
+          const fields = { moved, stayed }
+          if (stayed === 0) log.info("cluster: sessions handed over", fields)
+          else log.warning("cluster: not all sessions were taken, the rest stays in the store of this node", fields)
+          resume(Effect.void)
+        })
+      )
+      if (!posted) resume(Effect.void)
+    })
+  handOver.push(() => Effect.asVoid(sendAway), giveAway)
 }

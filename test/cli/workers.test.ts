@@ -6,62 +6,18 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { once } from "node:events"
 import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
-import { workerSettings, workersFault } from "../../src/config/workerSettings.ts"
-import { freePort } from "../support/freePort.ts"
-import { TestClient } from "../support/TestClient.ts"
-import { EmqttdProcess, run } from "./EmqttdProcess.ts"
+import { nodeOfWorker, workerSettings, workersFault } from "../../src/config/workerSettings.ts"
+import { run } from "./EmqttdProcess.ts"
+import { isAlive, until, WorkerNode } from "./WorkerNode.ts"
 
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
-let broker: EmqttdProcess | undefined
+let node: WorkerNode | undefined
 let directory = ""
-const clients: Array<TestClient> = []
 afterEach(() => {
-  for (const client of clients.splice(0)) client.drop()
-  broker?.kill()
+  node?.close()
   fs.rmSync(directory, { recursive: true, force: true })
 })
 
-const start = async (): Promise<
-  {
-    readonly port: number
-    readonly status: () => Promise<{ workers: Array<{ process: number; connections: number }> }>
-  }
-> => {
-  directory = fs.mkdtempSync(path.join(os.tmpdir(), "emqttd-workers-"))
-  const port = await freePort()
-  const args = ["--host", "127.0.0.1", "--port", `${port}`, "--set", "listeners.ws.enabled=false", "--data", directory]
-  broker = new EmqttdProcess(["--workers", "2", "--log-format", "logfmt", ...args], { cwd: directory })
-  await broker.told(/all workers are ready/)
-  await broker.told(/cluster: link up/)
-  const status = async () => JSON.parse((await run(["ctl", "status", "--json", "--data", directory])).stdout)
-  return { port, status }
-}
-
-const connect = async (port: number, clientId: string): Promise<TestClient> => {
-  const client = await TestClient.open(port, 5)
-  clients.push(client)
-  return client.connect({ clientId })
-}
-
-/** Clients on both, as the system spreads them. */
-const spread = async (
-  port: number,
-  status: Awaited<ReturnType<typeof start>>["status"]
-): Promise<ReadonlyArray<TestClient>> => {
-  const all: Array<TestClient> = []
-  for (;;) {
-    for (let more = 0; more < 4; more++) all.push(await connect(port, `client-${all.length}`))
-    const { workers } = await status()
-    if (workers.every(({ connections }) => connections > 0)) return all
-  }
-}
+const start = async (...args: ReadonlyArray<string>): Promise<WorkerNode> => (node = await WorkerNode.start(...args))
 
 describe("the settings of a worker", () => {
   const settings = (worker: number, change: Partial<Settings["cluster"]> = {}): Settings =>
@@ -82,21 +38,49 @@ describe("the settings of a worker", () => {
     const { listen, peers } = settings(2, { listen: "10.0.0.1:5000", peers: ["10.0.0.2:5000"] }).cluster
     expect(listen).toBe("10.0.0.1:5001")
     expect(peers).toEqual(["10.0.0.2:5000", "10.0.0.1:5000", "10.0.0.1:5002"])
+    const everywhere = settings(3, { peers: ["10.0.0.2"], secretFile: "secret", advertise: "203.0.113.1:4370" })
+    expect(everywhere.cluster).toMatchObject({ listen: "0.0.0.0:4372", advertise: "203.0.113.1:4372" })
+    expect(everywhere.cluster.peers).toEqual(["10.0.0.2", "127.0.0.1:4370", "127.0.0.1:4371"])
+  })
+
+  it("without a name of its own it has one of its machine's address, so that those of two machines differ", () => {
+    const named = (listen: string, name = "emqttd@127.0.0.1") =>
+      workerSettings({
+        ...defaultSettings,
+        node: { ...defaultSettings.node, name, workers: 2, worker: 2 },
+        cluster: { ...defaultSettings.cluster, listen }
+      }).node.name
+    expect([named("10.0.0.1:4370"), named("10.0.0.2:5000"), named("")]).toEqual([
+      "emqttd-2@10.0.0.1",
+      "emqttd-2@10.0.0.2:5000",
+      "emqttd-2@127.0.0.1"
+    ])
+    expect(named("10.0.0.1:4370", "n@host")).toBe("n-2@host")
+    expect([nodeOfWorker("emqttd-2@10.0.0.1"), nodeOfWorker("n@host")]).toEqual(["emqttd@10.0.0.1", undefined])
   })
 
   it("a port that the system chooses cannot be shared", () => {
     const listeners = defaultSettings.listeners.map((one) => ({ ...one, port: 0 }))
     expect(workersFault({ ...defaultSettings, listeners })).toMatch(/listeners\.tcp\.port = 0/)
     expect(workersFault(defaultSettings)).toBeUndefined()
+    const fault = (listen: string) =>
+      workersFault({
+        ...defaultSettings,
+        node: { ...defaultSettings.node, workers: 4 },
+        cluster: { ...defaultSettings.cluster, listen }
+      })
+    expect(fault("127.0.0.1:0")).toMatch(/cluster\.listen begins at 0/)
+    expect(fault("127.0.0.1:65533")).toMatch(/cluster\.listen begins at 65533/)
+    expect(fault("127.0.0.1:65532")).toBeUndefined()
   })
 })
 
 describe("workers", { timeout: 60_000 }, () => {
   it("are one broker: messages cross, ctl shows all of it, SIGTERM ends all of them with exit code 0", async () => {
-    const { port, status } = await start()
-    const all = await spread(port, status)
+    const node = await start()
+    const all = await node.spread()
     for (const client of all) await client.subscribe("t", 1)
-    const writer = await connect(port, "writer")
+    const writer = await node.connect("writer")
     // A subscription is known to the other worker once a message has come by it.
     const missing = new Set(all)
     for (let round = 0; missing.size > 0; round++) {
@@ -110,43 +94,66 @@ describe("workers", { timeout: 60_000 }, () => {
         }
       }
     }
-    const list = await run(["ctl", "clients", "list", "--data", directory])
+    const list = await node.ctl("clients", "list")
     for (const client of all) expect(list.stdout).toContain(client.clientId)
-    const kicked = await run(["ctl", "clients", "kick", all.at(-1)?.clientId ?? "", "--data", directory])
-    expect(kicked.code).toBe(0)
-    expect((await run(["ctl", "clients", "kick", "nobody", "--data", directory])).code).toBe(1)
-    const text = (await run(["ctl", "status", "--data", directory])).stdout
-    expect(text).toMatch(/WORKER +NODE +PROCESS/)
-    const pids = (await status()).workers.map((one) => one.process)
-    broker?.signal("SIGTERM")
-    expect((await broker?.ended)?.code).toBe(0)
+    expect((await node.ctl("clients", "kick", all.at(-1)?.clientId ?? "")).code).toBe(0)
+    expect(await node.ctl("clients", "kick", "nobody")).toMatchObject({ code: 1 })
+    expect((await node.ctl("status")).stdout).toMatch(/WORKER +NODE +PROCESS/)
+    const pids = (await node.status()).workers.map((one) => one.process)
+    node.process.signal("SIGTERM")
+    expect((await node.process.ended).code).toBe(0)
     expect(pids.filter(isAlive)).toEqual([])
-    expect(fs.existsSync(path.join(directory, "workers"))).toBe(false)
+    expect(fs.existsSync(path.join(node.directory, "workers"))).toBe(false)
   })
 
   it("one that is killed is started again, and costs the clients of the other nothing", async () => {
-    const { port, status } = await start()
-    await spread(port, status)
-    const [, second] = (await status()).workers
+    const node = await start()
+    await node.spread()
+    const [, second] = (await node.status()).workers
     if (second === undefined) throw new Error("no second worker")
     process.kill(second.process, "SIGKILL")
-    await broker?.told(/worker ended, it is started again" worker=2 signal=SIGKILL/)
-    await broker?.told(/is ready" worker=2[^]*is ready" worker=2/)
-    const { workers } = await status()
+    await node.process.told(/worker ended, it is started again" worker=2 signal=SIGKILL/)
+    await node.process.told(/is ready" worker=2[^]*is ready" worker=2/)
+    const { workers } = await node.status()
     expect(workers[1]?.process).not.toBe(second.process)
     expect(workers[0]?.connections).toBeGreaterThan(0)
   })
 
-  it("when the parent is killed they end; ctl names one that does not answer", async () => {
-    const { status } = await start()
-    fs.renameSync(path.join(directory, "worker-2", "emqttd.sock"), path.join(directory, "worker-2", "away"))
-    const asked = await run(["ctl", "status", "--data", directory])
-    expect(asked.code).toBe(69)
-    expect(asked.stderr).toMatch(/^emqttd: worker 2 of the node does not answer on .*: it starts, or is started again/)
-    fs.renameSync(path.join(directory, "worker-2", "away"), path.join(directory, "worker-2", "emqttd.sock"))
-    const pids = (await status()).workers.map((one) => one.process)
-    broker?.signal("SIGKILL")
-    while (pids.some(isAlive)) await new Promise((resolve) => setImmediate(resolve))
+  it("while one is away ctl answers for the others and names it; when the parent is killed they end", async () => {
+    const node = await start()
+    const clients = await node.spread()
+    const pids = (await node.status()).workers.map((one) => one.process)
+    for (const away of [1, 2]) {
+      const folder = away === 1 ? node.directory : path.join(node.directory, `worker-${away}`)
+      fs.renameSync(path.join(folder, "emqttd.sock"), path.join(folder, "away"))
+      const reason = new RegExp(
+        `^emqttd: worker ${away} of the node does not answer on .*: it starts, or is started again`
+      )
+      const status = await node.ctl("status")
+      expect(status).toMatchObject({ code: 0 })
+      expect(status.stderr).toMatch(reason)
+      expect(status.stdout).toMatch(/^health +ok$/m)
+      expect(status.stdout).toMatch(new RegExp(`^${away} +does not answer `, "m"))
+      const { missing, workers } = await node.status()
+      expect(missing).toMatchObject([{ worker: away }])
+      expect(workers).toMatchObject([{ worker: 3 - away }])
+      const list = await node.ctl("clients", "list", "--json")
+      expect(list.stderr).toMatch(reason)
+      const there = JSON.parse(list.stdout).clients.length
+      expect(there).toBeGreaterThan(0)
+      expect(there).toBeLessThan(clients.length)
+      // What all have alike any of them says; what all have to do wants all.
+      expect(await node.ctl("bans", "list")).toMatchObject({ code: 0, stderr: "" })
+      const stopped = await node.ctl("listeners", "stop", "tcp")
+      expect(stopped.code).toBe(69)
+      expect(stopped.stderr).toMatch(reason)
+      fs.renameSync(path.join(folder, "away"), path.join(folder, "emqttd.sock"))
+    }
+    node.process.signal("SIGKILL")
+    await until(() => !pids.some(isAlive))
+    const nobody = await node.ctl("status")
+    expect(nobody).toMatchObject({ code: 69, stdout: "" })
+    expect(nobody.stderr).toMatch(/^emqttd: no node answers on .*emqttd\.sock; is it running/)
   })
 
   it("a listener without a port of its own, and a port in use, end it with their exit codes", async () => {

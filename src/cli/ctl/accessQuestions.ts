@@ -5,7 +5,7 @@ import { ExitCode, exitWith } from "../Exit.ts"
 import { askPassword } from "../passwd/askPassword.ts"
 import { print, type Told } from "./questions.ts"
 import { aligned, plain } from "./render.ts"
-import { ask, type Target } from "./session.ts"
+import { ask, askEach, type Target } from "./session.ts"
 
 type Json = KeptRule["rule"][string]
 
@@ -57,7 +57,7 @@ export const ruleAdd = (
 
 export const rulesReload = (target: Target): Told =>
   Effect.gen(function* () {
-    yield* ask(target, (node) => node.rules.reload())
+    yield* askEach(target, (node) => node.rules.reload())
     yield* print(target, { reloaded: true }, () => ["access rules read again"])
   })
 

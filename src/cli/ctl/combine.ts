@@ -1,5 +1,6 @@
 // What the workers of one node have answered, as the answer of the node. Pure. Invariant: what each has of its own is added up; what all have alike
 // is taken from the first.
+import type { ClusterMember, ClusterStatus } from "../../admin/clusterApi.ts"
 import type { ClientsPage, Counts, ListenerStatus, Status, TreePart } from "../../admin/Api.ts"
 
 type All<A> = readonly [A, ...Array<A>]
@@ -49,11 +50,46 @@ export const combinedClients = (all: All<ClientsPage>): ClientsPage => ({
   clients: all.flatMap(({ clients }) => clients)
 })
 
-export const combinedTree = (all: All<TreePart>): TreePart => ({
+/** With each worker's number. */
+export const combinedTree = (all: ReadonlyArray<readonly [worker: number, tree: TreePart]>): TreePart => ({
   name: "workers",
   kind: "supervisor",
   restart: "permanent",
   status: "running",
   restarts: 0,
-  children: all.map((tree, index) => ({ ...tree, name: `worker ${index + 1}` }))
+  children: all.map(([worker, tree]) => ({ ...tree, name: `worker ${worker}` }))
 })
+
+/** A link is there when every worker has one, but for a worker's to itself. */
+const combinedMember = (all: All<ClusterMember>): ClusterMember => {
+  const others = all.filter(({ link }) => link !== "self")
+  return {
+    ...all[0],
+    link: others.some(({ link }) => link === "down") ? "down" : others.length < all.length ? "self" : "up",
+    owed_messages: sum(all.map(({ owed_messages }) => owed_messages)),
+    owed_bytes: sum(all.map(({ owed_bytes }) => owed_bytes)),
+    queued_bytes: sum(all.map(({ queued_bytes }) => queued_bytes))
+  }
+}
+
+export const combinedCluster = (all: All<ClusterStatus>): ClusterStatus => {
+  const members = new Map<string, Array<ClusterMember>>()
+  for (const member of all.flatMap(({ members }) => members)) {
+    members.set(member.name, [...members.get(member.name) ?? [], member])
+  }
+  const unreachable = new Map(all.flatMap(({ unreachable }) => unreachable.map((one) => [one.address, one])))
+  return {
+    ...all[0],
+    state: all.find(({ state }) => state !== "member")?.state ?? "member",
+    majority: all.every(({ majority }) => majority),
+    members: [...members.values()].flatMap(([first, ...rest]) =>
+      first === undefined ? [] : combinedMember([first, ...rest])
+    ),
+    sessions: {
+      held: sum(all.map(({ sessions }) => sessions.held)),
+      known: sum(all.map(({ sessions }) => sessions.known)),
+      moving: sum(all.map(({ sessions }) => sessions.moving))
+    },
+    unreachable: [...unreachable.values()]
+  }
+}

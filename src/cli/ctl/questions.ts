@@ -3,7 +3,7 @@ import { Console, Effect } from "effect"
 import { ExitCode, type ExitWith, exitWith } from "../Exit.ts"
 import { combinedClients, combinedCounts, combinedListeners, combinedStatus, combinedTree } from "./combine.ts"
 import { clientLines, counterLines, listenerLines, statusLines, treeLines, workerLines } from "./render.ts"
-import { ask, askEach, type Target } from "./session.ts"
+import { askEach, askThere, type Missing, type NodeClient, type Target } from "./session.ts"
 
 export type Told = Effect.Effect<void, ExitWith>
 
@@ -14,30 +14,54 @@ export const print = <A>(target: Target, answer: A, lines: (answer: A) => Readon
     return text === "" ? Effect.void : Console.log(text)
   })
 
+/** One line each, beside the answer of the others. */
+export const tellMissing = (missing: ReadonlyArray<Missing>): Effect.Effect<void> =>
+  Effect.forEach(missing, ({ reason }) => Console.error(`emqttd: ${reason}`), { discard: true })
+
+/** Of all workers that are there. */
+const gathered = <A, E>(target: Target, question: (client: NodeClient) => Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const { missing, there: [first, ...rest] } = yield* askThere(target, question)
+    yield* tellMissing(missing)
+    return [first.answer, ...rest.map(({ answer }) => answer)] as const
+  })
+
 export const status = (target: Target): Told =>
   Effect.gen(function* () {
-    const all = yield* askEach(target, (node) => node.node.status())
-    const answer = combinedStatus(all)
-    if (all.length === 1) yield* print(target, answer, statusLines)
-    else yield* print(target, { ...answer, workers: all }, () => [...statusLines(answer), "", ...workerLines(all)])
+    const { missing, there: [first, ...rest] } = yield* askThere(target, (node) => node.node.status())
+    const answer = combinedStatus([first.answer, ...rest.map(({ answer }) => answer)])
+    const workers = [first, ...rest].map(({ answer, worker }) => ({ worker, ...answer }))
+    if (workers.length + missing.length === 1) yield* print(target, answer, statusLines)
+    else {
+      const numbers = missing.map(({ worker }) => worker)
+      yield* print(target, { ...answer, workers, missing }, () => [
+        ...statusLines(answer),
+        "",
+        ...workerLines(workers, numbers)
+      ])
+      yield* tellMissing(missing)
+    }
     if (!answer.health.ok) return yield* exitWith(ExitCode.Refused, [])
   })
 
 export const tree = (target: Target, limit: number | undefined): Told =>
   Effect.gen(function* () {
-    const all = yield* askEach(target, (node) => node.node.tree({ query: { limit } }))
-    yield* print(target, all.length === 1 ? all[0] : combinedTree(all), treeLines)
+    const { missing, there } = yield* askThere(target, (node) => node.node.tree({ query: { limit } }))
+    yield* tellMissing(missing)
+    const isAlone = there.length + missing.length === 1
+    const all = there.map(({ answer, worker }) => [worker, answer] as const)
+    yield* print(target, isAlone ? there[0].answer : combinedTree(all), treeLines)
   })
 
 export const counters = (target: Target): Told =>
   Effect.gen(function* () {
-    const all = yield* askEach(target, (node) => node.node.counters())
+    const all = yield* gathered(target, (node) => node.node.counters())
     yield* print(target, combinedCounts(all), counterLines)
   })
 
 export const listenersList = (target: Target): Told =>
   Effect.gen(function* () {
-    const all = yield* askEach(target, (node) => node.listeners.list())
+    const all = yield* gathered(target, (node) => node.listeners.list())
     yield* print(target, combinedListeners(all), listenerLines)
   })
 
@@ -55,23 +79,24 @@ export const listenerStop = (target: Target, name: string): Told =>
 
 export const clientsList = (target: Target, limit: number | undefined): Told =>
   Effect.gen(function* () {
-    const all = yield* askEach(target, (node) => node.clients.list({ query: { limit } }))
+    const all = yield* gathered(target, (node) => node.clients.list({ query: { limit } }))
     yield* print(target, combinedClients(all), clientLines)
   })
 
 export const kick = (target: Target, clientId: string): Told =>
   Effect.gen(function* () {
-    const sockets = [...target.others ?? [], target.socket]
-    for (const socket of sockets) {
-      const kicked = yield* kickAt({ ...target, socket }, clientId, socket !== target.socket)
-      if (kicked) break
+    // It is connected to one of the workers at most.
+    const { missing, there } = yield* askThere(target, (node) =>
+      Effect.as(node.clients.kick({ params: { clientId } }), undefined).pipe(
+        Effect.catchTag("NotFound", ({ message }) =>
+          Effect.succeed(message))
+      ))
+    const faults = there.flatMap(({ answer }) =>
+      answer ?? []
+    )
+    if (faults.length === there.length) {
+      yield* tellMissing(missing)
+      return yield* exitWith(ExitCode.Refused, [`emqttd: ${faults[0]}`])
     }
     yield* print(target, { kicked: clientId }, () => [`sent away: ${clientId}`])
-  })
-
-/** `elsewhere`: it may be connected to another worker, that is no fault. */
-const kickAt = (target: Target, clientId: string, elsewhere: boolean): Effect.Effect<boolean, ExitWith> =>
-  ask(target, (node) => {
-    const kicked = Effect.as(node.clients.kick({ params: { clientId } }), true)
-    return elsewhere ? Effect.catchTag(kicked, "NotFound", () => Effect.succeed(false)) : kicked
   })

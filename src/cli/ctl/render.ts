@@ -67,18 +67,23 @@ export const statusLines = (status: Status): ReadonlyArray<string> => {
   ]
 }
 
-export const workerLines = (workers: ReadonlyArray<Status>): ReadonlyArray<string> =>
+/** `missing`: numbers of those that have not answered. */
+export const workerLines = (
+  workers: ReadonlyArray<Status & { readonly worker: number }>,
+  missing: ReadonlyArray<number>
+): ReadonlyArray<string> =>
   aligned([
     ["WORKER", "NODE", "PROCESS", "UP", "CONNECTIONS", "SESSIONS", "MEMORY"],
-    ...workers.map((one, index) => [
-      String(index + 1),
+    ...workers.map((one) => [
+      String(one.worker),
       one.node,
       String(one.process),
       span(one.uptime_seconds),
       String(one.connections),
       String(one.sessions),
       bytes(one.memory.resident_bytes)
-    ])
+    ]),
+    ...missing.map((worker) => [String(worker), "does not answer", "-", "-", "-", "-", "-"])
   ])
 
 export const treeLines = (root: TreePart): ReadonlyArray<string> => {
