@@ -62,6 +62,8 @@ export const makeClustering = Effect.fnUntraced(function* (
       else log.warning("cluster: no more than half of the members are seen", { minority })
     },
     onFull: (name) => log.warning("cluster: node not taken in", { node: name, limit: "cluster.max_members" }),
+    // What the parts do for a link that comes up is done again when it comes back.
+    onBuried: (name) => links.drop(name, "no word from it in time"),
     onDouble: () => log.error("cluster: another node has this node's name (node.name)", { node: settings.node.name })
   })
   links.isMember = (name) => membership.status(name) !== undefined

@@ -16,6 +16,8 @@ export interface SpawnOptions {
   readonly program?: string
   /** Root's right to read and write whatever it likes is taken away. */
   readonly unprivileged?: boolean
+  /** A command that runs it and gives its process to it, with its arguments. */
+  readonly within?: ReadonlyArray<string>
   /** Standard input; without it there is none. */
   readonly input?: string
 }
@@ -27,17 +29,17 @@ export class EmqttdProcess {
   stdout = ""
   stderr = ""
   readonly #child: ChildProcess
-  #watch: () => void = () => {}
+  readonly #watchers = new Set<() => void>()
   #isOver = false
 
   constructor(
     args: ReadonlyArray<string>,
-    { cwd, environment = {}, input, program, unprivileged = false }: SpawnOptions = {}
+    { cwd, environment = {}, input, program, unprivileged = false, within = [] }: SpawnOptions = {}
   ) {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("EMQTTD_") && name !== "NO_COLOR")
     const run = program === undefined ? brokerProgram : sourceProgram(program)
     const limited = unprivileged && process.getuid?.() === 0 ? withoutCapabilities : []
-    const [command = run.command, ...all] = [...limited, run.command, ...run.args, ...args]
+    const [command = run.command, ...all] = [...within, ...limited, run.command, ...run.args, ...args]
     this.#child = spawn(command, all, {
       cwd: cwd ?? projectRoot,
       env: { ...Object.fromEntries(own), ...environment },
@@ -46,16 +48,16 @@ export class EmqttdProcess {
     this.#child.stdin?.end(input)
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text
-      this.#watch()
+      this.#look()
     })
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr += text
-      this.#watch()
+      this.#look()
     })
     this.ended = new Promise((resolve) =>
       this.#child.on("close", (code) => {
         this.#isOver = true
-        this.#watch()
+        this.#look()
         resolve({ code, stdout: this.stdout, stderr: this.stderr })
       })
     )
@@ -64,13 +66,20 @@ export class EmqttdProcess {
   /** The first match in what it has written to stderr, as soon as it is there. */
   told(pattern: RegExp): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
-      this.#watch = () => {
+      const watch = () => {
         const found = pattern.exec(this.stderr)
+        if (found === null && !this.#isOver) return
+        this.#watchers.delete(watch)
         if (found !== null) resolve(found)
-        else if (this.#isOver) reject(new Error(`ended without ${pattern}:\n${this.stderr}${this.stdout}`))
+        else reject(new Error(`ended without ${pattern}:\n${this.stderr}${this.stdout}`))
       }
-      this.#watch()
+      this.#watchers.add(watch)
+      watch()
     })
+  }
+
+  #look(): void {
+    for (const watch of [...this.#watchers]) watch()
   }
 
   /** Not by child.kill: on Deno that one reports the signal, whatever the exit code. */

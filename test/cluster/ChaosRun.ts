@@ -28,9 +28,9 @@ export class ChaosRun extends ClusterRun {
   protected readonly away = new Set<string>()
   readonly updater = new RetainedUpdater(true)
   /** Where each client is. */
-  private readonly places = new Map<string, string>()
-  /** Clients whose node went away under them. */
-  private orphaned = 0
+  protected readonly places = new Map<string, string>()
+  /** Clients whose node went away under them, or out of whose reach they went. */
+  protected orphaned = 0
   /** What was done, and how far each publisher was by then. */
   private readonly told: Array<string> = []
 
@@ -57,7 +57,7 @@ export class ChaosRun extends ClusterRun {
     const before = this.acknowledged
     this.updater.running = true
     this.updater.client?.drop()
-    await this.updater.connect(this.pick().port)
+    await this.updater.connect(this.pick().door)
     while (this.acknowledged < before + messages) await new Promise((resolve) => setTimeout(resolve, 5)) // until they are
     this.updater.running = false
   }
@@ -118,7 +118,7 @@ export class ChaosRun extends ClusterRun {
       this.places.set(client.name, node.name)
       this.tell(`${client.name} to ${node.name}`)
       try {
-        await client.connect(node.port)
+        await client.connect(node.door)
         break
       } catch (error) {
         this.tell(String(error))
@@ -192,7 +192,7 @@ export class ChaosRun extends ClusterRun {
     this.updater.client?.drop()
     for (const { client, name } of this.clients) {
       client?.drop()
-      const last = await MiniClient.connect(this.pick().port, { clientId: name, expiry: 0, onPacket: () => {} })
+      const last = await MiniClient.connect(this.pick().door, { clientId: name, expiry: 0, onPacket: () => {} })
       last.send({ cmd: "disconnect", reasonCode: 0 })
       await last.ended
     }

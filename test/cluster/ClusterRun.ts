@@ -10,7 +10,7 @@ const patienceMillis = 20_000
 export const enough = ["--set", "queue.capacity=1000000"]
 
 export class ClusterRun {
-  readonly farm = new NodeFarm()
+  readonly farm: NodeFarm
   readonly publishers = [new Publisher("one-a", 1), new Publisher("one-b", 1), new Publisher("two", 2)]
   readonly subscribers = [new Subscriber("sub-1"), new Subscriber("sub-2"), new Subscriber("sub-3")]
   readonly nodes: Array<ClusterNode> = []
@@ -18,7 +18,8 @@ export class ClusterRun {
   /** Addresses for nodes that come back. */
   protected readonly addresses = new Map<string, string>()
 
-  constructor(seed: number) {
+  constructor(seed: number, farm = new NodeFarm()) {
+    this.farm = farm
     this.random = seeded(seed)
   }
 
@@ -32,10 +33,10 @@ export class ClusterRun {
     }
     await this.linked(this.nodes)
     for (const [index, subscriber] of this.subscribers.entries()) {
-      await subscriber.connect(this.node(index).port)
+      await subscriber.connect(this.node(index).door)
       await subscriber.subscribe("load/#", index % 2 === 0 ? 2 : 1)
     }
-    for (const [index, publisher] of this.publishers.entries()) await publisher.connect(this.node(index).port)
+    for (const [index, publisher] of this.publishers.entries()) await publisher.connect(this.node(index).door)
     // A subscription is known everywhere once messages from every node have come by it.
     await this.mark("begin")
   }
@@ -61,7 +62,7 @@ export class ClusterRun {
     if (client === undefined) return
     // Half of them leave before they come elsewhere, the others are taken over.
     if (this.random(2) === 0) client.client?.drop()
-    await client.connect(node.port)
+    await client.connect(node.door)
   }
 
   /** Publishers finish what they have in flight. */
@@ -105,7 +106,7 @@ export class ClusterRun {
     for (const [index, node] of this.nodes.entries()) {
       for (let seen = false, round = 0; !seen; round++) {
         const publisher = new Publisher(`mark-${what}-${index}-${round}`, 1)
-        await publisher.connect(node.port)
+        await publisher.connect(node.door)
         publisher.one()
         await publisher.idle()
         publisher.client?.drop()

@@ -55,6 +55,21 @@ describe("Membership", () => {
     }
   })
 
+  it("two parts that have buried each other and meet again: nobody takes one that it has a link to for dead", () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const swarm = joined(3, { seed })
+      swarm.split([c], [a, b])
+      assert.isDefined(swarm.until(() => swarm.agree(c, "dead", [a, b]) && swarm.agree(a, "dead", [c]), 20_000))
+      swarm.heal()
+      assert.isDefined(swarm.until(() => swarm.converged && swarm.isMesh, 20_000))
+      swarm.advance(10_000)
+      assert.isTrue(swarm.converged)
+      for (const [one, other] of [[a, b], [b, a]] as const) {
+        assert.notInclude(eventsOf(swarm, one), `${other} dead`, `seed ${seed}`)
+      }
+    }
+  })
+
   it("a link that breaks between two who reach each other by a third costs nobody his place", () => {
     const swarm = joined(3)
     swarm.cut = (one, other) => [one, other].every((name) => name !== c)

@@ -1,48 +1,22 @@
 // Nodes are killed under load and come back, clients go elsewhere meanwhile: the history checker over all of it.
-import process from "node:process"
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import { MiniClient } from "../crash/MiniClient.ts"
 import { ChaosRun } from "./ChaosRun.ts"
-import { type Findings, nothing } from "./History.ts"
+import { healed, isWhole, rounds, seed, told } from "./chaosChecks.ts"
 
 let run: ChaosRun | undefined
 afterEach(async (context) => {
-  if (context.task.result?.state === "fail") {
-    console.error(await run?.portrait())
-    for (const node of run?.farm.nodes ?? []) console.error(`${node.name}\n${node.process.stderr.slice(-4000)}`)
-  }
+  if (context.task.result?.state === "fail") await told(run)
   run?.close()
 })
 
-/** All that was acknowledged has come, nodes agree, and nothing is left of clients that are gone. */
-const healed = async (chaos: ChaosRun, what: string): Promise<void> => {
-  assert.deepStrictEqual(shown(await chaos.findings()), nothing)
-  const clients = chaos.publishers.length + chaos.subscribers.length
-  chaos.updater.client?.drop()
-  assert.deepStrictEqual(await chaos.disagreements({ sessions: clients, connections: clients }), {})
-  await chaos.empty()
-  assert.deepStrictEqual(await chaos.disagreements({ sessions: 0, connections: 0 }), {})
-  process.stdout.write(`${what}, seed ${seed}: ${chaos.acknowledged} messages acknowledged\n`)
-}
-
-/** The first few of each tell enough. */
-const shown = (findings: Findings): object =>
-  Object.fromEntries(
-    Object.entries(findings).map((
-      [kind, all]
-    ) => [kind, all.length > 3 ? [...all.slice(0, 3), all.length, all[all.length - 1]] : all])
-  )
+const races = rounds === 1 ? 100 : 1_000
+const sizes = rounds === 1 ? [3] : [2, 3, 5]
 
 /**
  * `make test-cluster` has all of it; `make test` the take-overs alone: what docs/cluster.md says does not hold yet shows in some of the other
  * runs, whatever the seed.
  */
-const isWhole = process.env["CLUSTER_ROUNDS"] !== undefined
-const rounds = Number(process.env["CLUSTER_ROUNDS"] ?? 1)
-const seed = Number(process.env["CLUSTER_SEED"] ?? 1)
-const races = rounds === 1 ? 100 : 1_000
-const sizes = rounds === 1 ? [3] : [2, 3, 5]
-
 const describeWhole = isWhole ? describe : () => {}
 
 describeWhole(`kill -9 under load, seed ${seed}`, { timeout: 60_000 + rounds * 60_000 }, () => {
@@ -90,7 +64,7 @@ describe("take-overs", { timeout: 180_000 }, () => {
       while (next < races) {
         const node = nodes[next++ % nodes.length]
         // Most are sent away, some before they are let in.
-        const client = node && await MiniClient.connect(node.port, {
+        const client = node && await MiniClient.connect(node.door, {
           clientId: "one",
           expiry: 1000,
           onPacket: (packet, from) => packet.cmd === "disconnect" && from.drop()

@@ -67,9 +67,15 @@ describe.each(sizes)("%i members", { timeout: 900_000 }, (members) => {
     )
     assert.isDefined(apart)
     swarm.heal()
-    const healed = swarm.until(() => swarm.converged, 60_000)
-    assert.isDefined(healed)
-    tell(members, `two halves: each has buried the other after ${apart} ms; healed, all agree after ${healed} ms`)
+    const counted = swarm.until(
+      () => [...swarm.members.values()].every(({ membership }) => membership.present.length === members),
+      60_000
+    )
+    assert.isDefined(counted)
+    const equal = swarm.until(() => swarm.converged, 60_000)
+    assert.isDefined(equal)
+    const healed = `everyone counts with everyone after ${counted} ms, all tables are equal ${equal} ms later`
+    tell(members, `two halves: each has buried the other after ${apart} ms; healed, ${healed}`)
     swarm.advance(30_000)
   })
 

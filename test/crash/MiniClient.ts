@@ -3,6 +3,9 @@
 import { generate, type Packet, parser } from "mqtt-packet"
 import { connect, type Socket } from "node:net"
 
+/** Where a broker is reached: a port of this machine, or the path of a socket. */
+export type Door = number | string
+
 export interface MiniOptions {
   readonly clientId: string
   /** Seconds; 0: a clean session. */
@@ -34,10 +37,12 @@ export class MiniClient {
     )
   }
 
-  static connect(port: number, { clientId, expiry, onPacket, onSession }: MiniOptions): Promise<MiniClient> {
+  static connect(door: Door, { clientId, expiry, onPacket, onSession }: MiniOptions): Promise<MiniClient> {
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`${clientId}: no CONNACK`)), patience)
-      const socket = connect({ host: "127.0.0.1", port, noDelay: true })
+      const socket = connect(
+        typeof door === "number" ? { host: "127.0.0.1", port: door, noDelay: true } : { path: door }
+      )
       socket.on("error", reject)
       socket.on("close", () => reject(new Error(`${clientId}: closed`)))
       let accepted = false

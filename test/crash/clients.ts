@@ -1,6 +1,6 @@
 // The clients of the crash test: what they know has been acknowledged, and what they have received, across all lives of the broker.
 import type { Packet } from "mqtt-packet"
-import { MiniClient } from "./MiniClient.ts"
+import { type Door, MiniClient } from "./MiniClient.ts"
 
 const day = 86_400
 /** Messages in flight. */
@@ -27,9 +27,9 @@ export class Publisher {
   }
 
   /** QoS 2: goes on with what was in flight. QoS 1: what was in flight may have been delivered or not, and is forgotten. */
-  async connect(port: number): Promise<void> {
+  async connect(door: Door): Promise<void> {
     const expected = this.client !== undefined && this.qos === 2
-    const client = await MiniClient.connect(port, {
+    const client = await MiniClient.connect(door, {
       clientId: this.name,
       expiry: this.qos === 2 ? day : 0,
       onPacket: (packet, from) => this.onPacket(packet, from)
@@ -121,14 +121,14 @@ export class Subscriber {
     this.name = name
   }
 
-  async connect(port: number): Promise<void> {
+  async connect(door: Door): Promise<void> {
     const expected = this.client !== undefined
     this.answers.clear()
     const onPacket = (packet: Packet, from: MiniClient) => this.onPacket(packet, from)
     const onSession = (present: boolean) => {
       if (expected && !present) this.forget()
     }
-    this.client = await MiniClient.connect(port, { clientId: this.name, expiry: day, onPacket, onSession })
+    this.client = await MiniClient.connect(door, { clientId: this.name, expiry: day, onPacket, onSession })
   }
 
   /** [MQTT5-3.2.2-5] */
@@ -226,8 +226,8 @@ export class RetainedUpdater {
     return version === 0 || (this.deletes && version % 5 === 0) ? "" : `v${version}`
   }
 
-  async connect(port: number): Promise<void> {
-    this.client = await MiniClient.connect(port, {
+  async connect(door: Door): Promise<void> {
+    this.client = await MiniClient.connect(door, {
       clientId: "retained",
       expiry: 0,
       onPacket: (packet) => {

@@ -121,6 +121,11 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     return this.byName.get(peer)?.queue.isCongested ?? true
   }
 
+  /** The link to this node, if there is one; it is called again. */
+  drop(name: string, reason: string): void {
+    this.byName.get(name)?.close(reason, this.options.scheduler.now)
+  }
+
   /** Calls nobody and lets nobody in, until it is opened again; what was sent still goes. */
   withdraw(reason: string): void {
     this.isWithdrawn = true

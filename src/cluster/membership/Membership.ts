@@ -32,6 +32,8 @@ export interface MembershipOptions {
   readonly onAddress?: (name: string, address: string | undefined) => void
   readonly onMajority?: (seen: boolean) => void
   readonly onFull?: (name: string) => void
+  /** A suspect with a link to this node has not objected in time: the link is of no use. */
+  readonly onBuried?: (name: string) => void
   /** Another node has said that it is this one. */
   readonly onDouble?: (epoch: number) => void
 }
@@ -380,6 +382,13 @@ export class Membership implements BusPart, Members {
     }
   }
 
+  /** Who has a link to this node may object first: of two parts of a split that meet again each has buried members that are in the other. */
+  private doubted(news: MemberEntry): MemberEntry {
+    return news.status === "dead" && this.bus.peers.get(news.name)?.epoch === news.epoch
+      ? { ...news, status: "suspect" }
+      : news
+  }
+
   private get patience(): number {
     return this.options.suspicionTimeoutMillis * Math.max(1, Math.log10(this.table.presentCount))
   }
@@ -387,7 +396,9 @@ export class Membership implements BusPart, Members {
   private bury(now: number): void {
     const { patience } = this
     for (const member of this.suspects) {
-      if (now - member.since >= patience) this.learn({ ...this.table.entryOf(member, now), status: "dead" })
+      if (now - member.since < patience) continue
+      this.learn({ ...this.table.entryOf(member, now), status: "dead" })
+      if (this.bus.peers.has(member.name)) this.options.onBuried?.(member.name)
     }
   }
 
@@ -431,7 +442,7 @@ export class Membership implements BusPart, Members {
     let isSlandered = false
     for (let left = reader.uint16(); left > 0; left--) {
       const entry = readEntry(reader)
-      this.learn(entry)
+      this.learn(this.doubted(entry))
       isSlandered ||= entry.name === this.self && entry.status !== "alive"
     }
     // The answer may have been told to all and not have come to this one.
