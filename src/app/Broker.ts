@@ -334,6 +334,10 @@ export class Broker {
         this.authenticating.reload(next),
         ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))
       )
+      yield* Effect.catch(
+        this.clustering?.reload(next.cluster) ?? Effect.void,
+        ({ message }) => Effect.sync(() => log.error("cluster secret and certificates not changed", { fault: message }))
+      )
       for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
       this.overload.limit(next.limits)
       this.services.bans.change(next.bans)

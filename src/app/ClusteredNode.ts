@@ -3,13 +3,13 @@ import type { Effect } from "effect"
 import type { AdminCluster } from "../admin/AdminNode.ts"
 import type { Cluster } from "../cluster/Cluster.ts"
 import type { ClusterRoutes } from "../cluster/routes/ClusterRoutes.ts"
-import type { ClusterTransport } from "./clusterFiles.ts"
+import type { ClusterFailed, ClusterTransport } from "./clusterFiles.ts"
 import type { Target } from "../cluster/links/Dialer.ts"
 import type { Links } from "../cluster/links/Links.ts"
 import type { RetainedReplica } from "../cluster/replicas/RetainedReplica.ts"
 import type { Takeover } from "../cluster/sessions/Takeover.ts"
 import type { Membership } from "../cluster/membership/Membership.ts"
-import type { NodeAddress } from "../config/sections/cluster.ts"
+import type { ClusterSettings, NodeAddress } from "../config/sections/cluster.ts"
 
 export interface Clustering {
   readonly cluster: Cluster
@@ -28,6 +28,8 @@ export interface Clustering {
   readonly leave: (notTo: ReadonlyArray<string>) => Effect.Effect<void>
   /** This node stops: the others need not wait for its death. */
   readonly goAway: Effect.Effect<void>
+  /** The secret and the certificates, anew. With a fault in one of the files all stays as it is. */
+  readonly reload: (next: ClusterSettings) => Effect.Effect<void, ClusterFailed>
   readonly admin: AdminCluster
   /** Set once the store was read. */
   readonly later: { takeover?: Takeover; retained?: RetainedReplica }

@@ -1,5 +1,5 @@
-// The files that `[cluster]` names: the secret, and certificates for TLS between nodes; and the transport that they make. Read once, at
-// the start.
+// The files that `[cluster]` names: the secret, and certificates for TLS between nodes; and the transport that they make. Read at the start
+// and at each reload. Invariant: a reload takes all of them or, when one has a fault, none.
 import { Data, Effect } from "effect"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -8,6 +8,7 @@ import type { ClusterSettings } from "../config/Settings.ts"
 import type { Counters } from "../metrics/Counters.ts"
 import type { EventLog } from "../metrics/EventLog.ts"
 import type { ClientTls } from "../platform/connect.ts"
+import { mostSecrets } from "../cluster/links/handshake.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
 import type { Tcp } from "../platform/Tcp.ts"
 import { makeTls } from "../platform/Tls.ts"
@@ -23,6 +24,8 @@ export interface ClusterTransport {
   readonly tcp: Tcp
   /** What this node shows when it calls another one; undefined: no TLS. */
   readonly tls: ClientTls | undefined
+  /** For connections from then on, those that come in; what is there stays when it fails. */
+  readonly exchange: (tls: ClientTls) => Effect.Effect<void, ClusterFailed>
 }
 
 /**
@@ -62,24 +65,40 @@ const read = (setting: string, file: string): Effect.Effect<string, ClusterFaile
     catch: (error) => failed(setting, `${file}: ${reasonOf(error)}`)
   })
 
-/** The first line of its file, or the setting itself; "": there is none. */
-export const readSecret = ({ secret, secretFile }: ClusterSettings): Effect.Effect<string, ClusterFailed> =>
-  secretFile === "" ? Effect.succeed(secret) : Effect.flatMap(read("secret_file", secretFile), (text) => {
-    const line = text.split(/\r?\n/)[0]?.trim() ?? ""
-    return line === ""
-      ? Effect.fail(failed("secret_file", `${secretFile}: its first line is empty`))
-      : Effect.succeed(line)
+/** A second line that is shorter is rather the rest of the first, wrapped: a secret that could be guessed. */
+const leastSecondCharacters = 16
+
+/** The lines of its file, or the setting itself; one that is "": there is none. */
+export const readSecrets = (
+  { secret, secretFile }: ClusterSettings
+): Effect.Effect<ReadonlyArray<string>, ClusterFailed> =>
+  secretFile === "" ? Effect.succeed([secret]) : Effect.flatMap(read("secret_file", secretFile), (text) => {
+    const fault = (what: string) => Effect.fail(failed("secret_file", `${secretFile}: ${what}`))
+    const [first = "", ...more] = text.split(/\r?\n/).map((line) => line.trim())
+    const others = more.filter((line) => line !== "")
+    if (first === "") return fault("its first line is empty")
+    if (others.length >= mostSecrets) return fault("two lines at most: a secret, and while it is changed another one")
+    if (others.some((line) => line.length < leastSecondCharacters)) {
+      return fault(`its second line is no secret of ${leastSecondCharacters} characters at least`)
+    }
+    return Effect.succeed([first, ...others])
   })
+
+const readTls = ({ ca, certificate, key }: ClusterSettings): Effect.Effect<ClientTls, ClusterFailed> =>
+  Effect.all({ certificate: read("certificate", certificate), key: read("key", key), ca: read("ca", ca) })
 
 /** For `emqttd check`: whether the files are there. */
 export const clusterFileFaults = (settings: ClusterSettings): Effect.Effect<ReadonlyArray<string>> => {
   if (!isClustered(settings)) return Effect.succeed([])
   const files = settings.tls ? (["certificate", "key", "ca"] as const).map((key) => read(key, settings[key])) : []
-  return Effect.forEach([readSecret(settings), ...files], (file) =>
-    Effect.match(file, {
-      onFailure: ({ message }) => [`emqttd: ${message}`],
-      onSuccess: (): ReadonlyArray<string> => []
-    })).pipe(Effect.map((faults) => faults.flat()))
+  return Effect.forEach(
+    [Effect.asVoid(readSecrets(settings)), ...files.map(Effect.asVoid)],
+    (file) =>
+      Effect.match(file, {
+        onFailure: ({ message }) => [`emqttd: ${message}`],
+        onSuccess: (): ReadonlyArray<string> => []
+      })
+  ).pipe(Effect.map((faults) => faults.flat()))
 }
 
 export const transportOf = Effect.fnUntraced(function* (
@@ -87,12 +106,8 @@ export const transportOf = Effect.fnUntraced(function* (
   log: EventLog,
   counters: Counters
 ): Effect.fn.Return<ClusterTransport, ClusterFailed> {
-  if (!settings.tls) return { tcp, tls: undefined }
-  const tls: ClientTls = {
-    certificate: yield* read("certificate", settings.certificate),
-    key: yield* read("key", settings.key),
-    ca: yield* read("ca", settings.ca)
-  }
+  if (!settings.tls) return { tcp, tls: undefined, exchange: () => Effect.void }
+  const tls = yield* readTls(settings)
   const secured = yield* Effect.mapError(
     makeTls({
       ciphers: "",
@@ -108,8 +123,24 @@ export const transportOf = Effect.fnUntraced(function* (
         counters.cluster_links_refused_total++
         log.warning("cluster: connection closed: too many handshakes at the same time", { address })
       }
-    }, { ...tls, crl: undefined, names: [] }),
-    ({ message }) => failed("tls", message)
+    }, certificatesOf(tls)),
+    invalid
   )
-  return { tcp: secured, tls }
+  return {
+    tcp: secured,
+    tls,
+    exchange: (next) => Effect.mapError(secured.exchange(certificatesOf(next)), invalid)
+  }
 })
+
+const invalid = ({ message }: { readonly message: string }): ClusterFailed => failed("tls", message)
+const certificatesOf = (tls: ClientTls) => ({ ...tls, crl: undefined, names: [] })
+
+/** What a reload has read anew: certificates only where there is TLS. */
+export interface ClusterFiles {
+  readonly secrets: ReadonlyArray<string>
+  readonly tls: ClientTls | undefined
+}
+
+export const readClusterFiles = (settings: ClusterSettings): Effect.Effect<ClusterFiles, ClusterFailed> =>
+  Effect.all({ secrets: readSecrets(settings), tls: settings.tls ? readTls(settings) : Effect.undefined })

@@ -1,5 +1,6 @@
 // The cluster as a part of the broker: links, membership and the actor that runs them, made before the router and opened before the
 // first client. Loaded only where there is a cluster. Invariant: a broker without one has nothing of this in memory.
+import packageJson from "../../package.json" with { type: "json" }
 import { Effect, type Scope } from "effect"
 import { Cluster } from "../cluster/Cluster.ts"
 import { discovering } from "../cluster/discovery.ts"
@@ -12,12 +13,13 @@ import { nodeAddressOf } from "../config/sections/cluster.ts"
 import type { TreeNode } from "../otp/ChildSpec.ts"
 import type { Supervisor } from "../otp/Supervisor.ts"
 import type { TimerWheel } from "../otp/TimerWheel.ts"
+import type { ClientTls } from "../platform/connect.ts"
 import { tcp } from "../platform/runtimeTcp.ts"
 import { hostPort, unixPath } from "../platform/Tcp.ts"
 import type { Engine } from "../store/Engine.ts"
 import type { Services, Timed } from "../session/Services.ts"
 import { adminCluster } from "./adminCluster.ts"
-import { ClusterFailed, nextEpoch, readSecret, transportOf } from "./clusterFiles.ts"
+import { ClusterFailed, nextEpoch, readClusterFiles, readSecrets, transportOf } from "./clusterFiles.ts"
 import type { Clustering } from "./ClusteredNode.ts"
 import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
 
@@ -32,11 +34,12 @@ export const makeClustering = Effect.fnUntraced(function* (
   needs: ForwardingNeeds
 ): Effect.fn.Return<Clustering, ClusterFailed> {
   const { counters, log, scheduler, settings } = needs
-  const secret = yield* readSecret(settings.cluster)
+  const secrets = yield* readSecrets(settings.cluster)
   const transport = yield* transportOf(settings.cluster, log, counters)
   const links = new Links({
     settings: settings.cluster,
-    secret,
+    secrets,
+    program: packageJson.version,
     name: settings.node.name,
     epoch: yield* nextEpoch(settings.node.dataDir, scheduler.refresh()),
     scheduler,
@@ -124,7 +127,26 @@ export const makeClustering = Effect.fnUntraced(function* (
           }))
         )
       }),
-    goAway: inItsTurn(() => membership.goAway())
+    goAway: inItsTurn(() => membership.goAway()),
+    reload: (next) =>
+      Effect.gen(function* () {
+        // Whether there is TLS and whether there is a secret at all is of the start.
+        const found = yield* readClusterFiles({ ...next, tls: settings.cluster.tls })
+        if (found.secrets.includes("") !== links.secrets.includes("")) {
+          return log.warning("setting changed: needs a restart", { key: "cluster.secret" })
+        }
+        const { tls } = found
+        if (tls !== undefined && !sameTls(tls, links.tls)) {
+          yield* transport.exchange(tls)
+          links.tls = tls
+          log.info("cluster: certificates changed, for links from now on", {})
+        }
+        if (found.secrets.join("\n") === links.secrets.join("\n")) return
+        yield* inItsTurn(() => {
+          const anew = links.useSecrets(found.secrets)
+          log.info("cluster: secret changed", { secrets: found.secrets.length, links_made_anew: anew })
+        })
+      })
   }
   return Object.assign(clustered, { admin: adminCluster(clustered, settings.cluster) })
 })
@@ -179,6 +201,9 @@ export const startClustering = Effect.fnUntraced(function* (
     advertised: hostPort(advertised.host, advertised.port)
   })
 })
+
+const sameTls = (one: ClientTls, other: ClientTls | undefined): boolean =>
+  one.certificate === other?.certificate && one.key === other.key && one.ca === other.ca
 
 const linksAsTree = (links: Links, limit: number): Pick<TreeNode, "children" | "omitted"> => {
   const children: Array<TreeNode> = []

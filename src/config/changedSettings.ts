@@ -17,6 +17,11 @@ const liveTables = [
   "queue"
 ] as const
 
+/** Read again by the cluster itself. */
+const liveKeys: ReadonlySet<string> = new Set(
+  ["secret", "secret_file", "certificate", "key", "ca"].map((key) => `cluster.${key}`)
+)
+
 /** Of those tables, what is asked for the node as a whole. */
 const fixedKeys: ReadonlySet<string> = new Set(["session.max_sessions"])
 
@@ -28,7 +33,7 @@ const leaves = (tree: Tree, path = ""): ReadonlyArray<readonly [key: string, val
 
 /** The tables of the links of the authentication chain are live, all of them: it is made anew. */
 const isLive = (key: string): boolean =>
-  key.startsWith("auth_") || liveTables.some((table) => key.startsWith(`${table}.`))
+  liveKeys.has(key) || key.startsWith("auth_") || liveTables.some((table) => key.startsWith(`${table}.`))
 const linkTables = (next: Settings) => Object.entries(next).filter(([table]) => table.startsWith("auth_"))
 
 /** Keys of the file, as in "router.topic_cache", that are changed and whose new value is not taken before a restart. */

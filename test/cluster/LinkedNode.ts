@@ -12,7 +12,7 @@ import { Scheduler } from "../../src/otp/Scheduler.ts"
 import { tcp } from "../../src/platform/runtimeTcp.ts"
 import { loopTurn } from "../otp/turns.ts"
 
-export interface LinkedOptions extends Partial<Pick<LinksOptions, "epoch" | "versions" | "tls" | "secret">> {
+export interface LinkedOptions extends Partial<Pick<LinksOptions, "epoch" | "versions" | "tls" | "secrets">> {
   readonly settings?: Partial<LinksOptions["settings"]>
 }
 
@@ -43,7 +43,7 @@ export class LinkedNode implements BusPart {
     )
     this.links = new Links({
       settings: { ...defaultSettings.cluster, ...settings },
-      secret: "s3cret",
+      secrets: ["s3cret"],
       name,
       epoch: this.now,
       scheduler: this.scheduler,

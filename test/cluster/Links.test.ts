@@ -116,9 +116,9 @@ describe("Links", () => {
   it("no common version: refused, and both say so; versions that overlap take the highest common one", async () => {
     const [old, young] = [await node("old"), await node("young", { versions: { lowest: 2, highest: 3 } })]
     young.call(old)
-    const reason = "no common version of the protocol between nodes"
+    const reason = "no common version of the protocol between nodes: old speaks 1, the other one 2 to 3"
     await until(() => old.logged.length > 0 && young.logged.length > 0)
-    assert.deepStrictEqual(old.logged, [`cluster: node refused {"node":"young","reason":"${reason}"}`])
+    assert.deepStrictEqual(old.logged, [`cluster: node refused {"reason":"${reason}"}`])
     assert.deepStrictEqual(young.logged, [`cluster: refused by a node {"reason":"${reason}"}`])
     const both = await node("both", { versions: { lowest: 1, highest: 2 } })
     both.call(old)
@@ -127,9 +127,56 @@ describe("Links", () => {
     assert.deepStrictEqual(both.seen.toSorted(), ["up old v1", "up young v2"])
   })
 
+  it("a later version joins: what it says beyond the older one's knowledge is passed over, wherever it says it", async () => {
+    const [old, young] = [await node("old"), await node("young", { versions: { lowest: 1, highest: 2 } })]
+    young.call(old)
+    await until(() => old.seen.length === 1 && young.seen.length === 1)
+    assert.deepStrictEqual([old.seen, young.seen], [["up young v1"], ["up old v1"]])
+    const unknown = [0x0f, 0x1f, 0x2f, 0x80, 0xff].map((kind) => kind as FrameKind)
+    for (let round = 0; round < 200; round++) {
+      for (const kind of unknown) assert.isTrue(young.links.send("old", kind, Buffer.alloc(10_000)))
+      await until(() => !young.links.isCongested("old"))
+    }
+    young.links.send("old", FrameKind.Messages, text("last"))
+    await until(() => old.seen.length > 1)
+    assert.deepStrictEqual(old.seen, ["up young v1", "young: last"])
+    assert.deepStrictEqual([old.counters.cluster_frames_bad_total, young.counters.cluster_queue_full_total], [0, 0])
+  })
+
+  it("while a secret is changed two hold: one in common is enough, whichever stands first, and what goes ends its links", async () => {
+    const [before, after] = ["the secret before", "the secret after it"]
+    const [a, b] = [await node("a", { secrets: [before] }), await node("b", { secrets: [before] })]
+    a.call(b)
+    await until(() => a.seen.length === 1 && b.seen.length === 1)
+    assert.strictEqual(a.links.useSecrets([after, before]), 0)
+    for (const secrets of [[after, before], [before, after]]) {
+      const [caller, called] = [
+        await node(`caller ${secrets}`, { secrets }),
+        await node(`called ${secrets}`, { secrets })
+      ]
+      caller.call(b)
+      b.call(called)
+      await until(() => caller.seen.length === 1 && called.seen.length === 1)
+      assert.deepStrictEqual([caller.seen, called.seen], [["up b v1"], ["up b v1"]])
+    }
+    b.links.useSecrets([after, before])
+    assert.strictEqual(a.links.links.get("b")?.phase, "up")
+    a.seen.length = b.seen.length = 0
+    assert.strictEqual(a.links.useSecrets([after]), 1)
+    a.live()
+    b.live()
+    await until(() => a.seen.includes("up b v1") && b.seen.includes("up a v1"))
+    assert.deepStrictEqual([a.seen, b.seen], [["down b", "up b v1"], ["down a", "up a v1"]])
+    assert.strictEqual(b.links.links.get("a")?.secret, after)
+    const late = await node("late", { secrets: [before] })
+    late.call(a)
+    await until(() => late.logged.length > 0)
+    assert.deepStrictEqual(late.logged, [`cluster: node refused {"node":"a","reason":"another cluster secret"}`])
+  })
+
   it("a proof is asked of both sides", async () => {
     const a = await node("a")
-    const b = await node("b", { secret: "another" })
+    const b = await node("b", { secrets: ["another"] })
     b.call(a)
     const reason = "another cluster secret"
     await until(() => a.logged.length > 0 && b.logged.length > 0)
@@ -141,7 +188,7 @@ describe("Links", () => {
 
   it("who knows no secret and leaves out the proof gets nowhere", async () => {
     const a = await node("a")
-    const honest = new LinkedNode("honest", { secret: "guess" })
+    const honest = new LinkedNode("honest", { secrets: ["guess"] })
     const hello: Array<Buffer> = []
     const server = createServer((socket) => {
       sockets.push(socket)
@@ -298,8 +345,8 @@ describe("Links", () => {
   })
 
   it("without a secret nobody from elsewhere is let in", async () => {
-    const a = await node("a", { secret: "" })
-    const b = await node("b", { secret: "" })
+    const a = await node("a", { secrets: [""] })
+    const b = await node("b", { secrets: [""] })
     b.call(a)
     await until(() => a.seen.length > 0 && b.seen.length > 0)
   })

@@ -14,7 +14,8 @@ import {
   readHello,
   readRefused,
   Refusal,
-  refusedBody
+  refusedBody,
+  versionsOf
 } from "../../src/cluster/links/handshake.ts"
 
 const identity = (name: string, given: Partial<Identity> = {}): Identity => ({
@@ -25,6 +26,7 @@ const identity = (name: string, given: Partial<Identity> = {}): Identity => ({
   instance: randomBytes(16),
   nonce: randomBytes(32),
   window: 4_194_304,
+  program: "0.1.0",
   ...given
 })
 
@@ -34,13 +36,28 @@ describe("the handshake", () => {
     assert.deepStrictEqual(readHello(identityBody(a)), a)
     const said = identityBody(a)
     const proof = randomBytes(32)
-    assert.deepStrictEqual(readChallenge(challengeBody(said, proof)), { said, identity: a, proof })
+    assert.deepStrictEqual(readChallenge(challengeBody(said, [proof])), { said, identity: a, proofs: [proof] })
+    const two = [proof, randomBytes(32)]
+    assert.deepStrictEqual(readChallenge(challengeBody(said, two)).proofs, two)
+    assert.deepStrictEqual(readChallenge(challengeBody(said, [...two, randomBytes(32)])).proofs, two)
     assert.deepStrictEqual(readRefused(refusedBody(Refusal.Name, "é")), { code: 4, detail: "é" })
   })
 
   it("a later version may say more: what stands behind is passed over", () => {
     const a = identity("a@h")
     assert.deepStrictEqual(readHello(Buffer.concat([identityBody(a), Buffer.from("more")])), a)
+    const [hello, proof] = [identityBody(a), randomBytes(32)]
+    const challenge = Buffer.concat([challengeBody(hello, [proof]), Buffer.from("more")])
+    assert.deepStrictEqual(readChallenge(challenge).proofs, [proof])
+  })
+
+  it("a version that says all but its versions otherwise is told so, not that its bytes are none of ours", () => {
+    const later = Buffer.concat([
+      identityBody(identity("a@h", { versions: { lowest: 7, highest: 9 } })).subarray(0, 8),
+      Buffer.alloc(3, 0xff)
+    ])
+    assert.deepStrictEqual(versionsOf(later), { lowest: 7, highest: 9 })
+    assert.throws(() => readHello(later), RangeError)
   })
 
   it("bytes of something else throw", () => {
@@ -73,10 +90,9 @@ describe("the handshake", () => {
     assert.deepStrictEqual(peerOf(a, b), { name: "b@h", epoch: 5, version: 1 })
   })
 
-  it("at first sight: version, cluster, the own name", () => {
+  it("at first sight: cluster, the own name", () => {
     const a = identity("a@h")
     assert.strictEqual(firstSight(a, identity("b@h")), undefined)
-    assert.strictEqual(firstSight(a, identity("b@h", { versions: { lowest: 2, highest: 2 } })), Refusal.Version)
     assert.strictEqual(firstSight(a, identity("b@h", { cluster: "other" })), Refusal.Cluster)
     assert.strictEqual(firstSight(a, identity("a@h")), Refusal.Name)
     assert.strictEqual(firstSight(a, { ...a, nonce: randomBytes(32) }), Refusal.Myself)

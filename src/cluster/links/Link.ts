@@ -8,6 +8,7 @@ import { BodyWriter } from "../BodyWriter.ts"
 import { type BusPart, FrameKind, type Peer } from "../Bus.ts"
 import { FrameCutter, frameHeaderBytes } from "./FrameCutter.ts"
 import {
+  agreedVersion,
   challengeBody,
   firstSight,
   type Identity,
@@ -22,7 +23,9 @@ import {
   readRefused,
   Refusal,
   refusedBody,
-  type Role
+  type Role,
+  versionsOf,
+  versionsText
 } from "./handshake.ts"
 import { needsCredit, SendQueue } from "./SendQueue.ts"
 
@@ -34,7 +37,8 @@ export const lastBytesMillis = 1_000
 export interface LinkOwner {
   /** What this node says of itself; the nonce is another one for each link. */
   readonly identity: Omit<Identity, "nonce">
-  readonly secret: string
+  /** Those that hold: one that the other node knows as well is enough. */
+  readonly secrets: ReadonlyArray<string>
   readonly maxFrameBytes: number
   readonly maxSendQueueBytes: number
   /** It has something to work on. */
@@ -75,8 +79,10 @@ export class Link {
   private readonly ours: Identity
   private readonly said: Buffer
   private readonly cutter = new FrameCutter(longestHandshakeFrame)
-  /** Of the acceptor: what has to come, until it has. */
-  private expected: Buffer | undefined
+  /** That both sides have proved to know, once it is up. */
+  secret: string | undefined
+  /** Of the acceptor: one of these has to come, until it has. */
+  private expected: ReadonlyArray<{ readonly secret: string; readonly proof: Buffer }> = []
   private inbox: Array<Buffer> = []
   private inboxed = 0
   private paused = false
@@ -217,31 +223,53 @@ export class Link {
 
   private greeted(body: Buffer): void {
     const hello = Buffer.from(body)
+    if (this.isOfNoCommonVersion(hello)) return
     const theirs = readHello(hello)
     this.theirs = theirs
     const refusal = firstSight(this.ours, theirs)
     if (refusal !== undefined) return this.refuse(refusal, this.lastHeard)
-    const { secret } = this.owner
-    this.expected = proofOf(secret, "initiator", hello, this.said)
+    const { secrets } = this.owner
+    this.expected = secrets.map((secret) => ({ secret, proof: proofOf(secret, "initiator", hello, this.said) }))
     this.phase = "challenged"
-    this.say(FrameKind.Challenge, challengeBody(this.said, proofOf(secret, "acceptor", hello, this.said)))
+    const proofs = secrets.map((secret) => proofOf(secret, "acceptor", hello, this.said))
+    this.say(FrameKind.Challenge, challengeBody(this.said, proofs))
+  }
+
+  /** What is behind the versions may look otherwise then: it is not read. */
+  private isOfNoCommonVersion(identity: Buffer): boolean {
+    const [ours, theirs] = [this.ours.versions, versionsOf(identity)]
+    if (agreedVersion(ours, theirs) !== undefined) return false
+    const { name } = this.ours
+    this.refuse(
+      Refusal.Version,
+      this.lastHeard,
+      `${name} speaks ${versionsText(ours)}, the other one ${versionsText(theirs)}`
+    )
+    return true
   }
 
   private challenged(body: Buffer): void {
-    const { identity, proof, said } = readChallenge(body)
+    const { identity, proofs, said } = readChallenge(body)
     this.theirs = identity
+    if (this.isOfNoCommonVersion(said)) return
+    this.secret = this.owner.secrets.find((secret) => {
+      const expected = proofOf(secret, "acceptor", this.said, said)
+      return proofs.some((proof) => isProof(proof, expected))
+    })
     const refusal = firstSight(this.ours, identity) ??
-      (isProof(proof, proofOf(this.owner.secret, "acceptor", this.said, said)) ? undefined : Refusal.Secret) ??
-      this.owner.judge(this, identity)
-    if (refusal !== undefined) return this.refuse(refusal, this.lastHeard)
+      (this.secret === undefined ? Refusal.Secret : this.owner.judge(this, identity))
+    if (refusal !== undefined || this.secret === undefined) {
+      return this.refuse(refusal ?? Refusal.Secret, this.lastHeard)
+    }
     this.phase = "proving"
-    this.say(FrameKind.Proof, proofOf(this.owner.secret, "initiator", this.said, said))
+    this.say(FrameKind.Proof, proofOf(this.secret, "initiator", this.said, said))
   }
 
   private proven(parts: BusPart, body: Buffer): void {
-    const { expected, theirs } = this
-    if (expected === undefined || theirs === undefined) return
-    const refusal = isProof(body, expected) ? this.owner.judge(this, theirs) : Refusal.Secret
+    const { theirs } = this
+    if (theirs === undefined) return
+    this.secret = this.expected.find(({ proof }) => isProof(body, proof))?.secret
+    const refusal = this.secret === undefined ? Refusal.Secret : this.owner.judge(this, theirs)
     if (refusal !== undefined) return this.refuse(refusal, this.lastHeard)
     this.say(FrameKind.Welcome, Buffer.alloc(0))
     this.opened(parts)
@@ -250,7 +278,7 @@ export class Link {
   private opened(parts: BusPart): void {
     const { theirs } = this
     if (theirs === undefined) return
-    this.expected = undefined
+    this.expected = []
     this.phase = "up"
     this.peer = peerOf(this.ours, theirs)
     this.cutter.maximum = this.owner.maxFrameBytes

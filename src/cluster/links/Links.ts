@@ -25,8 +25,8 @@ const mostTold = 1_000
 
 export interface LinksOptions {
   readonly settings: ClusterSettings
-  /** Of `settings`, or out of its file. */
-  readonly secret: string
+  /** Of `settings`, or out of its file: one, or while it is changed two. */
+  readonly secrets: ReadonlyArray<string>
   readonly name: string
   /** Of this start: greater than that of any before; ms since 1970. */
   readonly epoch: number
@@ -39,16 +39,20 @@ export interface LinksOptions {
   readonly random?: () => number
   /** For tests of upgrades. */
   readonly versions?: Versions
+  /** Version of the program, for people. */
+  readonly program?: string
 }
 
 export class Links implements Bus, Carrier, LinkOwner, Task {
   readonly self: Peer
   readonly peers = new Map<string, Peer>()
   readonly identity: Omit<Identity, "nonce">
-  readonly secret: string
   readonly maxFrameBytes: number
   readonly maxSendQueueBytes: number
   readonly dialer: Dialer
+  secrets: ReadonlyArray<string>
+  /** What this node shows when it calls another one; undefined: no TLS. For links from now on. */
+  tls: ClientTls | undefined
   /** Asked for a node that is let in; membership's. */
   admits: (name: string, epoch: number) => Refusal | undefined = () => undefined
   /** Asked before an address that has a name is tried; membership's. */
@@ -68,7 +72,8 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     const { epoch, name, settings } = options
     const spoken = options.versions ?? versions
     this.self = { name, epoch, version: spoken.highest }
-    this.secret = options.secret
+    this.secrets = options.secrets
+    this.tls = options.tls
     this.maxFrameBytes = settings.maxFrameBytes
     this.maxSendQueueBytes = settings.maxSendQueueBytes
     this.identity = {
@@ -77,7 +82,8 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
       name,
       epoch,
       instance: randomBytes(16),
-      window: windowBytes
+      window: windowBytes,
+      program: options.program ?? ""
     }
     this.dialer = new Dialer({
       self: name,
@@ -137,6 +143,18 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
   }
 
   // Of the cluster's actor.
+
+  /** From here on these hold. Links by a secret that is none of them any more are made anew; how many. */
+  useSecrets(secrets: ReadonlyArray<string>): number {
+    this.secrets = secrets
+    let count = 0
+    for (const link of this.byName.values()) {
+      if (link.secret !== undefined && secrets.includes(link.secret)) continue
+      link.close("its cluster secret holds no more", this.options.scheduler.now)
+      count++
+    }
+    return count
+  }
 
   work(parts: BusPart): void {
     const { now } = this.options.scheduler
@@ -226,7 +244,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
 
   judge(link: Link, theirs: Identity): Refusal | undefined {
     if (this.isWithdrawn) return Refusal.Leaving
-    if (this.secret === "" && !isOfThisMachine(link.socket.remoteAddress)) return Refusal.Secret
+    if (this.secrets.includes("") && !isOfThisMachine(link.socket.remoteAddress)) return Refusal.Secret
     const known = this.byName.get(theirs.name)
     if (known !== undefined) {
       if (known.theirs?.instance.equals(theirs.instance)) return Refusal.Twice
@@ -315,10 +333,10 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
   }
 
   private dial(target: Target): () => void {
-    const { settings, scheduler, tls } = this.options
+    const { settings, scheduler } = this.options
     let link: Link | undefined
     const cancel = connect(
-      { ...target.address, timeoutMillis: settings.connectTimeoutMillis, tls },
+      { ...target.address, timeoutMillis: settings.connectTimeoutMillis, tls: this.tls },
       {
         ...this.handlers,
         open: (socket) => {

@@ -6,7 +6,7 @@ import { BodyReader } from "../BodyReader.ts"
 import { BodyWriter } from "../BodyWriter.ts"
 import type { Peer } from "../Bus.ts"
 
-/** Of the protocol between nodes that this program speaks. */
+/** Of the protocol between nodes that this program speaks. A later one that can still speak the former says so by a lower `lowest`. */
 export const versions = { lowest: 1, highest: 1 } as const
 
 export interface Versions {
@@ -18,6 +18,9 @@ export const nonceBytes = 32
 const instanceBytes = 16
 const proofBytes = 32
 const magic = "EMQC"
+
+/** So many secrets hold at the same time: while one is changed, the new and the old one. */
+export const mostSecrets = 2
 
 /** Nothing of a handshake is longer. */
 export const longestHandshakeFrame = 4096
@@ -32,6 +35,8 @@ export interface Identity {
   readonly nonce: Buffer
   /** How much it takes before it has to say that it has handled it. */
   readonly window: number
+  /** Version of its program, for people; "": it has not said. */
+  readonly program: string
 }
 
 /** Why a node is not let in; a number on the wire, a text for the log. */
@@ -65,22 +70,30 @@ export const reasonOf = (code: number): string => reasons[code] ?? `reason ${cod
 
 /** Body of Hello, and the first part of Challenge. */
 export const identityBody = (identity: Identity): Buffer => {
-  const { cluster, epoch, instance, name, nonce, versions, window } = identity
+  const { cluster, epoch, instance, name, nonce, program, versions, window } = identity
   const writer = new BodyWriter(256).raw(Buffer.from(magic)).uint16(versions.lowest).uint16(versions.highest)
-  writer.text(cluster).text(name).uint64(epoch).raw(instance).raw(nonce).uint32(window)
+  writer.text(cluster).text(name).uint64(epoch).raw(instance).raw(nonce).uint32(window).text(program)
   return Buffer.from(writer.written())
 }
 
-const readIdentity = (reader: BodyReader): Identity => {
+const readVersions = (reader: BodyReader): Versions => {
   if (reader.take(magic.length).toString("latin1") !== magic) throw new RangeError("no Hello of a node")
+  return { lowest: reader.uint16(), highest: reader.uint16() }
+}
+
+/** Of every version there will be: magic and versions come first. */
+export const versionsOf = (body: Buffer): Versions => readVersions(new BodyReader(body))
+
+const readIdentity = (reader: BodyReader): Identity => {
   return {
-    versions: { lowest: reader.uint16(), highest: reader.uint16() },
+    versions: readVersions(reader),
     cluster: reader.text(),
     name: reader.text(),
     epoch: reader.uint64(),
     instance: Buffer.from(reader.take(instanceBytes)),
     nonce: Buffer.from(reader.take(nonceBytes)),
-    window: reader.uint32()
+    window: reader.uint32(),
+    program: reader.atEnd ? "" : reader.text().slice(0, 64)
   }
 }
 
@@ -91,17 +104,23 @@ export interface Challenge {
   readonly identity: Identity
   /** The part of the body that the proofs are made over. */
   readonly said: Buffer
-  readonly proof: Buffer
+  /** One for each secret that holds at the acceptor, in its order. */
+  readonly proofs: ReadonlyArray<Buffer>
 }
 
 /** The identity's bytes stand in it with their length, so that a later version can add to them. */
-export const challengeBody = (said: Buffer, proof: Buffer): Buffer =>
-  Buffer.from(new BodyWriter(512).data(said).raw(proof).written())
+export const challengeBody = (said: Buffer, proofs: ReadonlyArray<Buffer>): Buffer => {
+  const writer = new BodyWriter(512).data(said)
+  for (const proof of proofs) writer.raw(proof)
+  return Buffer.from(writer.written())
+}
 
 export const readChallenge = (body: Buffer): Challenge => {
   const reader = new BodyReader(body)
   const said = reader.data()
-  return { said, identity: readHello(said), proof: Buffer.from(reader.take(proofBytes)) }
+  const proofs = [Buffer.from(reader.take(proofBytes))]
+  while (proofs.length < mostSecrets && reader.left >= proofBytes) proofs.push(Buffer.from(reader.take(proofBytes)))
+  return { said, identity: readHello(said), proofs }
 }
 
 export type Role = "acceptor" | "initiator"
@@ -124,9 +143,12 @@ export const agreedVersion = (ours: Versions, theirs: Versions): number | undefi
   return highest >= Math.max(ours.lowest, theirs.lowest) ? highest : undefined
 }
 
+/** For the log: who speaks what. */
+export const versionsText = ({ highest, lowest }: Versions): string =>
+  lowest === highest ? `${lowest}` : `${lowest} to ${highest}`
+
 /** What is wrong with the other node at first sight, before any proof. */
 export const firstSight = (ours: Identity, theirs: Identity): Refusal | undefined => {
-  if (agreedVersion(ours.versions, theirs.versions) === undefined) return Refusal.Version
   if (ours.cluster !== theirs.cluster) return Refusal.Cluster
   if (ours.name !== theirs.name) return undefined
   return ours.instance.equals(theirs.instance) ? Refusal.Myself : Refusal.Name
