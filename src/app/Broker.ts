@@ -44,6 +44,7 @@ import { memoryGuard } from "./memoryGuard.ts"
 import { leavingRefusal, prepareLeaving } from "./leaving.ts"
 import { recover } from "./recovery.ts"
 import { rejudge, rejudging } from "./rejudging.ts"
+import { presenceOf, startSystemTopics } from "./systemTopics.ts"
 
 /** One line for the operator, and the code that the process ends with: 69 for an address, 74 for a disk. */
 export class BrokerStartFailed extends Data.TaggedError("BrokerStartFailed")<{
@@ -213,7 +214,8 @@ export class Broker {
       journal,
       reads,
       counters,
-      log
+      log,
+      presence: presenceOf(settings, router, scheduler)
     }
     const sessions: Sessions = new Sessions(services, sessionSupervisor)
 
@@ -228,6 +230,7 @@ export class Broker {
     root.startChild(supervisorChild(sessionSupervisor))
 
     if (engine !== undefined) yield* Effect.mapError(recover(services, sessions, engine, store.aliveAt), storeFailed)
+    startSystemTopics(root, services, sessions, clustering)
     let takeover: Takeover | undefined
     if (clustering !== undefined) {
       const { clusterSessions } = yield* Effect.promise(() => import("./clusterSessions.ts"))

@@ -2,6 +2,7 @@
 import type { Effect } from "effect"
 import type { AdminCluster } from "../admin/AdminNode.ts"
 import type { Cluster } from "../cluster/Cluster.ts"
+import type { Introductions } from "../cluster/Introductions.ts"
 import type { ClusterRoutes } from "../cluster/routes/ClusterRoutes.ts"
 import type { ClusterFailed, ClusterTransport } from "./clusterFiles.ts"
 import type { Target } from "../cluster/links/Dialer.ts"
@@ -18,6 +19,8 @@ export interface Clustering {
   readonly transport: ClusterTransport
   /** What the router asks for peers. */
   readonly routes: ClusterRoutes
+  /** What the others say of themselves. */
+  readonly introductions: Introductions
   /** left: it takes part no more until `join`. */
   readonly state: "member" | "leaving" | "left"
   /** What is handed over to the others before this node leaves, in this order. */

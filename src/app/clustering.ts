@@ -4,6 +4,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { Effect, type Scope } from "effect"
 import { Cluster } from "../cluster/Cluster.ts"
 import { discovering } from "../cluster/discovery.ts"
+import { Introductions } from "../cluster/Introductions.ts"
 import { Refusal } from "../cluster/links/handshake.ts"
 import { Links } from "../cluster/links/Links.ts"
 import { Membership } from "../cluster/membership/Membership.ts"
@@ -21,6 +22,7 @@ import type { Services, Timed } from "../session/Services.ts"
 import { adminCluster } from "./adminCluster.ts"
 import { ClusterFailed, nextEpoch, readClusterFiles, readSecrets, transportOf } from "./clusterFiles.ts"
 import type { Clustering } from "./ClusteredNode.ts"
+import { thisNode } from "./systemTopics.ts"
 import { type ForwardingNeeds, makeForwarding, restoreForwarding } from "./forwarding.ts"
 
 export type { Clustering } from "./ClusteredNode.ts"
@@ -81,7 +83,9 @@ export const makeClustering = Effect.fnUntraced(function* (
       } else log.info(`cluster: member ${status === "left" ? "has left" : `is ${status}`}`, { node })
     }
   })
-  cluster.add(membership)
+  const introductions = new Introductions({ bus: links, own: thisNode })
+  membership.listen(introductions)
+  cluster.add(membership, introductions)
   const handOver: Clustering["handOver"] = []
   let state: Clustering["state"] = "member"
   /** Done when the cluster has done it, and has written what it had to say. */
@@ -97,6 +101,7 @@ export const makeClustering = Effect.fnUntraced(function* (
     cluster,
     links,
     membership,
+    introductions,
     transport,
     routes: makeForwarding(needs, cluster, links, membership),
     handOver,

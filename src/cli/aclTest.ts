@@ -2,11 +2,12 @@
 import { Console, Data, Effect } from "effect"
 import { AddressRange } from "../access/rules/AddressRange.ts"
 import { awaited } from "../access/rules/AskedRules.ts"
+import { brokersOwn } from "../access/rules/Authorization.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
 import type { Action } from "../access/rules/Rule.ts"
 import { rulesReaderAlone } from "../app/accessRules.ts"
 import type { LoadedSettings } from "../config/loadSettings.ts"
-import { parseSharedFilter, validateTopicFilter, validateTopicName } from "../mqtt/Topic.ts"
+import { isSystemTopic, parseSharedFilter, validateTopicFilter, validateTopicName } from "../mqtt/Topic.ts"
 import { readKeptRules } from "./keptRules.ts"
 import { ExitCode, exitWith } from "./Exit.ts"
 
@@ -52,7 +53,9 @@ export const aclTest = Effect.fnUntraced(function* ({ settings }: LoadedSettings
     superuser: false
   }, 0)
   const ask = () =>
-    question.action === "publish"
+    question.action === "publish" && isSystemTopic(question.topic)
+      ? brokersOwn
+      : question.action === "publish"
       ? permissions.publish(question.topic, question.qos, question.retain)
       : permissions.subscribe(question.topic, question.qos)
   let decision = ask()

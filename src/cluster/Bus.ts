@@ -40,13 +40,15 @@ export const FrameKind = {
   FencePassed: 0x49,
   Question: 0x4a,
   QuestionAnswer: 0x4b,
-  /** Retained and other replicas. 0x60 to 0x7f */
+  /** Retained and other replicas. 0x60 to 0x6f */
   RetainedDelta: 0x60,
   RetainedDigest: 0x61,
   RetainedRequest: 0x62,
   RecordDelta: 0x68,
   RecordDigest: 0x69,
-  RecordRequest: 0x6a
+  RecordRequest: 0x6a,
+  /** What a node is. 0x70 to 0x7f */
+  Introduction: 0x70
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

@@ -35,6 +35,7 @@ import { routerDefaults, type RouterSettings } from "./sections/router.ts"
 import { sessionDefaults, type SessionSettings } from "./sections/session.ts"
 import { sharedDefaults, type SharedSettings } from "./sections/shared.ts"
 import { storeDefaults, type StoreSettings } from "./sections/store.ts"
+import { sysDefaults, type SysSettings } from "./sections/sys.ts"
 import { willDefaults, type WillSettings } from "./sections/will.ts"
 import type { ZoneSettings } from "./sections/zone.ts"
 
@@ -65,6 +66,7 @@ export type { RouterSettings } from "./sections/router.ts"
 export type { SessionSettings } from "./sections/session.ts"
 export type { SharedSettings, SharedStrategy } from "./sections/shared.ts"
 export type { Durability, StoreEngine, StoreSettings } from "./sections/store.ts"
+export type { SysSettings } from "./sections/sys.ts"
 export type { WillSettings } from "./sections/will.ts"
 export type { ZoneSettings } from "./sections/zone.ts"
 export { defaultListener, defaultWebSocketListener } from "./sections/listener.ts"
@@ -98,6 +100,7 @@ export interface Settings extends AuthDatabases {
   readonly will: WillSettings
   readonly store: StoreSettings
   readonly cluster: ClusterSettings
+  readonly sys: SysSettings
 }
 
 export const defaultSettings: Settings = {
@@ -128,5 +131,6 @@ export const defaultSettings: Settings = {
   retain: retainDefaults,
   will: willDefaults,
   store: storeDefaults,
-  cluster: clusterDefaults
+  cluster: clusterDefaults,
+  sys: sysDefaults
 }

@@ -24,6 +24,7 @@ import { router } from "./sections/router.ts"
 import { session } from "./sections/session.ts"
 import { shared } from "./sections/shared.ts"
 import { store } from "./sections/store.ts"
+import { sys } from "./sections/sys.ts"
 import { will } from "./sections/will.ts"
 import { type ZoneSettings, zoneTables } from "./sections/zone.ts"
 import { defaultListener, listener, type ListenerSettings } from "./sections/listener.ts"
@@ -61,7 +62,8 @@ export const knownKeys: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["retain", keysOf(retain)],
   ["will", keysOf(will)],
   ["store", keysOf(store)],
-  ["cluster", keysOf(cluster)]
+  ["cluster", keysOf(cluster)],
+  ["sys", keysOf(sys)]
 ])
 
 /** Tables with names of the operator's: a list of them here. */
@@ -118,5 +120,6 @@ export const SettingsSchema: Schema.Codec<Settings, unknown> = Schema.Struct({
   retain: optionalTable(retain, defaultSettings.retain),
   will: optionalTable(will, defaultSettings.will),
   store: optionalTable(store, defaultSettings.store),
-  cluster: optionalTable(cluster, defaultSettings.cluster)
+  cluster: optionalTable(cluster, defaultSettings.cluster),
+  sys: optionalTable(sys, defaultSettings.sys)
 })

@@ -28,7 +28,7 @@ import { EnhancedAuth, type EnhancedStep, onlyAuth, withoutMethod } from "./Enha
 import { acceptance, idleMillisOf, judgeFirstByte, type Refusal, registryOverloaded } from "./handshake.ts"
 import { Incoming } from "./Incoming.ts"
 import { permitted } from "./permitted.ts"
-import { type Ending, endingOf, Phase, secondConnect, withoutDisconnect } from "./Phase.ts"
+import { endedFor, type Ending, endingOf, Phase, secondConnect, withoutDisconnect } from "./Phase.ts"
 import { RuleAsking } from "./RuleAsking.ts"
 import { TimedConnection } from "./TimedConnection.ts"
 
@@ -144,7 +144,7 @@ export class Connection extends TimedConnection implements ClientLink {
     if (this.phase === Phase.Closed) return
     if (this.events.length > 0) this.takeEvents()
     if (this.arrival !== null && this.arrival.isUnknown) this.awaitVerdict(this.arrival)
-    for (; this.pings > 0; this.pings--) this.outlet.append(pingrespBuffer, 0, pingrespBuffer.length)
+    for (; this.pings > 0; this.pings--) this.outlet.appendBytes(pingrespBuffer)
     if (this.drained) {
       this.drained = false
       this.outlet.drained()
@@ -186,7 +186,7 @@ export class Connection extends TimedConnection implements ClientLink {
     // after the end. A client that does not take its answers is not read either.
     while (!this.busy && (this.socketGone || (!this.outlet.congested && !this.isHeld))) {
       if (this.reader.next()) {
-        this.services.counters.packets_received_total++
+        this.services.counters.packetReceived(this.reader.header >> 4)
         this.onFrame()
         if (--budget > 0) continue
         this.moreFrames = true
@@ -371,7 +371,7 @@ export class Connection extends TimedConnection implements ClientLink {
     this.endsWithSession = terms.expiryMillis === 0
     this.endsAt = terms.endsAt
     this.arrival = null
-    connectionLog.connected(this, sessionPresent)
+    connectionLog.connected(this, sessionPresent, admission)
     this.idleMillis = idleMillisOf(this.services.settings, terms)
     this.setTimer(this.dueAt)
   }
@@ -406,7 +406,7 @@ export class Connection extends TimedConnection implements ClientLink {
 
   /** MQTT 5 clients are told why, once CONNACK was sent [MQTT5-3.14.0-1], and without an expiry [MQTT5-3.14.2-2]. */
   private disconnect(reasonCode: number, reason: string): void {
-    this.ending = withoutDisconnect
+    this.ending = endedFor(reasonCode)
     if (this.version === 5 && this.session !== null) {
       const bytes = fittingDisconnect(this.services.settings, { reasonCode, reason }, this.maximumPacketSize)
       if (bytes !== undefined) this.outlet.appendBytes(bytes)
@@ -446,8 +446,9 @@ export class Connection extends TimedConnection implements ClientLink {
     }
     this.arrival?.cancel()
     this.ruleAsking?.close()
-    connectionLog.closed(this, this.session !== null)
-    this.session?.command({ _tag: "Detach", link: this, ...this.ending })
+    const { because, expiryMillis, publishWill } = this.ending
+    connectionLog.closed(this, this.session !== null, crashed ? "internal_error" : because)
+    this.session?.command({ _tag: "Detach", link: this, publishWill, expiryMillis })
     this.session = null
     for (const event of this.events) this.decline(event)
     this.events = noEvents

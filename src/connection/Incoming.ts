@@ -2,6 +2,7 @@
 // Plain code, owned by one Connection and called inside its turn. Invariant: acknowledgements leave in the order of the packets
 // that they answer [MQTT-4.6.0-2] [MQTT-4.6.0-3], and a refused message is neither delivered nor retained.
 import { awaited } from "../access/rules/AskedRules.ts"
+import { brokersOwn } from "../access/rules/Authorization.ts"
 import type { Permissions } from "../access/rules/Permissions.ts"
 import type { Decision, Subject } from "../access/rules/Rule.ts"
 import type { LimitsSettings } from "../config/Settings.ts"
@@ -152,6 +153,7 @@ export class Incoming implements RateOwner {
     const packetIdentifier = packed & 0xffff
     const { changes } = this.journal
     const known = this.session.awaitingPubrel.release(packetIdentifier)
+    if (!known) this.services.counters.acknowledgementMissed(PacketType.Pubrel)
     // [MQTT-4.3.3-2] [MQTT5-4.3.3-11] [MQTT5-4.3.3-12] [MQTT5-4.3.3-13] always answered; the identifier is new from here on
     this.acknowledge(
       PacketType.Pubcomp,
@@ -244,6 +246,7 @@ export class Incoming implements RateOwner {
 
   private allows(message: Message): boolean {
     const topic = unmountedTopic(this.mountpoint, message.topic)
+    if (message.topicName.isSystem) return this.deny(topic, brokersOwn)
     const decision = this.permissions.publish(topic, message.qos, message.retain)
     return decision.allowed || this.deny(topic, decision)
   }
@@ -365,6 +368,7 @@ export class Incoming implements RateOwner {
   }
 
   private write(type: 4 | 5 | 7, packetIdentifier: number, reasonCode: number): void {
+    this.services.counters.packetSent(type)
     const output = this.outlet.arena.output
     output.reserve(8)
     const start = output.position

@@ -2,7 +2,7 @@
 import type { Settings } from "../config/Settings.ts"
 import type { Disconnect } from "../mqtt/Packet.ts"
 import { ProtocolError } from "../mqtt/ProtocolError.ts"
-import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import { ReasonCode, reasonName } from "../mqtt/ReasonCode.ts"
 import { expiryOfInterval } from "./handshake.ts"
 
 /** Frames are read in AwaitingConnect, Authenticating and Connected; in Opening and Waiting somebody's answer is awaited. */
@@ -18,9 +18,24 @@ export interface Ending {
   readonly publishWill: boolean
   /** Changed by DISCONNECT; undefined: as CONNECT said. */
   readonly expiryMillis: number | undefined
+  /** One word (session/Presence.ts). */
+  readonly because: string
 }
 
-export const withoutDisconnect: Ending = { publishWill: true, expiryMillis: undefined }
+/** The socket went. */
+export const withoutDisconnect: Ending = { publishWill: true, expiryMillis: undefined, because: "closed" }
+
+/** The server ends it. The original's words where it has one, else the name of the reason code. */
+export const endedFor = (reasonCode: number): Ending => {
+  const because = words.get(reasonCode) ?? reasonName(reasonCode).toLowerCase().replaceAll(" ", "_")
+  return { ...withoutDisconnect, because }
+}
+
+const words: ReadonlyMap<number, string> = new Map([
+  [ReasonCode.KeepAliveTimeout, "keepalive_timeout"],
+  [ReasonCode.SessionTakenOver, "conflict"],
+  [ReasonCode.AdministrativeAction, "kick"]
+])
 
 /** What DISCONNECT says. `endsWithSession`: the session was to end with this connection. Throws ProtocolError. */
 export const endingOf = (settings: Settings, packet: Disconnect, endsWithSession: boolean): Ending => {
@@ -31,6 +46,7 @@ export const endingOf = (settings: Settings, packet: Disconnect, endsWithSession
   }
   return {
     publishWill: packet.reasonCode !== ReasonCode.NormalDisconnection, // [MQTT-3.14.4-3] [MQTT5-3.14.4-3]
-    expiryMillis: interval === undefined ? undefined : expiryOfInterval(settings, interval)
+    expiryMillis: interval === undefined ? undefined : expiryOfInterval(settings, interval),
+    because: "normal"
   }
 }

@@ -104,7 +104,10 @@ export const admit = (
     const reasonCode = listener.mountpoint.includes("%u")
       ? ReasonCode.BadUserNameOrPassword
       : ReasonCode.ClientIdentifierNotValid
-    return { reasonCode, reason: `no name for listeners.${listener.name}.mountpoint: empty, or with /, + or #` }
+    return {
+      reasonCode,
+      reason: `no name for listeners.${listener.name}.mountpoint: empty, with /, + or #, or with $ in front`
+    }
   }
   if (Buffer.byteLength(mountpoint + (connect.will?.topic ?? "")) > 65_535) {
     return { reasonCode: ReasonCode.TopicNameInvalid, reason: "the will topic is too long for the mount point" }

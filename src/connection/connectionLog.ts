@@ -3,7 +3,10 @@
 import type { Verdict } from "../access/authentication/Authentication.ts"
 import type { ProtocolVersion } from "../mqtt/Packet.ts"
 import type { ProtocolError } from "../mqtt/ProtocolError.ts"
+import type { Subject } from "../access/rules/Rule.ts"
+import type { PresentClient } from "../session/Presence.ts"
 import type { Services } from "../session/Services.ts"
+import type { Admission } from "./admission.ts"
 import type { Refusal } from "./handshake.ts"
 import { Phase } from "./Phase.ts"
 
@@ -12,6 +15,9 @@ interface Logged {
   readonly clientId: string
   readonly version: ProtocolVersion
   readonly peer: string
+  readonly subject: Subject
+  /** It had its CONNACK. */
+  readonly accepting: boolean
 }
 
 /** `userName`: as it said, whoever it is. */
@@ -48,11 +54,24 @@ const authenticated = (link: Logged, userName: string | undefined, verdict: Verd
   }))
 }
 
-const connected = (link: Logged, sessionPresent: boolean): void =>
-  link.services.log.debug("client connected", () => {
+const connected = (link: Logged, sessionPresent: boolean, { connect, terms }: Admission): void => {
+  const { counters, log, presence } = link.services
+  counters.clients_connected_total++
+  log.debug("client connected", () => {
     const { clientId, peer, version } = link
     return { client_id: clientId, peer, version, session_present: sessionPresent }
   })
+  if (presence === null || !presence.isWanted) return
+  const { expiryMillis, keepAliveSeconds } = terms
+  presence.connected(presentClient(link), { cleanStart: connect.cleanStart, keepAliveSeconds, expiryMillis })
+}
+
+const presentClient = ({ clientId, peer, subject, version }: Logged): PresentClient => ({
+  clientId,
+  userName: shownName(subject.userName),
+  peer,
+  version
+})
 
 const protocolError = (link: Logged, { clause, message, reasonCode }: ProtocolError): void => {
   const { counters, log } = link.services
@@ -79,9 +98,13 @@ const expired = (link: Logged): void =>
   link.services.log.info("authentication expired", () => ({ client_id: link.clientId, peer: link.peer }))
 
 /** `wasIn`: it had its CONNACK. */
-const closed = ({ clientId, services: { bans, counters } }: Logged, wasIn: boolean): void => {
+const closed = (link: Logged, wasIn: boolean, because: string): void => {
+  const { bans, counters, presence } = link.services
   counters.connections_closed_total++
-  if (wasIn) bans.disconnected(clientId)
+  if (wasIn) bans.disconnected(link.clientId)
+  if (!link.accepting) return
+  counters.clients_disconnected_total++
+  if (presence?.isWanted === true) presence.disconnected(presentClient(link), because)
 }
 
 export const connectionLog = { closed, refused, authenticated, connected, protocolError, timedOut, expired } as const

@@ -1,10 +1,35 @@
 // What the broker counts. Plain integers that the owners of the events add to and that somebody reads when asked:
 // a counter costs one addition on the packet path. Names are those of the metrics, without the prefix `emqttd_`.
 
+/** By their type. */
+const packetNames: ReadonlyArray<readonly [type: number, name: string]> = [
+  [1, "connect"],
+  [2, "connack"],
+  [3, "publish"],
+  [4, "puback"],
+  [5, "pubrec"],
+  [6, "pubrel"],
+  [7, "pubcomp"],
+  [8, "subscribe"],
+  [9, "suback"],
+  [10, "unsubscribe"],
+  [11, "unsuback"],
+  [12, "pingreq"],
+  [13, "pingresp"],
+  [14, "disconnect"],
+  [15, "auth"]
+]
+
+const isFromClients = (type: number): boolean => ![2, 9, 11, 13].includes(type)
+const isFromBroker = (type: number): boolean => ![1, 8, 10, 12].includes(type)
+
 /** All totals since the start; each is a count unless its name says bytes. */
 export class Counters {
   connections_opened_total = 0
   connections_closed_total = 0
+  /** Clients that had their CONNACK, and those of them that have gone. */
+  clients_connected_total = 0
+  clients_disconnected_total = 0
   /** Refused at the door or in CONNACK. */
   connections_refused_total = 0
   /** A mark of [overload] or a limit of a listener was reached, once until it is left. */
@@ -60,7 +85,12 @@ export class Counters {
 
   bytes_received_total = 0
   bytes_sent_total = 0
-  packets_received_total = 0
+  /** Packets by their type. */
+  readonly received = new Float64Array(16)
+  /** Packets by their type, but PUBLISH, which is counted by its QoS below. */
+  readonly sent = new Float64Array(16)
+  /** Acknowledgements of what is not under way, by their type. */
+  readonly missed = new Float64Array(16)
 
   messages_received_qos0_total = 0
   messages_received_qos1_total = 0
@@ -163,9 +193,47 @@ export class Counters {
   /** Of a shared group that has no member any more. */
   forward_nobody_total = 0
 
+  /** Of a packet that came in whole. */
+  packetReceived(type: number): void {
+    this.received[type] = (this.received[type] ?? 0) + 1
+  }
+
+  /** Of one that goes out; a PUBLISH is counted by its QoS instead. */
+  packetSent(type: number): void {
+    this.sent[type] = (this.sent[type] ?? 0) + 1
+  }
+
+  acknowledgementMissed(type: number): void {
+    this.missed[type] = (this.missed[type] ?? 0) + 1
+  }
+
+  get packets_received_total(): number {
+    return this.received.reduce((sum, count) => sum + count, 0)
+  }
+
+  get packets_sent_total(): number {
+    return this.sent.reduce((sum, count) => sum + count, this.publishesSent)
+  }
+
+  /** PUBLISH packets, those sent again among them. */
+  get publishesSent(): number {
+    return this.messages_sent_qos0_total + this.messages_sent_qos1_total + this.messages_sent_qos2_total
+  }
+
   snapshot(): Readonly<Record<string, number>> {
-    return Object.fromEntries(
-      Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number")
-    )
+    const packets: Array<readonly [string, number]> = [
+      ["packets_received_total", this.packets_received_total],
+      ["packets_sent_total", this.packets_sent_total]
+    ]
+    for (const [type, name] of packetNames) {
+      if (isFromClients(type)) packets.push([`packets_received_${name}_total`, this.received[type] ?? 0])
+      if (type === 3) packets.push([`packets_sent_${name}_total`, this.publishesSent])
+      else if (isFromBroker(type)) packets.push([`packets_sent_${name}_total`, this.sent[type] ?? 0])
+      if (type >= 4 && type <= 7) packets.push([`packets_missed_${name}_total`, this.missed[type] ?? 0])
+    }
+    return Object.fromEntries([
+      ...Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number"),
+      ...packets
+    ])
   }
 }

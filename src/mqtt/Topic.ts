@@ -40,6 +40,10 @@ export const levelsOf = (text: string): number => {
   return levels
 }
 
+/** What the broker says of itself: nobody else publishes there. Of a filter: whether that is all that it can match. */
+export const isSystemTopic = (text: string): boolean =>
+  text.startsWith("$SYS") && (text.length === 4 || text.charCodeAt(4) === slash)
+
 export const splitLevels = (text: string): Array<string> => text.split("/")
 
 /**

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer"
 import { ProtocolError } from "./ProtocolError.ts"
 import { ReasonCode } from "./ReasonCode.ts"
 import { illFormed, sawNonAscii, sawNull, sawWildcard, scanUtf8 } from "./scanUtf8.ts"
-import { levelsOf } from "./Topic.ts"
+import { isSystemTopic, levelsOf } from "./Topic.ts"
 
 /**
  * Interns topic names on the packet path: a name that was seen before is found by its bytes, so that neither a string is made
@@ -60,6 +60,8 @@ export class TopicName {
   readonly text: string
   /** Count of levels: "a/b" has two. */
   readonly levels: number
+  /** "$SYS" and what is below it. */
+  readonly isSystem: boolean
   /** The router's memo of its answer; nobody else's. */
   route: unknown
   /** The cluster's, of the peers. */
@@ -68,6 +70,7 @@ export class TopicName {
   constructor(text: string, levels: number) {
     this.text = text
     this.levels = levels
+    this.isSystem = isSystemTopic(text)
     this.route = undefined
     this.remote = undefined
   }

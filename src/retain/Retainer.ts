@@ -3,6 +3,7 @@
 // message that caused it and no other.
 import type { RetainSettings } from "../config/Settings.ts"
 import type { Message } from "../mqtt/Message.ts"
+import { isSystemTopic } from "../mqtt/Topic.ts"
 import { MailboxActor } from "../otp/MailboxActor.ts"
 import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Journal } from "../store/Journal.ts"
@@ -63,6 +64,8 @@ export class Retainer extends MailboxActor<Message> {
   /** Null: there are no other nodes. Set before the broker listens. */
   replicas: RetainedReplicas | null = null
   private tree: RetainedTree
+  /** What this node says of itself and of the others under `$SYS`: a handful, of this process alone. */
+  private readonly system: RetainedTree
   private readonly settings: RetainSettings
   private readonly options: RetainerOptions
   private readonly warnings = new Map<RetainLimit, Warning>()
@@ -80,6 +83,7 @@ export class Retainer extends MailboxActor<Message> {
     this.options = options
     this.settings = options.settings
     this.tree = options.tree ?? new RetainedTree(() => this.scheduler.now)
+    this.system = new RetainedTree(() => this.scheduler.now)
   }
 
   /** Retained messages; a few may have expired and wait to be swept. */
@@ -100,8 +104,18 @@ export class Retainer extends MailboxActor<Message> {
     return this.tree.topics()
   }
 
+  /** A filter that matches anything under `$SYS` says so: no wildcard stands for it [MQTT-4.7.2-1]. */
   cursor(filter: string): RetainedCursor {
-    return this.tree.cursor(filter)
+    return (isSystemTopic(filter) ? this.system : this.tree).cursor(filter)
+  }
+
+  /**
+   * A topic under `$SYS`, of the broker itself: neither counted, stored on disk nor given to other nodes; an empty payload deletes. The
+   * caller bounds how many there are.
+   */
+  keepSystem(message: Message): void {
+    if (message.payloadLength === 0) this.system.delete(message.topic)
+    else this.system.set(message)
   }
 
   /**

@@ -2,6 +2,7 @@
 // `noRemoteRoutes`. Invariant: whatever changes in the filters and shared groups that this node has, `changed`, `groupChanged` or `replaced`
 // has said it, so that who looks then sees all of it.
 import type { Message } from "../mqtt/Message.ts"
+import type { TopicName } from "../mqtt/TopicTable.ts"
 import type { Forward } from "./Forward.ts"
 import type { SharedGroup } from "./SharedGroup.ts"
 
@@ -29,6 +30,10 @@ export interface RemoteRoutes {
    * throws.
    */
   publish(message: Message): number
+  /** Whether some node may have a filter under `$SYS`: one that has gone may be counted still. */
+  readonly wantsSystem: boolean
+  /** Whether a message on this topic would go to another node now. */
+  concerns(topicName: TopicName): boolean
   /** While the store takes nothing: whether a message on this topic could not be handed on. */
   needsStore(message: Message): boolean
   /** A normal subscription with this filter came, changed or went; "$local/" ones are not told. */
@@ -43,6 +48,8 @@ export const noRemoteRoutes: RemoteRoutes = {
   awaited: null,
   publisherIsDurable: false,
   publish: () => 0,
+  wantsSystem: false,
+  concerns: () => false,
   needsStore: () => false,
   changed: () => {},
   groupChanged: () => {},

@@ -4,7 +4,7 @@
 // A change of a filter without wildcards makes the answer for that one topic invalid, a change of one with wildcards all answers: their
 // number is bounded, and each was paid for when it was made, so a storm of changes costs no more than the answers given in between.
 import type { SharedStrategy } from "../config/Settings.ts"
-import { parseSharedFilter } from "../mqtt/Topic.ts"
+import { isSystemTopic, parseSharedFilter } from "../mqtt/Topic.ts"
 import type { TopicName } from "../mqtt/TopicTable.ts"
 import { FilterRoutes } from "./FilterRoutes.ts"
 import { Matches, noGroups, noRoutes } from "./Matches.ts"
@@ -42,6 +42,7 @@ export class RouteTable {
   private readonly found: Array<Leaf> = []
   private subscriptions = 0
   private sharedSubscriptions = 0
+  private systemSubscriptions = 0
 
   constructor(options: RouteTableOptions = {}) {
     this.strategy = options.strategy ?? "round_robin"
@@ -57,6 +58,11 @@ export class RouteTable {
 
   get sharedSize(): number {
     return this.sharedSubscriptions
+  }
+
+  /** Whether any subscription is about `$SYS`. */
+  get wantsSystem(): boolean {
+    return this.systemSubscriptions > 0
   }
 
   /** Different filters that somebody subscribed to. */
@@ -176,7 +182,7 @@ export class RouteTable {
       }
       leaf.add(route)
     }
-    this.subscriptions++
+    this.count(filter, 1)
     this.changed(filter)
     if (!local) this.remote.changed(filter)
     return false
@@ -207,7 +213,7 @@ export class RouteTable {
     // Answers hold the group, not its members: who comes and goes within it makes none of them invalid.
     const existed = group.join(subscriber, subscription)
     if (!existed) {
-      this.subscriptions++
+      this.count(filter, 1)
       this.sharedSubscriptions++
       if (!local) this.remote.groupChanged(group)
     }
@@ -225,24 +231,29 @@ export class RouteTable {
       const group = leaf instanceof FilterRoutes ? leaf.group(parsed.group) : undefined
       if (!(leaf instanceof FilterRoutes) || group === undefined || !group.leave(subscriber)) return false
       this.sharedSubscriptions--
-      this.subscriptions--
+      this.count(filter, -1)
       if (!local) this.remote.groupChanged(group)
       if (group.size > 0) return true
       leaf.removeGroup(group)
     } else if (leaf instanceof Route) {
       if (leaf.subscriber !== subscriber) return false
       leaf.release()
-      this.subscriptions--
+      this.count(filter, -1)
     } else {
       const position = leaf.positionOf(subscriber)
       if (position < 0) return false
       leaf.remove(position)
-      this.subscriptions--
+      this.count(filter, -1)
     }
     if (leaf instanceof Route || leaf.isEmpty) trie.delete(filter)
     this.changed(filter)
     if (!local && parsed?.group === undefined) this.remote.changed(filter)
     return true
+  }
+
+  private count(filter: string, more: 1 | -1): void {
+    this.subscriptions += more
+    if (isSystemTopic(filter)) this.systemSubscriptions += more
   }
 
   private changed(filter: string): void {

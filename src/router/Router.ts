@@ -100,6 +100,17 @@ export class Router extends MailboxActor<Request> {
     return this.table.filterCount
   }
 
+  /** Whether anybody here or on another node may have subscribed to something under `$SYS`. */
+  get wantsSystem(): boolean {
+    return this.table.wantsSystem || this.remote.wantsSystem
+  }
+
+  /** Whether a message on this topic would find anybody, here or on another node. */
+  concerns(topicName: TopicName): boolean {
+    const { groups, routes } = this.match(topicName)
+    return routes.length > 0 || groups.length > 0 || this.remote.concerns(topicName)
+  }
+
   /**
    * Who gets a message on this topic, now. A table that throws is made anew on the spot; throws only when the new one does too, or when
    * that was tried a short while ago: a topic that no table can answer must cost its own publisher and nobody else.

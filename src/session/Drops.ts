@@ -1,7 +1,16 @@
-// What one session says and counts of messages that it gives up. Plain state of one Outgoing. Invariant: each one is counted; of a socket that
-// is full there is one line for each time that it fills.
+// What one session counts of messages that it sends and gives up, and what it says of the latter. Plain state of one Outgoing. Invariants: each
+// one is counted, but for those under `$SYS`, which would tell of themselves; of a socket that is full there is one line for each time that it
+// fills.
+import type { Counters } from "../metrics/Counters.ts"
 import type { Message } from "../mqtt/Message.ts"
 import type { Services } from "./Services.ts"
+
+export const countSent = (counters: Counters, { topicName }: Message, qos: number): void => {
+  if (topicName.isSystem) return
+  if (qos === 0) counters.messages_sent_qos0_total++
+  else if (qos === 1) counters.messages_sent_qos1_total++
+  else counters.messages_sent_qos2_total++
+}
 
 export class Drops {
   private readonly services: Services
@@ -14,13 +23,13 @@ export class Drops {
   }
 
   queueFull(message: Message): void {
-    this.services.counters.deliveries_dropped_queue_full_total++
+    if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_queue_full_total++
     const fields = { client_id: this.clientId, topic: message.topic, limit: "queue.capacity" }
     this.services.log.warning("queue full: message dropped", fields)
   }
 
   congested(message: Message): void {
-    this.services.counters.deliveries_dropped_congested_total++
+    if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_congested_total++
     if (this.congestionLogged) return
     this.congestionLogged = true
     const fields = { client_id: this.clientId, topic: message.topic, limit: "connection.write_high_watermark" }
@@ -33,7 +42,7 @@ export class Drops {
   }
 
   tooLarge(message: Message, bytes: number): void {
-    this.services.counters.deliveries_dropped_too_large_total++
+    if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_too_large_total++
     const fields = { client_id: this.clientId, topic: message.topic, bytes }
     this.services.log.info("message larger than the client takes: not sent", fields)
   }

@@ -2,11 +2,13 @@
 // DISCONNECT 0x00, after the Will Delay Interval or when the session ends, whichever is first. Plain state of one Session.
 // Invariant: a will is published at most once, and never after it was cancelled.
 import { awaited } from "../access/rules/AskedRules.ts"
+import { brokersOwn } from "../access/rules/Authorization.ts"
 import { Permissions } from "../access/rules/Permissions.ts"
 import { nobodyKnown, type Subject } from "../access/rules/Rule.ts"
 import { Message } from "../mqtt/Message.ts"
 import type { Will } from "../mqtt/Packet.ts"
 import { Shape } from "../mqtt/publishLayout.ts"
+import { isSystemTopic } from "../mqtt/Topic.ts"
 import type { SessionRow } from "../store/Engine.ts"
 import { contentOf, readableMessage } from "../store/storedMessage.ts"
 import { unmountedTopic } from "./mountpoint.ts"
@@ -95,7 +97,9 @@ export class LastWill {
 
   /** The session may be over by the time that the answer is there. */
   private judge(services: Services, clientId: string, will: Will, permissions: Permissions): void {
-    const decision = permissions.publish(unmountedTopic(this.mountpoint, will.topic), will.qos, will.retain)
+    const decision = isSystemTopic(will.topic)
+      ? brokersOwn
+      : permissions.publish(unmountedTopic(this.mountpoint, will.topic), will.qos, will.retain)
     if (decision === awaited) {
       const again = { run: () => this.judge(services, clientId, will, permissions) }
       services.counters.rule_answers_awaited_total++

@@ -17,7 +17,7 @@ import { Backlog, storedMessage } from "./Backlog.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import type { DurableState } from "./DurableState.ts"
 import { appendPubrel } from "./appendPubrel.ts"
-import { Drops } from "./Drops.ts"
+import { countSent, Drops } from "./Drops.ts"
 import { HeldExchanges } from "./HeldExchanges.ts"
 import { ExchangeState, type InflightEntry, InflightWindow } from "./InflightWindow.ts"
 import { unmountedMessage } from "./mountpoint.ts"
@@ -182,6 +182,7 @@ export class Outgoing {
     const found = this.inflight.get(packetIdentifier)
     // What has not been sent cannot be acknowledged.
     const entry = found?.written === true ? found : undefined
+    if (entry === undefined) this.services.counters.acknowledgementMissed(type)
     if (type === Puback) {
       // [MQTT-4.3.2-1] [MQTT5-4.3.2-3] acknowledged: the identifier is free again. [MQTT5-4.4.0-2] whatever the reason
       // code
@@ -402,7 +403,7 @@ export class Outgoing {
       const frame = message.frame(link.version)
       if (frame.end - frame.start <= link.maximumPacketSize) {
         link.outlet.append(frame.buffer, frame.start, frame.end)
-        this.services.counters.messages_sent_qos0_total++
+        countSent(this.services.counters, message, 0)
         return
       }
     }
@@ -491,9 +492,7 @@ export class Outgoing {
       alias > 0
     )
     outlet.append(output.buffer, start, output.position)
-    if (qos === 0) this.services.counters.messages_sent_qos0_total++
-    else if (qos === 1) this.services.counters.messages_sent_qos1_total++
-    else this.services.counters.messages_sent_qos2_total++
+    countSent(this.services.counters, message, qos)
     return true
   }
 }

@@ -41,7 +41,7 @@ export class Outlet implements Task {
   private readonly socket: OutletSocket
   private readonly scheduler: Scheduler
   readonly arena: Arena
-  private readonly counters: Counters
+  readonly counters: Counters
   private readonly highWatermark: number
   private buffer: Buffer | null = null
   private start = 0
@@ -83,9 +83,11 @@ export class Outlet implements Task {
     if (this.pending >= earlyFlushBytes) this.flush()
   }
 
-  /** Adds bytes that nobody else will change (control packets). */
+  /** Adds a control packet, whole: bytes that nobody else will change. */
   appendBytes(bytes: Uint8Array): void {
-    this.append(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.byteLength)
+    this.counters.packetSent((bytes[0] ?? 0) >> 4)
+    const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.append(buffer, 0, buffer.length)
   }
 
   run(): void {

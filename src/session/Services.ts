@@ -16,6 +16,7 @@ import type { Retainer } from "../retain/Retainer.ts"
 import type { Router } from "../router/Router.ts"
 import type { Journal } from "../store/Journal.ts"
 import type { StoreReads } from "../store/StoreReads.ts"
+import type { Presence } from "./Presence.ts"
 import { type Arena, Outlet, type OutletSocket } from "./Outlet.ts"
 
 /** Something that asked the wheel to be told; it only wakes its actor. */
@@ -43,6 +44,8 @@ export interface Services {
   readonly reads: StoreReads
   readonly counters: Counters
   readonly log: EventLog
+  /** Null: nobody is told of clients that come and go. */
+  readonly presence: Presence | null
 }
 
 export const publishLimitsOf = ({ connection }: Settings): PublishLimits => ({

@@ -8,6 +8,7 @@ export const appendPubrel = (
   packetIdentifier: number,
   reasonCode: number
 ): void => {
+  outlet.counters.packetSent(PacketType.Pubrel)
   const { output } = outlet.arena
   output.reserve(8)
   const start = output.position

@@ -15,6 +15,8 @@ export const mountpointFor = (template: string, clientId: string, userName: stri
   if (!/%[cu]/.test(template)) return template
   for (const [sign, name] of [["%c", clientId], ["%u", userName ?? ""]] as const) {
     if (template.includes(sign) && (name === "" || /[/+#\0]/.test(name))) return undefined
+    // It must not open what wildcards hide, `$SYS` above all.
+    if (template.startsWith(sign) && name.startsWith("$")) return undefined
   }
   return template.replace(/%[cu]/g, (sign) => sign === "%c" ? clientId : userName ?? "")
 }

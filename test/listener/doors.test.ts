@@ -211,13 +211,13 @@ describe("a mount point", () => {
 
   it("lets nobody in whose name would reach others' topics", async () => {
     const broker = await startWith([listener("own", { mountpoint: "%c/" })])
-    for (const clientId of ["+", "a/b", "#"]) {
+    for (const clientId of ["+", "a/b", "#", "$SYS", "$share"]) {
       const bad = await TestClient.open(portOf(broker, "own"), 5, "tcp")
       bad.sendConnect({ clientId })
       await bad.expectConnectRefused(0x85)
     }
     const line = broker.lines.find((one) => one.startsWith("connection refused"))
-    assert.include(line, "no name for listeners.own.mountpoint: empty, or with /, + or #")
+    assert.include(line, "no name for listeners.own.mountpoint: empty, with /, + or #, or with $ in front")
   })
 })
 

@@ -10,7 +10,15 @@ describe("mountpointFor", () => {
     assert.strictEqual(mountpointFor("a/b/", "+", undefined), "a/b/")
     assert.strictEqual(mountpointFor("%u/%c/%u/", "c", "u"), "u/c/u/")
     assert.strictEqual(mountpointFor("%c/", "%u", "$&"), "%u/")
-    assert.strictEqual(mountpointFor("%u/", "c", "$&"), "$&/")
+    assert.strictEqual(mountpointFor("m/%u/", "c", "$&"), "m/$&/")
+  })
+
+  it("a name in front must not begin what wildcards hide, or a shared subscription", () => {
+    for (const name of ["$SYS", "$SY", "$share", "$local"]) {
+      assert.isUndefined(mountpointFor("%c/", name, "u"))
+      assert.isUndefined(mountpointFor("%u", "c", name))
+      assert.strictEqual(mountpointFor("m/%c/", name, "u"), `m/${name}/`)
+    }
   })
 
   it("refuses a name that could be taken for another client's", () => {

@@ -74,3 +74,11 @@ export interface InForce {
 }
 
 export const superuser: Decision = { allowed: true, file: undefined, line: 0, by: "superuser" }
+
+/** Of a PUBLISH under `$SYS`, whatever the rules say, and of superusers too: what stands there is the broker's word. */
+export const brokersOwn: Decision = {
+  allowed: false,
+  file: undefined,
+  line: 0,
+  by: "$SYS: only the broker publishes there"
+}

@@ -4,6 +4,7 @@
 // message of a shared group goes to one member of all nodes.
 import type { SharedStrategy } from "../../config/Settings.ts"
 import type { Message } from "../../mqtt/Message.ts"
+import type { TopicName } from "../../mqtt/TopicTable.ts"
 import { Forward } from "../../router/Forward.ts"
 import type { GroupElsewhere } from "../../router/GroupElsewhere.ts"
 import { type RemoteRoutes, RouteLevel } from "../../router/RemoteRoutes.ts"
@@ -267,6 +268,15 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     }
     if (this.pickedFor === message) receivers += this.handGroups(message, 0)
     return receivers
+  }
+
+  get wantsSystem(): boolean {
+    return this.routes.table.wantsSystem
+  }
+
+  concerns(topicName: TopicName): boolean {
+    const { groups, nodes } = this.routes.table.matchName(topicName)
+    return nodes.length > 0 || groups.length > 0
   }
 
   needsStore(message: Message): boolean {

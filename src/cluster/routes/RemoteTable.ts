@@ -1,6 +1,7 @@
 // The routes of all peers, and who among them gets a message on a topic. Pure; owned by Routes, read on the packet path. Filters without
 // wildcards are numbers in a hash table, the others and the shared groups stand in tries. Invariant: an answer that is
 // remembered is what `match` would work out now.
+import { isSystemTopic } from "../../mqtt/Topic.ts"
 import type { TopicName } from "../../mqtt/TopicTable.ts"
 import type { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
@@ -60,6 +61,8 @@ export class RemoteTable {
   private oldest: IterableIterator<string> | undefined
   private wildcardRoutes = 0
   private groupRoutes = 0
+  /** How many rows about `$SYS` each node has, or had: what a sweep takes away of some is not known by name. */
+  private readonly systemRoutes = new Map<number, number>()
   private readonly foundWildcards: Array<WildcardRoute> = []
   private readonly foundGroups: Array<GroupsOfFilter> = []
   /** Told of groups that appear and go. */
@@ -73,6 +76,11 @@ export class RemoteTable {
   /** Rows of all peers. */
   get size(): number {
     return this.exact.size + this.wildcardRoutes + this.groupRoutes
+  }
+
+  /** Whether some node may have a filter under `$SYS`. */
+  get wantsSystem(): boolean {
+    return this.systemRoutes.size > 0
   }
 
   group(key: string): RemoteGroup | undefined {
@@ -89,8 +97,18 @@ export class RemoteTable {
     const before = isWildcard(key)
       ? this.setWildcard(node, key, state, marked)
       : this.setExact(node, key, state, marked)
-    if (before !== state) this.changed(key)
+    if (before !== state) {
+      this.changed(key)
+      this.countSystem(node, key, before, state)
+    }
     return before
+  }
+
+  private countSystem(node: number, filter: string, before: number, state: number): void {
+    if (!isSystemTopic(filter) || (before === 0) === (state === 0)) return
+    const count = (this.systemRoutes.get(node) ?? 0) + (state === 0 ? -1 : 1)
+    if (count > 0) this.systemRoutes.set(node, count)
+    else this.systemRoutes.delete(node)
   }
 
   unmark(node: number): void {
@@ -112,11 +130,12 @@ export class RemoteTable {
         if (route.node === node && (all || !route.marked)) wildcards.push(filter)
       }
     }
-    for (const filter of wildcards) this.setWildcard(node, filter, 0, false)
+    for (const filter of wildcards) this.countSystem(node, filter, this.setWildcard(node, filter, 0, false), 0)
     gone += wildcards.length
     for (const group of [...this.groupsByKey.values()]) {
       if (group.has(node) && (all || !group.isMarked(node))) this.setGroup(node, group.key, 0, false)
     }
+    if (all) this.systemRoutes.delete(node)
     if (gone > 0) this.forgetAll()
   }
 
@@ -186,6 +205,7 @@ export class RemoteTable {
     const before = group.set(node, state, marked)
     if (before === 0 && state !== 0) this.groupRoutes++
     if (before !== 0 && state === 0) this.groupRoutes--
+    this.countSystem(node, group.filter, before, state)
     if (group.isEmpty) this.removeGroup(group)
     return before
   }
