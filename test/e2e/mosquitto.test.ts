@@ -1,6 +1,7 @@
 // mosquitto_pub and mosquitto_sub, the clients that everybody has at hand, against the broker as a process.
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { BrokerProcess } from "./support/BrokerProcess.ts"
+import type { Inbox } from "./support/Inbox.ts"
 import { endAll, missing, mosquittoPub, mosquittoSub } from "./support/mosquittoClients.ts"
 import { qualities, uniqueName, type Version, versions } from "./support/MqttClient.ts"
 
@@ -12,6 +13,12 @@ beforeAll(async () => {
 beforeEach((context) => context.skip(missing !== undefined, missing))
 afterEach(endAll)
 afterAll(() => broker?.stop())
+
+const untilLine = async (lines: Inbox<string>, text: string): Promise<Array<string>> => {
+  const seen: Array<string> = []
+  while (seen.at(-1)?.includes(text) !== true) seen.push(await lines.next())
+  return seen
+}
 
 const port = (): number => broker?.port ?? 0
 
@@ -51,6 +58,25 @@ describe.each(versions)("mosquitto_pub and mosquitto_sub with MQTT $name", (vers
     const victim = await mosquittoSub(port(), version, ["-t", uniqueName("topic"), ...will])
     victim.kill()
     assert.strictEqual(await watcher.lines.next(), `${topic} 1 0 gone`)
+  })
+})
+
+describe("mosquitto_sub -t '$SYS/#'", () => {
+  it("what the broker says of itself, and of a client that comes and goes", async () => {
+    const system = await mosquittoSub(port(), v5, ["-t", "$SYS/#"])
+    const retained = await system.lines.take(3)
+    assert.match(
+      retained.toSorted().join("|"),
+      new RegExp(
+        String.raw`^\$SYS/brokers 0 1 (\S+)\|\$SYS/brokers/\1/sysdescr 0 1 emqttd.*\|\$SYS/brokers/\1/version 0 1 \d`
+      )
+    )
+    await mosquittoPub(port(), v5, ["-t", uniqueName("topic"), "-m", "x", "-i", "visitor"])
+    const seen = await untilLine(system.lines, "/clients/visitor/disconnected 0 0 ")
+    const came = seen.find((line) => line.includes("/clients/visitor/connected"))
+    assert.include(came, `"clientid":"visitor"`)
+    assert.include(seen[seen.length - 1], `"reason":"normal"`)
+    assert.match((await untilLine(system.lines, "/uptime 0 0 ")).at(-1) ?? "", / \d+ seconds$/)
   })
 })
 
