@@ -21,9 +21,7 @@ export const thisNode = {
 }
 
 export const presenceOf = ({ node, sys }: Settings, router: Router, scheduler: Scheduler): Presence | null =>
-  sys.presence
-    ? new ClientPresence({ router, prefix: nodePrefix(node.name), qos: sys.presenceQoS, now: () => scheduler.now })
-    : null
+  sys.presence ? new ClientPresence({ router, scheduler, prefix: nodePrefix(node.name), qos: sys.presenceQoS }) : null
 
 /** Before the first link to another node. */
 export const startSystemTopics = (

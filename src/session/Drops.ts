@@ -28,6 +28,11 @@ export class Drops {
     this.services.log.warning("queue full: message dropped", fields)
   }
 
+  /** QoS 0, which is not kept for a client that is away. */
+  offline(message: Message): void {
+    if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_offline_qos0_total++
+  }
+
   congested(message: Message): void {
     if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_congested_total++
     if (this.congestionLogged) return

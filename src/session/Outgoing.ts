@@ -82,7 +82,7 @@ export class Outgoing {
         return
       }
       if (link === null && !this.settings.queue.storeQoS0) {
-        this.services.counters.deliveries_dropped_offline_qos0_total++
+        this.drops.offline(message)
         return
       }
     } else if (

@@ -69,7 +69,7 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       // What is held waits as in the queue: so much of it may.
       const { capacity: queued } = this.services.settings.queue
       if (waiting >= (this.holding ? Math.max(capacity * 2, queued) : capacity * 2)) {
-        this.services.counters.deliveries_dropped_mailbox_full_total++
+        if (!message.topicName.isSystem) this.services.counters.deliveries_dropped_mailbox_full_total++
         const limit = this.holding ? "queue.capacity" : "session.mailbox_capacity"
         const fields = { client_id: this.clientId, topic: message.topic, limit }
         this.services.log.warning("mailbox of a session full: message dropped", fields)

@@ -1,11 +1,13 @@
 // Messages about clients that come and go: `clients/<client id>/connected` and `…/disconnected` below the node's prefix, in the original's
-// JSON with what EMQX 5 adds to it. Called in the turn of the client's connection. Invariant: where nobody has subscribed to it nothing is made
-// but a topic, and not even that where nobody has subscribed to anything under `$SYS`.
+// JSON with what EMQX 5 adds to it. Called in the turn of the client's connection, which does no more than to leave a task: a defect here costs
+// no connection. Invariant: where nobody has subscribed to it nothing is made but a topic, and where nobody has subscribed to anything under
+// `$SYS` nothing at all.
 import { Buffer } from "node:buffer"
 import { Message } from "../mqtt/Message.ts"
 import type { QoS } from "../mqtt/Packet.ts"
 import { levelsOf, validateTopicName } from "../mqtt/Topic.ts"
 import { TopicName } from "../mqtt/TopicTable.ts"
+import type { Scheduler } from "../otp/Scheduler.ts"
 import type { Router } from "../router/Router.ts"
 import type { Presence, PresentClient, PresentTerms } from "../session/Presence.ts"
 
@@ -14,8 +16,7 @@ export interface ClientPresenceOptions {
   /** `$SYS/brokers/<node>/` */
   readonly prefix: string
   readonly qos: QoS
-  /** ms since 1970. */
-  readonly now: () => number
+  readonly scheduler: Scheduler
 }
 
 export class ClientPresence implements Presence {
@@ -30,30 +31,35 @@ export class ClientPresence implements Presence {
   }
 
   connected(client: PresentClient, terms: PresentTerms): void {
-    this.say(client, "connected", (now) => connectedJson(client, terms, now))
+    this.leave(client, "connected", (now) => connectedJson(client, terms, now))
   }
 
   disconnected(client: PresentClient, reason: string): void {
-    this.say(client, "disconnected", (now) => disconnectedJson(client, reason, now))
+    this.leave(client, "disconnected", (now) => disconnectedJson(client, reason, now))
   }
 
-  private say({ clientId }: PresentClient, event: string, payload: (now: number) => string): void {
-    const { now, prefix, qos, router } = this.options
+  private leave({ clientId }: PresentClient, event: string, payload: (now: number) => string): void {
+    const { scheduler } = this.options
+    const at = scheduler.now
+    scheduler.enqueue({ run: () => this.say(clientId, event, at, payload) })
+  }
+
+  private say(clientId: string, event: string, now: number, payload: (now: number) => string): void {
+    const { prefix, qos, router } = this.options
     const topic = presenceTopic(prefix, clientId, event)
     if (topic === undefined) return
     // Made anew: the tables of topics that many publish to are not for names that come once.
     const name = new TopicName(topic, levelsOf(topic))
     if (!router.concerns(name)) return
-    const at = now()
     router.remote.publisherIsDurable = false
     router.publish(Message.make({
       topic: name,
-      payload: Buffer.from(payload(at)),
+      payload: Buffer.from(payload(now)),
       qos,
       retain: false,
       publisher: "",
       properties: null,
-      now: at
+      now
     }))
   }
 }
