@@ -74,6 +74,7 @@ describe("the management API", () => {
         ["retainer", 0, undefined],
         ["registry", 0, undefined],
         ["sessions", 2, 1],
+        ["sys", 0, undefined],
         ["listener tcp", 2, 1],
         ["rejudging", 0, undefined],
         ["admin", 0, undefined]
