@@ -356,12 +356,14 @@ export class Broker {
     return Effect.gen({ self: this }, function* () {
       this.closing = true
       yield* this.doors.stopAccepting
+      const drained = this.clustering?.prepareStop() ?? Effect.void
       for (const listener of this.listeners) {
         listener.disconnectAll(ReasonCode.ServerShuttingDown, "the server is shutting down")
       }
       const emptied = Effect.forEach(this.listeners, (listener) => listener.emptied, { discard: true })
       yield* Effect.timeoutOption(emptied, this.settings.node.shutdownTimeoutMillis)
       yield* lastGroups(this.services)
+      yield* drained
       yield* this.clustering?.goAway ?? Effect.void
     })
   }

@@ -29,6 +29,8 @@ export interface Clustering {
   readonly join: (address: NodeAddress) => Target
   /** `notTo`: members that leave with it and are given nothing. */
   readonly leave: (notTo: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Before its clients are sent away, because it stops. What it returns is done when their sessions have followed them, or have had the time. */
+  prepareStop: () => Effect.Effect<void>
   /** This node stops: the others need not wait for its death. */
   readonly goAway: Effect.Effect<void>
   /** The secret and the certificates, anew. With a fault in one of the files all stays as it is. */

@@ -6,27 +6,31 @@ import { Takeover } from "../cluster/sessions/Takeover.ts"
 import type { Services } from "../session/Services.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Clustering } from "./clustering.ts"
+import { prepareStopping } from "./leaving.ts"
 
 /** After the store was read. */
 export const clusterSessions = (
-  { cluster, later, links, membership, routes: { forwarder, routes } }: Clustering,
-  { journal, scheduler, settings }: Services,
+  clustering: Clustering,
+  services: Services,
   sessions: Sessions
 ): Takeover => {
-  const { claimTimeoutMillis, takeoverTimeoutMillis } = settings.cluster
+  const { cluster, later, links, membership, routes } = clustering
+  const { journal, scheduler, settings } = services
+  const { claimTimeoutMillis, discovery, peers, takeoverTimeoutMillis } = settings.cluster
   const now = () => scheduler.now
   const takeover = new Takeover(
     {
       // What its sessions have subscribed to, and what it has for a peer, has been sent before what is sent next.
-      flushRoutes: () => routes.flush(),
-      afterMessages: (peer, run) => forwarder.whenSent(peer, run),
+      flushRoutes: () => routes.routes.flush(),
+      afterMessages: (peer, run) => routes.forwarder.whenSent(peer, run),
       bus: links,
       members: membership,
       sessions,
       journal,
       now,
       moveMillis: takeoverTimeoutMillis,
-      post: (task) => cluster.post(task)
+      post: (task) => cluster.post(task),
+      isFull: () => sessions.size >= settings.session.maxSessions
     },
     (onYield) => {
       const directory = new Directory({
@@ -36,6 +40,7 @@ export const clusterSessions = (
         now,
         claimMillis: claimTimeoutMillis,
         moveMillis: takeoverTimeoutMillis,
+        expectsPeers: () => peers.length > 0 || discovery !== "" || routes.expectsPeers,
         onYield,
         judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => void cluster.post(() => reply(may)))
       })
@@ -46,6 +51,7 @@ export const clusterSessions = (
   )
   cluster.add(takeover)
   takeover.begin()
+  prepareStopping(clustering, takeover, sessions, services)
   sessions.remote = takeover
   later.takeover = takeover
   return takeover

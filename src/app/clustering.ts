@@ -132,6 +132,7 @@ export const makeClustering = Effect.fnUntraced(function* (
           }))
         )
       }),
+    prepareStop: () => Effect.void,
     goAway: inItsTurn(() => membership.goAway()),
     reload: (next) =>
       Effect.gen(function* () {

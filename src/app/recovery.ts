@@ -6,6 +6,8 @@ import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { Services } from "../session/Services.ts"
 import { storedSubscription } from "../session/Subscriptions.ts"
+import { takenKind } from "../session/TakenNotes.ts"
+import { eachRecord } from "../store/eachRecord.ts"
 import { type Engine, type StoreFailure, storeFailure } from "../store/Engine.ts"
 import { beatMillis } from "../store/Journal.ts"
 import { readableMessage } from "../store/storedMessage.ts"
@@ -58,6 +60,7 @@ export const recover = Effect.fn("recover")(function* (
     if (page.length === 0) break
     yield* progress()
   }
+  yield* eachRecord(engine, takenKind, ({ key, value }) => sessions.restoreTaken(key, value))
   let limit = 64
   for (let after = "";;) {
     const page = yield* readable(

@@ -40,6 +40,11 @@ export const FrameKind = {
   FencePassed: 0x49,
   Question: 0x4a,
   QuestionAnswer: 0x4b,
+  Told: 0x4c,
+  SessionEnded: 0x4d,
+  Offer: 0x4e,
+  OfferRefused: 0x4f,
+  Closing: 0x50,
   /** Retained and other replicas. 0x60 to 0x6f */
   RetainedDelta: 0x60,
   RetainedDigest: 0x61,

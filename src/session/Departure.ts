@@ -22,8 +22,8 @@ export interface Departing {
   command(command: SessionCommand): void
   /** It ends without its will, without handing anything over: all of it is elsewhere. */
   departed(): void
-  /** It stays: a client may attach again. */
-  stay(): void
+  /** It stays: a client may attach again. `done`: in a turn of the registry, which has it again. */
+  stay(done: () => void): void
 }
 
 /** What it does it does in the session's turn; a session that has ended meanwhile answers nothing. */
@@ -74,18 +74,19 @@ export class Departure implements SessionDeparture {
     this.step(() => (this.marked = this.departing.durable?.lastSequence ?? 0))
   }
 
-  finish(): void {
+  finish(done?: (group: number) => void): void {
     this.step(() => {
       this.over = true
       this.departing.departed()
+      done?.(this.services.journal.group)
     })
   }
 
   /** Whoever was to have it does not answer: the session stays as it is. */
-  abort(): void {
+  abort(done: () => void): void {
     this.step(() => {
       this.over = true
-      this.departing.stay()
+      this.departing.stay(done)
     })
   }
 

@@ -14,6 +14,7 @@ import type { Outgoing } from "./Outgoing.ts"
 import { type SessionHead, type SessionState, takenOverElsewhere } from "./RemoteSessions.ts"
 import { SessionInbox } from "./SessionInbox.ts"
 import { storedSubscription, Subscriptions } from "./Subscriptions.ts"
+import { type TakenFrom, takenKind, type TakenNote, TakenNotes } from "./TakenNotes.ts"
 
 /** For its row. */
 export const ownerOf = (userName: string | null | undefined): { readonly userName?: string | null } =>
@@ -34,6 +35,7 @@ export abstract class MovingSession extends SessionInbox {
   /** What the store is owed for it and has not been read, until the client comes. */
   protected stored = 0
   protected departing = false
+  private taken: TakenNotes | null = null
   /** What came from the other node while it was holding, by identity. */
   private came: Map<string, number> | null = null
   /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */
@@ -52,7 +54,7 @@ export abstract class MovingSession extends SessionInbox {
   protected abstract terminate(reasonCode: number, reason: string): void
   /** It is over: its will is published, what it is owed is counted as lost. */
   protected abstract conclude(): void
-  protected abstract stays(): void
+  protected abstract stays(done: () => void): void
 
   /** Its client has come to another node [MQTT-3.1.4-2] [MQTT5-3.1.4-3]. Null: nothing of it outlives its connection. */
   protected depart(): Departure | null {
@@ -80,16 +82,17 @@ export abstract class MovingSession extends SessionInbox {
     const head: SessionHead = {
       row: { clientId, expiryMillis, expiresAt, connected: false, will: null, ...ownerOf(userName) },
       subscriptions: [...this.subscriptions?.values() ?? []],
-      awaitingPubrel: this.awaiting?.toArray() ?? []
+      awaitingPubrel: this.awaiting?.toArray() ?? [],
+      taken: this.taken?.all ?? []
     }
     return new Departure(head, this, services)
   }
 
   /** For its Departure, in its turn. */
-  stay(): void {
+  stay(done: () => void): void {
     this.departing = false
     this.setTimer()
-    this.stays()
+    this.stays(done)
   }
 
   departed(): void {
@@ -100,7 +103,8 @@ export abstract class MovingSession extends SessionInbox {
   }
 
   /** Before its client attaches: as it was on another node. `done`: with the group that it is recorded in, once the router has it. */
-  install({ awaitingPubrel, deliveries, row, subscriptions }: SessionState, done: (group: number) => void): void {
+  install(state: SessionState, done: (group: number) => void): void {
+    const { awaitingPubrel, deliveries, from, row, subscriptions, taken } = state
     const { counters, journal } = this.services
     counters.sessions_moved_in_total++
     this.userName = row.userName
@@ -115,6 +119,7 @@ export abstract class MovingSession extends SessionInbox {
     }
     if (awaitingPubrel.length > 0) this.awaitingPubrel.takeOver(awaitingPubrel)
     for (const delivery of deliveries) takeIn(this.arriving, delivery)
+    this.note(taken, from, deliveries)
     this.holding = true
     this.setTimer()
     const { group } = journal
@@ -122,12 +127,17 @@ export abstract class MovingSession extends SessionInbox {
     this.route(all, () => done(group))
   }
 
-  /** What came to the other node after its client had gone. What comes here directly meanwhile is held. */
-  arrive(rows: ReadonlyArray<StoredDelivery>): void {
-    if (this.finished || this.startedClean || this.keepsOut || this.defers(() => this.arrive(rows))) return
-    this.came ??= new Map()
-    countIdentities(this.came, rows, this.services)
-    for (const row of rows) takeIn(this.arriving, row)
+  /** What came to the other node after its client had gone. What comes here directly meanwhile is held. `done`: with the group that has it. */
+  arrive(from: TakenFrom, rows: ReadonlyArray<StoredDelivery>, done: (group: number) => void): void {
+    if (this.defers(() => this.arrive(from, rows, done))) return
+    if (!this.finished && !this.startedClean && !this.keepsOut && rows.length > 0) {
+      const unknown = this.taken?.unknown(from, rows) ?? rows
+      this.came ??= new Map()
+      countIdentities(this.came, unknown, this.services)
+      for (const row of unknown) takeIn(this.arriving, row)
+      this.note([], from, unknown)
+    }
+    done(this.came === null ? 0 : this.services.journal.barrier())
   }
 
   /** None of what comes from the other node is taken, until all has come. */
@@ -148,13 +158,50 @@ export abstract class MovingSession extends SessionInbox {
     this.wake()
   }
 
-  /** What another session of this client id is owed, of which this node did not know. */
-  merge(rows: ReadonlyArray<StoredDelivery>): void {
-    if (this.finished) return
-    this.holding = true
-    if (this.defers(() => this.merge(rows))) return
-    if (!this.startedClean) mergeIn(this.arriving, rows)
+  /** What another session of this client id is owed, of which this node did not know. `done`: with the group that has it. */
+  merge(
+    { deliveries, from, taken }: Pick<SessionState, "deliveries" | "from" | "taken">,
+    done: (group: number) => void
+  ): void {
+    if (!this.finished) this.holding = true
+    if (this.defers(() => this.merge({ deliveries, from, taken }, done))) return
+    if (!this.finished && !this.startedClean) {
+      const unknown = this.taken?.unknown(from, deliveries) ?? deliveries
+      mergeIn(this.arriving, unknown)
+      this.note(taken, from, unknown)
+    }
+    done(this.services.journal.barrier())
     this.wake()
+  }
+
+  /** That other session has ended: nothing of it is offered again. */
+  forgetTaken(from: TakenFrom): void {
+    if (this.taken?.forget(from) === true) this.saveTaken()
+    if (this.taken?.all.length === 0) this.taken = null
+  }
+
+  /** Before the broker listens. */
+  restoreTaken(notes: ReadonlyArray<TakenNote>): void {
+    this.taken = new TakenNotes(notes)
+  }
+
+  private note(known: ReadonlyArray<TakenNote>, from: TakenFrom, rows: ReadonlyArray<StoredDelivery>): void {
+    const sequence = rows[rows.length - 1]?.sequence ?? 0
+    if (known.length === 0 && (sequence === 0 || from.session === 0)) return
+    this.taken = new TakenNotes([...known, ...this.taken?.all ?? []])
+    if (sequence > 0) this.taken.add(from, sequence)
+    this.saveTaken()
+  }
+
+  private saveTaken(): void {
+    if (this.durable !== null) this.taken?.save(this.services.journal, this.clientId, this.durable.number)
+  }
+
+  protected dropTaken(): void {
+    if (this.durable !== null && this.taken !== null) {
+      this.services.journal.deleteRecordLazily(takenKind, String(this.durable.number))
+    }
+    this.taken = null
   }
 
   /** [MQTT-3.2.0-1] [MQTT5-3.2.0-1] True: it is done once CONNACK has gone. */

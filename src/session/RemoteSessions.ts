@@ -2,6 +2,7 @@
 // the session that another node has. Declared here, implemented by the cluster; a node without one has `null` in its place and asks nobody.
 // Invariant: `done` is called once for each claim, in a turn of its own.
 import type { SessionRow, StoredDelivery, SubscriptionRow } from "../store/Engine.ts"
+import type { TakenFrom, TakenNote } from "./TakenNotes.ts"
 
 /** What a connection is told whose client has come elsewhere. */
 export const takenOverElsewhere = "taken over by a new connection on another node"
@@ -11,11 +12,14 @@ export interface SessionHead {
   readonly row: Omit<SessionRow, "session">
   readonly subscriptions: ReadonlyArray<Omit<SubscriptionRow, "session">>
   readonly awaitingPubrel: ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }>
+  /** What it has taken of sessions that may still be on other nodes. */
+  readonly taken: ReadonlyArray<TakenNote>
 }
 
 /** A session that comes from another node. Deliveries in the order in which they are owed, exchanges that are under way first. */
 export interface SessionState extends SessionHead {
   readonly deliveries: ReadonlyArray<StoredDelivery>
+  readonly from: TakenFrom
 }
 
 /** A session that is on its way out (Departure.ts). A session that has ended meanwhile answers nothing. */
@@ -27,10 +31,10 @@ export interface SessionDeparture {
   read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void
   /** What it is owed from here on is read out no more: it comes by another way. */
   mark(): void
-  /** All of it is elsewhere: it ends. */
-  finish(): void
-  /** Whoever was to have it does not answer: the session stays as it is. */
-  abort(): void
+  /** All of it is elsewhere: it ends. `done`: with the group of its end. */
+  finish(done?: (group: number) => void): void
+  /** Whoever was to have it does not answer: the session stays as it is. `done`: in a turn of the registry, which has it again. */
+  abort(done: () => void): void
 }
 
 export type Claimed =

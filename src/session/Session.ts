@@ -27,7 +27,7 @@ import { Subscriptions } from "./Subscriptions.ts"
 export interface SessionOwner {
   sessionEnded(session: Session): void
   /** It was to go to another node, which has not taken it. */
-  stays(session: Session): void
+  stays(session: Session, done: () => void): void
   /** An Attach met a session that was over by then: open another one. */
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void
 }
@@ -74,8 +74,8 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     return this.sending?.owed ?? this.stored
   }
 
-  protected stays(): void {
-    this.owner.stays(this)
+  protected stays(done: () => void): void {
+    this.owner.stays(this, done)
   }
 
   onTimer(): void {
@@ -359,9 +359,11 @@ export class Session extends MovingSession implements SessionHandle, Timed {
       : undefined
     this.finished = true
     if (handOver === undefined) this.durable?.leave()
+    this.dropTaken()
     this.owner.sessionEnded(this)
     for (const late of this.commands ?? []) this.refuse(late)
     this.commands = null
+    if (this.deferred !== null) this.takeDeferred(this.deferred)
     if (this.subscriptions !== null) {
       this.services.router.removeSubscriber(this, this.subscriptions.topicFilters())
       this.subscriptions = null

@@ -16,6 +16,7 @@ import {
 } from "./RemoteSessions.ts"
 import { type Services, zonedServices } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
+import { decodeTaken, takenKind } from "./TakenNotes.ts"
 import { userMark } from "./userMark.ts"
 
 export type SessionsMessage =
@@ -45,7 +46,7 @@ export type SessionsMessage =
   | { readonly _tag: "With"; readonly clientId: string; readonly run: (session: Session | undefined) => void }
   /** From another node, without a client that waits for it here. */
   | { readonly _tag: "Adopt"; readonly state: SessionState; readonly done: (group: number) => void }
-  | { readonly _tag: "Stays"; readonly session: Session }
+  | { readonly _tag: "Stays"; readonly session: Session; readonly done: () => void }
   | { readonly _tag: "Ended"; readonly session: Session }
   | { readonly _tag: "End"; readonly clientId: string; readonly reasonCode: number; readonly reason: string }
 
@@ -113,6 +114,15 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     return this.byClientId.keys()
   }
 
+  /** Of clients that are connected, whose sessions outlive their connections. */
+  keptOfClients(): ReadonlyArray<string> {
+    const found: Array<string> = []
+    for (const { clientId, connected, expiryMillis } of this.byClientId.values()) {
+      if (connected && expiryMillis > 0) found.push(clientId)
+    }
+    return found
+  }
+
   /** A CONNECT: it overtakes what is queued, as a take-over is about now. False: the mailbox is full. */
   request(message: Open): boolean {
     if (!this.cast(message)) return false
@@ -124,8 +134,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     this.cast({ _tag: "Ended", session })
   }
 
-  stays(session: Session): void {
-    this.cast({ _tag: "Stays", session })
+  stays(session: Session, done: () => void): void {
+    this.cast({ _tag: "Stays", session, done })
   }
 
   reopen(attach: Extract<SessionCommand, { readonly _tag: "Attach" }>, clientId: string): void {
@@ -171,7 +181,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
       case "Adopt":
         return this.install(message.state, this.services, message.done)
       case "Stays":
-        return this.stayed(message.session)
+        return this.stayed(message.session, message.done)
       case "Ended":
         if (this.departing.delete(message.session)) return
         if (this.byClientId.get(message.session.clientId) === message.session) {
@@ -322,13 +332,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     const present = this.byClientId.get(clientId)
     if (present === undefined || present.isFinished) return this.create(clientId, services).install(state, done)
     if (this.isAnothers(present, state)) return this.giveUp(present, state, done)
-    present.command({
-      _tag: "Step",
-      run: () => {
-        present.merge(state.deliveries)
-        done(this.services.journal.group)
-      }
-    })
+    present.command({ _tag: "Step", run: () => present.merge(state, done) })
   }
 
   private isAnothers({ userName }: Session, { row }: SessionState): boolean {
@@ -350,7 +354,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
       _tag: "Step",
       run: () => {
         present.keepOut()
-        done(this.services.journal.group)
+        done(this.services.journal.barrier())
       }
     })
   }
@@ -374,16 +378,20 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   }
 
   /** It could not leave. Its client may have come back meanwhile: then that session gets what this one is owed. */
-  private stayed(session: Session): void {
+  private stayed(session: Session, done: () => void): void {
     if (!this.departing.delete(session) || session.isFinished) return
     const { clientId } = session
-    if (!this.byClientId.has(clientId)) this.byClientId.set(clientId, session)
-    else session.command({ _tag: "Depart", reply: (departure) => this.mergeAtHome(clientId, departure) })
+    if (!this.byClientId.has(clientId)) {
+      this.byClientId.set(clientId, session)
+      done()
+    } else session.command({ _tag: "Depart", reply: (departure) => this.mergeAtHome(clientId, departure) })
   }
 
   private mergeAtHome(clientId: string, departure: SessionDeparture | null): void {
     departure?.read((page, more) => {
-      this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.merge(page) })
+      const state = { deliveries: page, from: { node: "", session: 0 }, taken: departure.head.taken }
+      const run = () => this.byClientId.get(clientId)?.merge(state, () => {})
+      this.byClientId.get(clientId)?.command({ _tag: "Step", run })
       if (more) return this.mergeAtHome(clientId, departure)
       this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.release() })
       departure.finish()
@@ -401,6 +409,14 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     const session = this.create(stored.row.clientId, this.servicesOf(stored.row.zone ?? ""))
     session.restore(stored, subscriptions, committedAt)
     return session
+  }
+
+  /** Before the broker listens: what a session has taken of those of other nodes. */
+  restoreTaken(number: string, value: Uint8Array): void {
+    const { clientId, notes } = decodeTaken(value)
+    const session = this.byClientId.get(clientId)
+    if (String(session?.durable?.number) === number) session?.restoreTaken(notes)
+    else this.services.journal.deleteRecordLazily(takenKind, number)
   }
 
   /** A zone that is gone from the settings: the node's own limits. */

@@ -46,7 +46,8 @@ const part: SessionPart = {
       retainHandling: 2,
       subscriptionIdentifier: 7
     }],
-    awaitingPubrel: [{ packetIdentifier: 77, since: 950 }]
+    awaitingPubrel: [{ packetIdentifier: 77, since: 950 }],
+    taken: [{ node: "n1", session: 7, sequence: 12 }]
   },
   deliveries: [delivery(1, 10, 0), delivery(2, 70_000, 4_000), delivery(3, 20, 0), delivery(4, 20, 0)]
 }

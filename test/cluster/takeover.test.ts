@@ -231,7 +231,9 @@ describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine
     expect(came.filter((text) => text.startsWith("b"))).toEqual(["b0", "b1", "b2", "b3", "b4"])
     await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
     await again.expectNothing()
-    for (const name of ["a", "b"] as const) expect(nodes.of(name).broker.sessions.get("s")).toBe(undefined)
+    await nodes.until(() =>
+      (["a", "b"] as const).every((name) => nodes.of(name).broker.sessions.get("s") === undefined)
+    )
   })
 
   it("a will without a delay is published by the take-over, one with a delay is not", async () => {

@@ -96,6 +96,11 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     this.routes.expect(name)
   }
 
+  /** Members from before the start have not been heard of yet. */
+  get expectsPeers(): boolean {
+    return this.expected.size > 0
+  }
+
   private remember(name: string, owed: boolean): void {
     const { journal } = this.options
     if (owed) journal.putRecordLazily(peerKind, name, new Uint8Array(1))

@@ -13,12 +13,14 @@ const Sent = 1
 /** The other node has it; those of `unfenced` may still send here what it does not get. */
 const Fencing = 2
 const Finishing = 3
+/** What came late is sent; the other node has not said that it has that too. */
+const Ending = 4
 
 interface Leaving {
   readonly order: Yield
   readonly departure: SessionDeparture
   readonly formerToken: number
-  phase: 0 | 1 | 2 | 3
+  phase: 0 | 1 | 2 | 3 | 4
   deadline: number
   readonly fenced: Set<string>
   unfenced: Set<string>
@@ -40,6 +42,8 @@ export interface DeparturesOptions {
   readonly post: (task: () => void) => void
   /** The session has stayed after all. */
   readonly onStayed: (clientId: string, formerToken: number) => void
+  /** It has ended here, with the group of its end: it will not be offered again. */
+  readonly onEnded: (order: Yield, session: number, group: number) => void
 }
 
 /** So long is waited for the word of nodes that may not have heard yet, ms; and of those that this node has no link to yet. */
@@ -61,6 +65,10 @@ export class Departures {
 
   get size(): number {
     return this.leaving.size
+  }
+
+  has(clientId: string): boolean {
+    return this.leaving.has(clientId)
   }
 
   /** `departure` null: there is nothing that could move. */
@@ -121,6 +129,7 @@ export class Departures {
   /** The other node has all that was sent, on disk. */
   taken(clientId: string, token: number): void {
     const leaving = this.of(clientId, token)
+    if (leaving?.phase === Ending) return this.end(leaving)
     if (leaving === undefined || leaving.phase >= Fencing) return
     leaving.phase = Fencing
     const { bus, members, now } = this.options
@@ -197,7 +206,7 @@ export class Departures {
   }
 
   private readOn(leaving: Leaving): void {
-    if (leaving.reading || leaving.phase === Sent || leaving.phase === Fencing) return
+    if (leaving.reading || leaving.phase === Sent || leaving.phase === Fencing || leaving.phase === Ending) return
     if (this.options.bus.isCongested(leaving.order.to)) {
       leaving.waiting = true
       return
@@ -217,9 +226,15 @@ export class Departures {
       leaving.phase = Sent
       return
     }
-    leaving.departure.finish()
-    leaving.ended(true)
+    leaving.phase = Ending
+  }
+
+  /** All of it is on the other node's disk. */
+  private end(leaving: Leaving): void {
+    const { departure, order } = leaving
+    departure.finish((group) => this.options.onEnded(order, departure.session, group))
     this.over(leaving)
+    leaving.ended(true)
   }
 
   private send(
@@ -237,9 +252,12 @@ export class Departures {
   private abort(leaving: Leaving): void {
     const { departure, ended, formerToken, order } = leaving
     this.stayed++
-    departure.abort()
-    this.options.onStayed(order.clientId, formerToken)
-    ended(false)
+    departure.abort(() =>
+      this.options.post(() => {
+        this.options.onStayed(order.clientId, formerToken)
+        ended(false)
+      })
+    )
     this.over(leaving)
   }
 }

@@ -1,16 +1,20 @@
-// Which node has which client's session: a claim before a session is opened here, orders to give one up, what this node holds. Each client id is looked
-// after by one member (rendezvous.ts), whose table answers; this file speaks with it, as claimant and as member. Plain code, called in turns of the
+// Which node has which client's session: claims before a session is opened here, orders to give one up, what this node holds. Each client id is looked
+// after by one member (DirectoryView.ts), whose table answers; this file speaks with it, as claimant and as member. Plain code, called in turns of the
 // registry and of the cluster. Invariants: each claim is answered once, within `claimMillis`; without the member's answer this node serves its
 // client, and what it holds is announced as soon as there is a link.
 import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "../Bus.ts"
+import type { HybridClock } from "../HybridClock.ts"
+import { Announcing } from "./Announcing.ts"
+import { Claims, type Granted } from "./Claims.ts"
 import { type Claim, type DirectoryOrders, DirectoryTable, type Wanted } from "./DirectoryTable.ts"
+import { DirectoryView } from "./DirectoryView.ts"
 import {
-  type Answer,
   type Holding,
   type Question,
   readAnswer,
   readClaim,
   readHoldings,
+  readNames,
   readQuestion,
   readQuestionAnswer,
   readYield,
@@ -22,24 +26,14 @@ import {
   writeYield,
   type Yield
 } from "./directoryFrames.ts"
-import type { HybridClock } from "../HybridClock.ts"
-import { rendezvous } from "./rendezvous.ts"
-import { fnv1a } from "../../router/textHash.ts"
 
 /** So long does a claim that finds nothing wait for the word of all peers that they have said what they have, ms. */
 const parkedMillis = 2_000
-/** Client ids looked at in one tick after the members have changed: 100,000 in a second. */
-const announcedPerTick = 10_000
-const holdingsPerFrame = 500
-
-export interface Granted {
-  /** 0: another connection with this client id came later, on another node. */
-  readonly token: number
-  /** The node that hands the session over; "": nobody has one. */
-  readonly from: string
-  /** It is another user's: nothing has changed. */
-  readonly refused?: boolean
-}
+/** What another member looks after now stays so long for claims of those who do not know yet, ms. */
+const formerKeptMillis = 2_000
+const lookedAtPerTick = 10_000
+/** Moves that the claimant is slow to end: it tries for longer than this. */
+const movesWaitedFor = 3
 
 export interface DirectoryOptions {
   readonly bus: Bus
@@ -49,6 +43,8 @@ export interface DirectoryOptions {
   readonly now: () => number
   readonly claimMillis: number
   readonly moveMillis: number
+  /** It was told of other nodes when it was started. */
+  readonly expectsPeers?: () => boolean
   /** This node gives a session up. */
   readonly onYield: (order: Yield) => void
   /** Whether the session that is here is this user's (session/userMark.ts), or nobody's; `reply` in a turn of the cluster. */
@@ -61,58 +57,62 @@ interface Parked {
   readonly deadline: number
 }
 
-interface OpenClaim {
-  readonly clientId: string
-  readonly wanted: Wanted
-  readonly member: string
-  readonly deadline: number
-  readonly done: (granted: Granted) => void
-}
-
 export class Directory implements BusPart, DirectoryOrders {
   readonly kinds = [
     FrameKind.Claim,
     FrameKind.ClaimAnswer,
     FrameKind.Yield,
     FrameKind.Announce,
+    FrameKind.Told,
     FrameKind.Release,
     FrameKind.Settled,
     FrameKind.Question,
     FrameKind.QuestionAnswer
   ]
   readonly table: DirectoryTable
-  /** Claims that were answered here because their member did not. */
-  unanswered = 0
+  readonly view: DirectoryView
   private readonly options: DirectoryOptions
   /** What this node has, with its tokens. */
   private readonly held = new Map<string, number>()
-  private readonly claims = new Map<number, OpenClaim>()
-  /** Their client ids. */
-  private readonly claiming = new Set<string>()
-  private lastRequest = 0
-  /** Held client ids that are still to be looked at since the members changed, and those of the table. */
-  private toAnnounce: Iterator<string> | null = null
-  private toDrop: Iterator<string> | null = null
-  private membersNow: ReadonlyArray<string>
-  /** Of the members that are present: a number that is another one for other members. */
-  private view: number
-  /** The view for which a peer has said all that it has here. */
-  private readonly told = new Map<string, number>()
+  private readonly claims: Claims
+  private readonly announcing: Announcing
   /** Claims of client ids that nobody has, as far as is known: somebody may not have said so yet. */
   private parked: Array<Parked> = []
-  private membersBefore: ReadonlyArray<string> = []
-  /** Members whose table has lost what it knew, or has not heard of what is held. */
-  private readonly uninformed = new Set<string>()
+  /** Client ids of the table that another member looks after, from `formerUntil` on. */
+  private former = new Set<string>()
+  private formerUntil = 0
+  /** Client ids of the table that are still to be looked at since the members changed. */
+  private toAssign: Iterator<string> | null = null
+  /** Who has granted what is not settled yet: by the time it is, another member may look after it. */
+  private readonly grantedBy = new Map<string, string>()
 
   constructor(options: DirectoryOptions) {
     this.options = options
-    this.table = new DirectoryTable(options.clock, this, options.moveMillis)
-    this.membersNow = options.members.present
-    this.view = viewOf(this.membersNow)
+    const { bus, clock, moveMillis, now } = options
+    this.table = new DirectoryTable(clock, this, moveMillis * movesWaitedFor)
+    this.view = new DirectoryView({ expectsPeers: () => false, ...options })
+    this.announcing = new Announcing({
+      bus,
+      view: this.view,
+      held: this.held,
+      atHome: ({ clientId, token }) => this.table.announce(clientId, this.self, token, now())
+    })
+    this.claims = new Claims({
+      now,
+      claimMillis: options.claimMillis,
+      memberFor: (clientId) => this.memberFor(clientId),
+      ask: (request, member) => this.askMember(request, member),
+      serveAlone: (request) => this.answerHere(request)
+    })
   }
 
   get heldCount(): number {
     return this.held.size
+  }
+
+  /** Claims that were answered here because their member did not. */
+  get unanswered(): number {
+    return this.claims.unanswered
   }
 
   // --- this node's sessions ----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ export class Directory implements BusPart, DirectoryOrders {
 
   /** A claim of this node has not been answered: what it brings may be here before its answer. */
   isClaiming(clientId: string): boolean {
-    return this.claiming.has(clientId)
+    return this.claims.has(clientId)
   }
 
   tokenOf(clientId: string): number {
@@ -133,16 +133,13 @@ export class Directory implements BusPart, DirectoryOrders {
 
   /** `mark`: for this user alone (session/userMark.ts), so that who has the session is asked first whose it is; null: whoever it is. */
   claim(clientId: string, wanted: Wanted, mark: string | null, done: (granted: Granted) => void): void {
-    const member = this.memberFor(clientId)
-    const request = this.lastRequest = (this.lastRequest + 1) >>> 0
-    this.claiming.add(clientId)
-    this.claims.set(request, {
-      clientId,
-      wanted,
-      member,
-      deadline: this.options.now() + this.options.claimMillis,
-      done
-    })
+    this.claims.open(clientId, wanted, mark, done)
+  }
+
+  private askMember(request: number, member: string): void {
+    const claim = this.claims.get(request)
+    if (claim === undefined) return
+    const { clientId, mark } = claim
     if (mark === null) return this.sendClaim(request)
     this.question({ request, clientId, claimant: this.self, mark, passedOn: false }, member)
   }
@@ -151,9 +148,7 @@ export class Directory implements BusPart, DirectoryOrders {
     const claim = this.claims.get(request)
     if (claim === undefined) return
     const { clientId, member, wanted } = claim
-    if (member === this.self) {
-      return this.ask({ clientId, claimant: this.self, request, wanted }, this.options.now())
-    }
+    if (member === this.self) return this.ask({ clientId, claimant: this.self, request, wanted })
     if (this.options.bus.send(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
     this.answerHere(request)
   }
@@ -170,9 +165,8 @@ export class Directory implements BusPart, DirectoryOrders {
     if (passedOn || this.held.has(clientId)) {
       return this.options.judge(clientId, mark, (may) => this.tell(question, may))
     }
-    if (this.table.holder(clientId) !== undefined || this.isTold) return this.passOn(question)
     // As a claim would, it waits until somebody has said that he has it.
-    this.parked.push({ clientId, deadline: this.options.now() + parkedMillis, run: () => this.passOn(question) })
+    this.whenKnown(clientId, () => this.passOn(question))
   }
 
   private passOn(question: Question): void {
@@ -190,25 +184,24 @@ export class Directory implements BusPart, DirectoryOrders {
   }
 
   private onTold(request: number, may: boolean): void {
-    const claim = this.claims.get(request)
-    if (claim === undefined) return
     if (may) return this.sendClaim(request)
-    this.claims.delete(request)
-    this.claiming.delete(claim.clientId)
-    claim.done({ token: 0, from: "", refused: true })
+    this.claims.take(request)?.done({ token: 0, from: "", refused: true })
   }
 
   /** The session is here, or this node goes on without it: the next claim may be served. */
   settled(clientId: string, token: number): void {
-    const member = this.memberFor(clientId)
-    if (member === this.self) this.table.settled(clientId, this.self, token, this.options.now())
-    else this.options.bus.send(member, FrameKind.Settled, writeHoldings([{ clientId, token }]))
+    const members = new Set([this.grantedBy.get(clientId) ?? this.memberFor(clientId), this.memberFor(clientId)])
+    this.grantedBy.delete(clientId)
+    for (const member of members) {
+      if (member === this.self) this.table.settled(clientId, this.self, token, this.options.now())
+      else this.options.bus.send(member, FrameKind.Settled, writeHoldings([{ clientId, token }]))
+    }
   }
 
   /** It is here without a claim: from the store (token 0: whoever has claimed it meanwhile goes before it), or it has stayed. */
   keeps(clientId: string, token: number): void {
     if (!this.held.has(clientId)) this.held.set(clientId, token)
-    this.announceTo(this.memberFor(clientId), [{ clientId, token: this.tokenOf(clientId) }])
+    this.announcing.to(this.memberFor(clientId), [{ clientId, token: this.tokenOf(clientId) }])
   }
 
   /** Its session has ended here. */
@@ -221,11 +214,6 @@ export class Directory implements BusPart, DirectoryOrders {
     else this.options.bus.send(member, FrameKind.Release, writeHoldings([{ clientId, token }]))
   }
 
-  /** For a session that is given away without a claim. */
-  nextToken(): number {
-    return this.options.clock.next()
-  }
-
   /** It was given to another node. */
   gaveUp(clientId: string): void {
     this.held.delete(clientId)
@@ -234,9 +222,9 @@ export class Directory implements BusPart, DirectoryOrders {
   // --- orders of the table -----------------------------------------------------------------------------------------
 
   answer(claim: Claim, token: number, from: string): void {
-    if (claim.claimant === this.self) return this.answered({ ...claim, token, from })
-    const { clientId, request } = claim
-    this.options.bus.send(claim.claimant, FrameKind.ClaimAnswer, writeAnswer({ request, clientId, token, from }))
+    const { claimant, clientId, request } = claim
+    if (claimant === this.self) return this.answered(request, clientId, token, from)
+    this.options.bus.send(claimant, FrameKind.ClaimAnswer, writeAnswer({ request, clientId, token, from }))
   }
 
   yieldTo(holder: string, clientId: string, token: number, to: string, wanted: Wanted): void {
@@ -252,27 +240,32 @@ export class Directory implements BusPart, DirectoryOrders {
   // --- frames ------------------------------------------------------------------------------------------------------
 
   linkUp(peer: Peer): void {
-    this.uninformed.add(peer.name)
-    this.told.delete(peer.name)
-    this.startAnnouncing()
-    // The first ten thousand at once: a client may be here sooner than the next tick.
-    this.announceSome()
+    this.view.forget(peer.name)
+    this.table.doubt(peer.name)
+    this.look()
+    this.announcing.inform(peer.name)
+    this.unpark()
   }
 
   linkDown(peer: Peer): void {
-    this.told.delete(peer.name)
+    const { members, now } = this.options
+    this.view.forget(peer.name)
+    if (isGone(members.status(peer.name))) this.table.nodeGone(peer.name, now())
+    else this.table.linkDown(peer.name, now())
+    this.look()
+    this.claims.lost(peer.name)
     this.unpark()
-    this.table.linkDown(peer.name, this.options.now())
-    for (const [request, { member }] of this.claims) if (member === peer.name) this.answerHere(request)
   }
 
   receive(peer: Peer, kind: FrameKind, body: Buffer): void {
     const now = this.options.now()
     switch (kind) {
       case FrameKind.Claim:
-        return this.ask({ ...readClaim(body), claimant: peer.name }, now)
-      case FrameKind.ClaimAnswer:
-        return this.answered(readAnswer(body))
+        return this.ask({ ...readClaim(body), claimant: peer.name })
+      case FrameKind.ClaimAnswer: {
+        const { clientId, from, request, token } = readAnswer(body)
+        return this.answered(request, clientId, token, from)
+      }
       case FrameKind.Question:
         return this.onQuestion(readQuestion(body))
       case FrameKind.QuestionAnswer: {
@@ -283,6 +276,9 @@ export class Directory implements BusPart, DirectoryOrders {
         return this.yielding(readYield(body))
       case FrameKind.Announce:
         return this.onAnnounce(peer.name, readHoldings(body))
+      case FrameKind.Told:
+        if (this.view.tell(peer.name, readNames(body))) this.table.confirmed(peer.name)
+        return this.unpark()
       case FrameKind.Release:
         return readHoldings(body).forEach(({ clientId, token }) => this.table.release(clientId, peer.name, token))
       case FrameKind.Settled:
@@ -291,21 +287,16 @@ export class Directory implements BusPart, DirectoryOrders {
   }
 
   memberChanged(name: string, status: string): void {
-    if (status !== "alive" && status !== "suspect") this.table.nodeGone(name, this.options.now())
-    const { present } = this.options.members
-    if (present.join("\n") === this.membersNow.join("\n")) return
-    if (this.toAnnounce === null) this.membersBefore = this.membersNow
-    this.membersNow = present
-    this.view = viewOf(present)
-    this.startAnnouncing()
+    // With a link it is there, whatever is said of it.
+    if (isGone(status) && !this.options.bus.peers.has(name)) this.table.nodeGone(name, this.options.now())
   }
 
   tick(now: number): void {
-    for (const [request, { deadline }] of this.claims) if (now >= deadline) this.answerHere(request)
+    this.claims.tick(now)
     this.table.tick(now)
-    this.announceSome()
+    this.announcing.some()
     this.unpark()
-    this.dropSome()
+    this.dropFormer(now)
   }
 
   // --- inside ------------------------------------------------------------------------------------------------------
@@ -315,18 +306,29 @@ export class Directory implements BusPart, DirectoryOrders {
   }
 
   private memberFor(clientId: string): string {
-    return this.membersNow.length < 2 ? this.self : rendezvous(this.membersNow, clientId)
+    return this.view.memberFor(clientId)
   }
 
-  private answered({ clientId, from, request, token }: Answer): void {
-    const claim = this.claims.get(request)
-    this.claims.delete(request)
-    if (claim !== undefined) this.claiming.delete(clientId)
+  /** Members may have come or gone. */
+  private look(): void {
+    const before = this.view.names
+    if (!this.view.refresh()) return
+    this.announcing.start(before)
+    this.toAssign = this.table.clientIds()
+  }
+
+  private answered(request: number, clientId: string, token: number, from: string): void {
+    const claim = this.claims.take(request)
     if (token > 0) {
       this.options.clock.observe(token)
       if (claim !== undefined || this.held.has(clientId)) this.held.set(clientId, token)
     }
-    if (claim !== undefined) return claim.done({ token, from })
+    if (claim !== undefined) {
+      const member = this.memberFor(clientId)
+      if (token > 0 && member !== claim.member) this.announcing.to(member, [{ clientId, token }])
+      if (from !== "") this.grantedBy.set(clientId, claim.member)
+      return claim.done({ token, from })
+    }
     if (token === 0) return
     // Too late: this node has gone on by itself. What the former holder still sends is merged.
     this.settled(clientId, token)
@@ -339,11 +341,11 @@ export class Directory implements BusPart, DirectoryOrders {
   private answerHere(request: number): void {
     const claim = this.claims.get(request)
     if (claim === undefined) return
-    this.unanswered++
-    const { clientId, member } = claim
+    this.claims.unanswered++
+    const { clientId } = claim
     const token = this.options.clock.next()
-    this.answered({ clientId, request, token, from: "" })
-    this.announceTo(member, [{ clientId, token }])
+    this.answered(request, clientId, token, "")
+    this.announcing.to(this.memberFor(clientId), [{ clientId, token }])
   }
 
   private yielding(order: Yield): void {
@@ -353,22 +355,25 @@ export class Directory implements BusPart, DirectoryOrders {
 
   // --- claims that find nothing --------------------------------------------------------------------------------------
 
-  private ask(claim: Claim, now: number): void {
-    if (this.table.holder(claim.clientId) !== undefined || this.isTold) return this.table.claim(claim, now)
-    this.parked.push({
-      clientId: claim.clientId,
-      deadline: now + parkedMillis,
-      run: () => this.table.claim(claim, this.options.now())
+  private ask(claim: Claim): void {
+    this.whenKnown(claim.clientId, () => {
+      this.table.claim(claim, this.options.now())
+      this.assigned(claim.clientId)
     })
   }
 
-  /** Every peer has said what it has here, for the members that are present. */
+  /** Once somebody has it, or everybody has said what he has; or after a while. */
+  private whenKnown(clientId: string, run: () => void): void {
+    if (this.isKnown(clientId) || this.isTold) return run()
+    this.parked.push({ clientId, deadline: this.options.now() + parkedMillis, run })
+  }
+
+  private isKnown(clientId: string): boolean {
+    return this.table.holder(clientId) !== undefined || this.table.isMoving(clientId)
+  }
+
   private get isTold(): boolean {
-    if (this.toAnnounce !== null) return false
-    for (const name of this.options.bus.peers.keys()) {
-      if (this.told.get(name) !== this.view && this.membersNow.includes(name)) return false
-    }
-    return true
+    return this.announcing.done && this.view.isTold
   }
 
   private unpark(): void {
@@ -378,76 +383,42 @@ export class Directory implements BusPart, DirectoryOrders {
     this.parked = []
     for (const one of parked) {
       const { clientId, deadline, run } = one
-      if (isTold || now >= deadline || this.table.holder(clientId) !== undefined) run()
+      if (isTold || now >= deadline || this.isKnown(clientId)) run()
       else this.parked.push(one)
     }
   }
 
   private onAnnounce(peer: string, holdings: ReadonlyArray<Holding>): void {
+    const now = this.options.now()
     for (const { clientId, token } of holdings) {
-      if (clientId === "") this.told.set(peer, token)
-      else this.table.announce(clientId, peer, token)
+      this.table.announce(clientId, peer, token, now)
+      this.assigned(clientId)
     }
     this.unpark()
   }
 
-  private startAnnouncing(): void {
-    this.toAnnounce = this.held.keys()
-    this.toDrop = this.table.clientIds()
+  /** Whoever sees other members than this node asks it for client ids that are not its own. */
+  private assigned(clientId: string): void {
+    if (this.memberFor(clientId) === this.self) return
+    if (this.former.size === 0) this.formerUntil = this.options.now() + formerKeptMillis
+    this.former.add(clientId)
   }
 
-  /** Of what is held, what another member looks after now, or one that has not heard of it. */
-  private announceSome(): void {
-    const { toAnnounce } = this
-    if (toAnnounce === null) return
-    const holdings = new Map<string, Array<Holding>>()
-    for (let seen = 0; seen < announcedPerTick; seen++) {
-      const { done, value } = toAnnounce.next()
-      if (done === true) {
-        this.toAnnounce = null
-        this.membersBefore = this.membersNow
-        break
-      }
-      const member = this.memberFor(value)
-      const moved = this.membersBefore.length > 0 && rendezvous(this.membersBefore, value) !== member
-      if (!moved && !this.uninformed.has(member)) continue
-      const list = holdings.get(member)
-      if (list === undefined) holdings.set(member, [{ clientId: value, token: this.tokenOf(value) }])
-      else list.push({ clientId: value, token: this.tokenOf(value) })
+  private dropFormer(now: number): void {
+    for (let seen = 0; this.toAssign !== null && seen < lookedAtPerTick; seen++) {
+      const { done, value } = this.toAssign.next()
+      if (done === true) this.toAssign = null
+      else this.assigned(value)
     }
-    const done = this.toAnnounce === null
-    if (done) this.uninformed.clear()
-    for (const [member, list] of holdings) this.announceTo(member, list)
-    if (!done) return
-    if (this.uninformed.size > 0) return this.startAnnouncing()
-    const end = writeHoldings([{ clientId: "", token: this.view }])
-    for (const member of this.options.bus.peers.keys()) {
-      if (!this.options.bus.send(member, FrameKind.Announce, end)) this.uninformed.add(member)
-    }
-    if (this.uninformed.size > 0) this.startAnnouncing()
-    this.unpark()
-  }
-
-  private announceTo(member: string, list: ReadonlyArray<Holding>): void {
-    if (member === this.self) {
-      return list.forEach(({ clientId, token }) => this.table.announce(clientId, this.self, token))
-    }
-    for (let at = 0; at < list.length; at += holdingsPerFrame) {
-      const part = list.slice(at, at + holdingsPerFrame)
-      if (this.options.bus.send(member, FrameKind.Announce, writeHoldings(part))) continue
-      // Its queue is full: once more, all of it. Without a link it is announced when there is one.
-      if (this.options.bus.peers.has(member)) this.uninformed.add(member)
-      return
-    }
-  }
-
-  private dropSome(): void {
-    for (let seen = 0; this.toDrop !== null && seen < announcedPerTick; seen++) {
-      const { done, value } = this.toDrop.next()
-      if (done === true) this.toDrop = null
-      else if (this.memberFor(value) !== this.self) this.table.drop(value)
+    if (this.former.size === 0 || now < this.formerUntil) return
+    const { former } = this
+    this.former = new Set()
+    for (const clientId of former) {
+      if (this.memberFor(clientId) === this.self) continue
+      this.table.drop(clientId)
+      if (this.table.holder(clientId) !== undefined) this.assigned(clientId)
     }
   }
 }
 
-const viewOf = (members: ReadonlyArray<string>): number => fnv1a(members.join("\n")) >>> 0
+const isGone = (status: string | undefined): boolean => status !== "alive" && status !== "suspect"

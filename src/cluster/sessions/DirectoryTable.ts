@@ -1,6 +1,6 @@
 // The directory's half that lives on the member a client id is assigned to: which node has the session, under which token. Plain state machine; its
 // answers and orders go out through `DirectoryOrders` (Directory.ts). Invariants: tokens of one client id only grow; at most one move is under way for a
-// client id, the newest claim waits for its end and the older ones are told that they were superseded.
+// client id, whoever asked for it; the newest claim waits for its end and the older ones are told that they were superseded, then come the merges.
 import type { HybridClock } from "../HybridClock.ts"
 
 /** What the claimant will do with the session of the former holder. */
@@ -34,6 +34,8 @@ export interface DirectoryOrders {
 interface Entry {
   readonly node: string
   readonly token: number
+  /** What the node calls it: what it releases under an older token is another one. Less than `token` after its restart. */
+  readonly named: number
 }
 
 interface Move {
@@ -42,11 +44,15 @@ interface Move {
   readonly deadline: number
   /** At most one a node, oldest first. */
   waiting: Array<Claim>
+  /** Nodes that have said meanwhile that they have it too, with their tokens. */
+  readonly rivals: Map<string, number>
 }
 
 export class DirectoryTable {
   private readonly entries = new Map<string, Entry>()
   private readonly moves = new Map<string, Move>()
+  /** Of a node whose link is new: client ids that it has not said anew that it has. */
+  private readonly unconfirmed = new Map<string, Set<string>>()
   private readonly clock: HybridClock
   private readonly orders: DirectoryOrders
   private readonly moveMillis: number
@@ -66,9 +72,17 @@ export class DirectoryTable {
     return this.moves.size
   }
 
+  isMoving(clientId: string): boolean {
+    return this.moves.has(clientId)
+  }
+
   /** Whom a client id belongs to; undefined: nobody. */
   holder(clientId: string): string | undefined {
     return this.entries.get(clientId)?.node
+  }
+
+  tokenOf(clientId: string): number {
+    return this.entries.get(clientId)?.token ?? 0
   }
 
   clientIds(): IterableIterator<string> {
@@ -93,40 +107,61 @@ export class DirectoryTable {
   }
 
   /** A node says what it has: after this member got the client id from another one, and after nodes that did not see each other do so again. */
-  announce(clientId: string, node: string, token: number): void {
+  announce(clientId: string, node: string, token: number, now: number): void {
     this.clock.observe(token)
+    this.unconfirmed.get(node)?.delete(clientId)
     const entry = this.entries.get(clientId)
     if (entry === undefined || entry.node === node) {
-      if (entry === undefined || token > entry.token) this.entries.set(clientId, { node, token })
+      this.entries.set(clientId, { node, token: Math.max(token, entry?.token ?? 0), named: token })
+      return
+    }
+    const move = this.moves.get(clientId)
+    if (move !== undefined) {
+      move.rivals.set(node, token)
       return
     }
     const isThere = this.orders.reachable(entry.node)
     const wins = token > entry.token || (token === entry.token && node > entry.node)
-    if ((wins || !isThere) && !this.moves.has(clientId)) {
-      this.entries.set(clientId, { node, token })
+    if (wins || !isThere) {
+      this.entries.set(clientId, { node, token, named: token })
       // Who is away says what it has when it is back. Until then nothing can be given to it.
-      if (isThere) this.orders.yieldTo(entry.node, clientId, token, node, Wanted.Merge)
-    } else {
-      this.orders.yieldTo(node, clientId, entry.token, entry.node, Wanted.Merge)
-    }
+      if (isThere) this.move(clientId, entry.node, { to: node, token, wanted: Wanted.Merge, now })
+    } else this.move(clientId, node, { to: entry.node, token: entry.token, wanted: Wanted.Merge, now })
   }
 
   /** Its session has ended. An older token says nothing of the one that is there. */
   release(clientId: string, node: string, token: number): void {
     const entry = this.entries.get(clientId)
-    if (entry !== undefined && entry.node === node && entry.token === token) this.entries.delete(clientId)
+    if (entry !== undefined && entry.node === node && token >= entry.named) this.entries.delete(clientId)
+  }
+
+  /** A link to it is new: what it had it says anew, all of it before `confirmed`. */
+  doubt(node: string): void {
+    const doubted = new Set<string>()
+    for (const [clientId, entry] of this.entries) if (entry.node === node) doubted.add(clientId)
+    this.unconfirmed.set(node, doubted)
+  }
+
+  /** It has said all that it has: the rest has ended while there was no link. */
+  confirmed(node: string): void {
+    for (const clientId of this.unconfirmed.get(node) ?? []) {
+      if (this.entries.get(clientId)?.node === node && !this.moves.has(clientId)) this.entries.delete(clientId)
+    }
+    this.unconfirmed.delete(node)
   }
 
   /** The node does not answer any more. What it had comes back with it, and is announced then. */
   nodeGone(node: string, now: number): void {
+    this.unconfirmed.delete(node)
     for (const [clientId, entry] of this.entries) if (entry.node === node) this.entries.delete(clientId)
     this.linkDown(node, now)
   }
 
-  /** It will not say that a move to it has ended, nor hear of its claims. */
+  /** It will not say that a move to it has ended, nor hear of its claims. What it has it says anew when it is back. */
   linkDown(node: string, now: number): void {
     for (const [clientId, move] of this.moves) {
       move.waiting = move.waiting.filter(({ claimant }) => claimant !== node)
+      move.rivals.delete(node)
       if (move.to === node) this.finish(clientId, move, now)
     }
   }
@@ -145,19 +180,30 @@ export class DirectoryTable {
     const newest = move.waiting.pop()
     for (const older of move.waiting) this.orders.answer(older, 0, "")
     if (newest !== undefined) this.grant(newest, now)
+    // One starts a move, of which the others are rivals then.
+    for (const [node, token] of move.rivals) this.announce(clientId, node, token, now)
   }
 
   private grant(claim: Claim, now: number): void {
     const { claimant, clientId, wanted } = claim
     const entry = this.entries.get(clientId)
     const token = this.clock.next()
-    this.entries.set(clientId, { node: claimant, token })
+    this.entries.set(clientId, { node: claimant, token, named: token })
+    this.unconfirmed.get(claimant)?.delete(clientId)
     if (entry === undefined || entry.node === claimant || !this.orders.reachable(entry.node)) {
       return this.orders.answer(claim, token, "")
     }
-    this.moves.set(clientId, { to: claimant, token, deadline: now + this.moveMillis, waiting: [] })
     // The answer first: what comes of the order must not meet a claimant who does not expect it.
     this.orders.answer(claim, token, entry.node)
-    this.orders.yieldTo(entry.node, clientId, token, claimant, wanted)
+    this.move(clientId, entry.node, { to: claimant, token, wanted, now })
+  }
+
+  private move(
+    clientId: string,
+    from: string,
+    { now, to, token, wanted }: { to: string; token: number; wanted: Wanted; now: number }
+  ): void {
+    this.moves.set(clientId, { to, token, deadline: now + this.moveMillis, waiting: [], rivals: new Map() })
+    this.orders.yieldTo(from, clientId, token, to, wanted)
   }
 }

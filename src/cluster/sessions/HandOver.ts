@@ -1,10 +1,10 @@
-// A node that leaves gives its sessions away: each goes to one of the members that stay, a bounded number at a time, as a departure that nobody has asked for.
-// Plain code in the cluster's turns. Invariant: a session that no member has taken stays here, on disk, and is counted.
-import type { SessionDeparture } from "../../session/RemoteSessions.ts"
+// A node that leaves gives its sessions away: each is offered to one of the members that stay, a bounded number at a time, which claims it as if its client had
+// come there; so a client that comes somewhere meanwhile is served as ever. Plain code in the cluster's turns. Invariant: a session that no member has
+// taken stays here, on disk, and is counted.
 import { rendezvous } from "./rendezvous.ts"
 
 /** Sessions on their way at the same time. */
-const atATime = 64
+const atATime = 128
 /** A session is offered so often, each time to whoever is there then. */
 const attempts = 3
 
@@ -12,11 +12,20 @@ export interface HandOverOptions {
   readonly clientIds: Iterable<string>
   /** Members that stay and have a link; asked anew for each session. */
   readonly takers: () => ReadonlyArray<string>
-  /** Null: there is nothing to move. */
-  readonly depart: (clientId: string, reply: (departure: SessionDeparture | null) => void) => void
-  /** `ended`: true when the other node has it. */
-  readonly send: (clientId: string, to: string, departure: SessionDeparture, ended: (moved: boolean) => void) => void
+  /** It has a session here, or one that is on its way. */
+  readonly isHere: (clientId: string) => boolean
+  /** False: no link to it. */
+  readonly offer: (clientId: string, to: string) => boolean
+  /** ms since 1970. */
+  readonly now: () => number
+  /** After so long it is offered to another one. */
+  readonly offerMillis: number
   readonly done: (result: { readonly moved: number; readonly stayed: number }) => void
+}
+
+interface Offered {
+  readonly attempt: number
+  readonly deadline: number
 }
 
 export class HandOver {
@@ -24,7 +33,7 @@ export class HandOver {
   stayed = 0
   private readonly options: HandOverOptions
   private readonly left: Iterator<string>
-  private underWay = 0
+  private readonly offered = new Map<string, Offered>()
   private over = false
 
   constructor(options: HandOverOptions) {
@@ -36,36 +45,39 @@ export class HandOver {
     this.fill()
   }
 
+  /** It has ended here, or was refused, or has stayed after all: it is looked at again. */
+  look(clientId: string): void {
+    const offered = this.offered.get(clientId)
+    if (offered === undefined) return
+    this.offered.delete(clientId)
+    if (this.options.isHere(clientId)) this.offer(clientId, offered.attempt + 1)
+    else this.moved++
+    this.fill()
+  }
+
+  tick(now: number): void {
+    for (const [clientId, { deadline }] of this.offered) if (now >= deadline) this.look(clientId)
+  }
+
   private fill(): void {
-    while (this.underWay < atATime) {
+    while (this.offered.size < atATime) {
       const { done, value } = this.left.next()
       if (done === true) break
-      this.underWay++
-      this.offer(value, 1)
+      if (this.options.isHere(value)) this.offer(value, 1)
     }
-    if (this.underWay > 0 || this.over) return
+    if (this.offered.size > 0 || this.over) return
     this.over = true
     this.options.done({ moved: this.moved, stayed: this.stayed })
   }
 
   private offer(clientId: string, attempt: number): void {
-    const takers = this.options.takers()
-    if (takers.length === 0 || attempt > attempts) {
-      this.stayed++
-      return this.next()
+    const { now, offerMillis, takers } = this.options
+    const there = takers()
+    for (let at = attempt; there.length > 0 && at <= attempts; at++) {
+      if (!this.options.offer(clientId, rendezvous(there, `${clientId} ${at}`))) continue
+      this.offered.set(clientId, { attempt: at, deadline: now() + offerMillis })
+      return
     }
-    this.options.depart(clientId, (departure) => {
-      if (departure === null) return this.next()
-      this.options.send(clientId, rendezvous(takers, `${clientId} ${attempt}`), departure, (moved) => {
-        if (!moved) return this.offer(clientId, attempt + 1)
-        this.moved++
-        this.next()
-      })
-    })
-  }
-
-  private next(): void {
-    this.underWay--
-    this.fill()
+    this.stayed++
   }
 }

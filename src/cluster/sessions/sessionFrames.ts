@@ -2,6 +2,7 @@
 // only grow with its version. A read beyond the end throws a RangeError, which closes the link.
 import type { StoredDelivery } from "../../store/Engine.ts"
 import type { SessionHead } from "../../session/RemoteSessions.ts"
+import { readTaken, writeTaken } from "../../session/TakenNotes.ts"
 import { RecordReader } from "../../store/records/RecordReader.ts"
 import { RecordWriter } from "../../store/records/RecordWriter.ts"
 import {
@@ -92,7 +93,7 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   }
 }
 
-const writeHead = ({ awaitingPubrel, row, subscriptions }: SessionHead): void => {
+const writeHead = ({ awaitingPubrel, row, subscriptions, taken }: SessionHead): void => {
   writeSession(to, { session: 0, ...row })
   to.uint32(subscriptions.length)
   for (const subscription of subscriptions) writeSubscription(to, { session: 0, ...subscription })
@@ -101,6 +102,7 @@ const writeHead = ({ awaitingPubrel, row, subscriptions }: SessionHead): void =>
     to.uint16(packetIdentifier)
     to.float64(since)
   }
+  writeTaken(to, taken)
 }
 
 const readHead = (from: RecordReader, ahead: number): SessionHead => {
@@ -110,7 +112,8 @@ const readHead = (from: RecordReader, ahead: number): SessionHead => {
     { length: bounded(from.uint32()) },
     () => ({ packetIdentifier: from.uint16(), since: from.float64() + ahead })
   )
-  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel }
+  const taken = readTaken(from)
+  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel, taken }
 }
 
 /** More than any session may have: not bytes of ours. */

@@ -48,6 +48,8 @@ export interface ClusterSettings {
   readonly claimTimeoutMillis: number
   /** 1 s to 10 min. A step of a session's move to another node that takes longer is given up; the session stays where it was. */
   readonly takeoverTimeoutMillis: number
+  /** 0 s to 5 min. So long at most a node that stops stays in the cluster for the sessions of clients that come back elsewhere. */
+  readonly drainTimeoutMillis: number
   /** 1 MiB to 4 GiB. What waits for one peer; beyond it the senders' own policies hold. */
   readonly maxSendQueueBytes: number
   /** 100 ms to 10 min. A QoS 1 or 2 message that a node has not acknowledged is kept for it after this, and its publisher answered. */
@@ -86,6 +88,7 @@ export const clusterDefaults: ClusterSettings = {
   maxBackoffMillis: 10 * SECOND,
   claimTimeoutMillis: 5 * SECOND,
   takeoverTimeoutMillis: 10 * SECOND,
+  drainTimeoutMillis: 3 * SECOND,
   maxFrameBytes: 8 * MEBIBYTE,
   maxSendQueueBytes: 64 * MEBIBYTE,
   forwardTimeoutMillis: 5 * SECOND,
@@ -141,6 +144,7 @@ export const cluster: Fields<ClusterSettings> = {
   maxBackoffMillis: ["max_backoff", duration({ minimum: "100ms", maximum: "1h" })],
   claimTimeoutMillis: ["claim_timeout", duration({ minimum: "100ms", maximum: "1m" })],
   takeoverTimeoutMillis: ["takeover_timeout", duration({ minimum: "1s", maximum: "10m" })],
+  drainTimeoutMillis: ["drain_timeout", duration({ minimum: "0s", maximum: "5m" })],
   maxFrameBytes: ["max_frame", size(256 * 1024, 512 * MEBIBYTE)],
   maxSendQueueBytes: ["max_send_queue", size(MEBIBYTE, 4096 * MEBIBYTE)],
   forwardTimeoutMillis: ["forward_timeout", duration({ minimum: "100ms", maximum: "10m" })],
