@@ -310,6 +310,47 @@ describe("Directory", () => {
     assert.deepStrictEqual(granted.map(({ from }) => from), ["b"])
   })
 
+  it("a member that dies hides nothing: who is assigned its client ids is asked at once, and a claim under way is put to it", () => {
+    const { network, nodes: [a, b, c] } = nodes("a", "b", "c")
+    if (a === undefined || b === undefined || c === undefined) throw new Error()
+    const keys = Array.from({ length: 100 }, (_, index) => `k${index}`).filter((one) =>
+      rendezvous(["a", "b", "c"], one) === "c"
+    )
+    for (const key of keys) b.claim(key)
+    network.advance(100)
+    network.stall("a", "c")
+    const underWay = keys.slice(0, 5).map((key) => a.claim(key))
+    network.advance(50)
+    for (const peer of ["a", "b"]) network.disconnect("c", peer)
+    const after = keys.slice(5).map((key) => a.claim(key))
+    network.advance(500)
+    for (const granted of [...underWay, ...after]) assert.deepStrictEqual(granted.map(({ from }) => from), ["b"])
+    assert.strictEqual(a.directory.unanswered, 0)
+  })
+
+  it("a node that has just started waits for those that it was told of, but not for ever", () => {
+    const network = new MemoryNetwork({ delayMillis: 1 })
+    const bus = network.node("a")
+    const directory = new Directory({
+      bus,
+      members: new FixedMembers("a", ["a"]),
+      clock: new HybridClock(() => network.now),
+      now: () => network.now,
+      claimMillis: 5_000,
+      moveMillis: 10_000,
+      expectsPeers: () => true,
+      onYield: () => {},
+      judge: () => {}
+    })
+    bus.add(directory)
+    const granted: Array<Granted> = []
+    directory.claim("k", Wanted.State, null, (one) => granted.push(one))
+    network.advance(1_900)
+    assert.deepStrictEqual(granted, [])
+    network.advance(200)
+    assert.deepStrictEqual(granted.map(({ from }) => from), [""])
+  })
+
   it("members that come and go: each client id is known to the member that looks after it, and to no other", () => {
     const { network, nodes: [a, b, c], nodes: all } = nodes("a", "b", "c")
     if (a === undefined || b === undefined || c === undefined) throw new Error()

@@ -107,4 +107,27 @@ describe("take-over between nodes", { timeout: 60_000 }, () => {
       client.drop()
     }
   })
+
+  it("a node that is stopped stays until the sessions of its clients have followed them", async () => {
+    const [a, b] = await three()
+    const clients = await Promise.all([..."xyz"].map((clientId) => connect(a, clientId)))
+    for (const client of clients) await client.subscribe("q", 1)
+    const publisher = await connect(b, "p")
+    await publisher.publish("q", "before", { qos: 1 })
+    // Not acknowledged: it goes with the session.
+    for (const client of clients) await client.receive("publish", { payload: "before" })
+    a.process.signal("SIGTERM")
+    for (const client of clients) await client.receive("disconnect", { reasonCode: 0x8b })
+    for (const client of clients) client.drop()
+    for (const clientId of "xyz") {
+      const again = await connect(b, clientId)
+      assert.isTrue(again.connack.sessionPresent, clientId)
+      await again.receive("publish", { payload: "before", dup: true })
+      again.drop()
+    }
+    const { code } = await a.process.ended
+    assert.strictEqual(code, 0)
+    assert.match(a.process.stderr, /"cluster: sessions have followed their clients" moved=3 of=3/)
+    publisher.drop()
+  })
 })
