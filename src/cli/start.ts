@@ -14,7 +14,7 @@ import { ExitCode, exitWith } from "./Exit.ts"
 import { layerLogging } from "./logging.ts"
 import { type Systemd, systemd } from "./systemd.ts"
 import { warnOfLeftBehind } from "./workers/leftBehind.ts"
-import { tellParent } from "./workers/WorkerProcess.ts"
+import { endWithParent, tellParent } from "./workers/WorkerProcess.ts"
 
 /** What is listened on, and how to stop. */
 export interface RunningBroker {
@@ -56,6 +56,7 @@ export const start = <R>(
   Effect.gen(function* () {
     yield* leaveOnSecondInterrupt(settings.node.shutdownTimeoutMillis)
     const hangUps = yield* hangUpSignals
+    if (settings.node.worker > 0) endWithParent()
     const directory = yield* prepareDataDirectory(settings.node.dataDir).pipe(
       Effect.catch((error) => exitWith(ExitCode.InputOutput, [`emqttd: ${error.message}`]))
     )

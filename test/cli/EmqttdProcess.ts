@@ -82,6 +82,10 @@ export class EmqttdProcess {
     for (const watch of [...this.#watchers]) watch()
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** Not by child.kill: on Deno that one reports the signal, whatever the exit code. */
   signal(name: NodeJS.Signals): void {
     if (this.#child.pid !== undefined && !this.#isOver) process.kill(this.#child.pid, name)

@@ -54,6 +54,14 @@ export class WorkerNode {
     return new WorkerNode(await freePort(), directory, ["--workers", "2", ...args])
   }
 
+  /** Processes of its workers, those that start among them. */
+  get processes(): ReadonlyArray<number> {
+    const { pid } = this.process
+    const file = `/proc/${pid}/task/${pid}/children`
+    if (!fs.existsSync(file)) return []
+    return fs.readFileSync(file, "utf8").split(" ").filter((text) => text !== "").map(Number)
+  }
+
   ctl(...args: ReadonlyArray<string>): Promise<Ended> {
     return run(["ctl", ...args, "--data", this.directory])
   }

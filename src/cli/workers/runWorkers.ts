@@ -12,12 +12,9 @@ import { ExitCode, exitWith } from "../Exit.ts"
 import { layerLogging } from "../logging.ts"
 import { systemd } from "../systemd.ts"
 import { warnOfLeftBehind } from "./leftBehind.ts"
+import { Restarts } from "./Restarts.ts"
 import { WorkerProcess } from "./WorkerProcess.ts"
 
-const firstPauseMillis = 500
-const longestPauseMillis = 30_000
-/** One that has run for so long begins with the shortest pause again. */
-const soundAfterMillis = 60_000
 /** Workers get so much longer than node.shutdown_timeout before they are ended. */
 const graceMillis = 2_000
 
@@ -40,12 +37,11 @@ export const runWorkers = ({ settings }: LoadedSettings, args: ReadonlyArray<str
     const pool = new Map<number, WorkerProcess>()
     const endings = yield* Queue.unbounded<Ending>()
     const allReady = yield* Deferred.make<void>()
-    const startedAt = new Map<number, number>()
-    const pauses = new Map<number, number>()
+    const restarts = new Restarts()
     let isStopping = false
 
     const start = (worker: number) => {
-      startedAt.set(worker, performance.now())
+      restarts.started(worker, performance.now())
       const one = new WorkerProcess(worker, args, {
         ready: () => {
           const all = [...pool.values()]
@@ -59,18 +55,26 @@ export const runWorkers = ({ settings }: LoadedSettings, args: ReadonlyArray<str
       pool.set(worker, one)
     }
 
-    const startAgain = Effect.fnUntraced(function* ({ code, signal, worker }: Ending) {
-      const ranFor = performance.now() - (startedAt.get(worker) ?? 0)
-      const pause = ranFor > soundAfterMillis ? firstPauseMillis : pauses.get(worker) ?? firstPauseMillis
-      pauses.set(worker, Math.min(pause * 2, longestPauseMillis))
-      yield* Effect.logError("worker ended, it is started again", {
+    /** Fails when none of them can be kept alive. */
+    const onEnding = Effect.fnUntraced(function* ({ code, signal, worker }: Ending) {
+      const now = performance.now()
+      const { pauseMillis, times } = restarts.ended(worker, now)
+      const fields = {
         worker,
         ...(code === undefined ? {} : { code }),
         ...(signal === undefined ? {} : { signal }),
-        in_milliseconds: pause
+        ...(times === 1 ? {} : { times_in_a_row: times })
+      }
+      if (restarts.isPointless(now)) {
+        yield* Effect.logFatal("worker ended, and none of them stays: the node ends", fields)
+        yield* stop
+        return yield* exitWith(code === undefined || code === 0 ? ExitCode.Crash : code, [])
+      }
+      yield* Effect.logError("worker ended, it is started again", { ...fields, in_milliseconds: pauseMillis })
+      const startAgain = Effect.sync(() => {
+        if (!isStopping) start(worker)
       })
-      yield* Effect.sleep(pause)
-      if (!isStopping) start(worker)
+      yield* Effect.forkScoped(Effect.andThen(Effect.sleep(pauseMillis), startAgain))
     })
 
     /** Every one is told, and waited for. */
@@ -82,12 +86,18 @@ export const runWorkers = ({ settings }: LoadedSettings, args: ReadonlyArray<str
         while (pool.size > 0) yield* Queue.take(endings)
       })
       const done = yield* Effect.interruptible(gone).pipe(Effect.timeoutOption(shutdownTimeoutMillis + graceMillis))
-      if (done._tag === "None") { for (const one of pool.values()) one.signal("SIGKILL") }
+      if (done._tag === "None") {
+        const late = [...pool.keys()].join(", ")
+        yield* Effect.logWarning("workers have not stopped within node.shutdown_timeout, they are killed", {
+          workers: late
+        })
+        for (const one of pool.values()) one.signal("SIGKILL")
+      }
       fs.rmSync(workersFile(dataDir), { force: true })
     })
 
     yield* Effect.acquireRelease(
-      Effect.sync(() => onSignals(["SIGHUP"], () => pool.forEach((one) => one.signal("SIGHUP")))),
+      Effect.sync(() => onSignals(["SIGHUP"], () => pool.forEach((one) => one.hangUp()))),
       (stopListening) => Effect.sync(stopListening)
     )
     return yield* Effect.gen(function* () {
@@ -103,8 +113,6 @@ export const runWorkers = ({ settings }: LoadedSettings, args: ReadonlyArray<str
       }
       yield* manager.ready(`${workers} workers listen`)
       yield* Effect.logInfo("all workers are ready", { workers, milliseconds: Math.round(performance.now()) })
-      return yield* Effect.forever(
-        Effect.flatMap(Queue.take(endings), (ending) => Effect.forkScoped(startAgain(ending)))
-      )
+      return yield* Effect.forever(Effect.flatMap(Queue.take(endings), onEnding))
     }).pipe(Effect.onInterrupt(() => stop))
   }).pipe(Effect.scoped, Effect.provide(layerLogging(settings.log)))
