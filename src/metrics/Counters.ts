@@ -1,27 +1,25 @@
 // What the broker counts. Plain integers that the owners of the events add to and that somebody reads when asked:
 // a counter costs one addition on the packet path. Names are those of the metrics, without the prefix `emqttd_`.
+import { PacketType } from "../mqtt/Packet.ts"
 
-/** By their type. */
-const packetNames: ReadonlyArray<readonly [type: number, name: string]> = [
-  [1, "connect"],
-  [2, "connack"],
-  [3, "publish"],
-  [4, "puback"],
-  [5, "pubrec"],
-  [6, "pubrel"],
-  [7, "pubcomp"],
-  [8, "subscribe"],
-  [9, "suback"],
-  [10, "unsubscribe"],
-  [11, "unsuback"],
-  [12, "pingreq"],
-  [13, "pingresp"],
-  [14, "disconnect"],
-  [15, "auth"]
+/** Of which type, and whether clients and the broker send it. */
+const packets: ReadonlyArray<readonly [name: string, type: number, byClients: boolean, byBroker: boolean]> = [
+  ["connect", PacketType.Connect, true, false],
+  ["connack", PacketType.Connack, false, true],
+  ["publish", PacketType.Publish, true, true],
+  ["puback", PacketType.Puback, true, true],
+  ["pubrec", PacketType.Pubrec, true, true],
+  ["pubrel", PacketType.Pubrel, true, true],
+  ["pubcomp", PacketType.Pubcomp, true, true],
+  ["subscribe", PacketType.Subscribe, true, false],
+  ["suback", PacketType.Suback, false, true],
+  ["unsubscribe", PacketType.Unsubscribe, true, false],
+  ["unsuback", PacketType.Unsuback, false, true],
+  ["pingreq", PacketType.Pingreq, true, false],
+  ["pingresp", PacketType.Pingresp, false, true],
+  ["disconnect", PacketType.Disconnect, true, true],
+  ["auth", PacketType.Auth, true, true]
 ]
-
-const isFromClients = (type: number): boolean => ![2, 9, 11, 13].includes(type)
-const isFromBroker = (type: number): boolean => ![1, 8, 10, 12].includes(type)
 
 /** All totals since the start; each is a count unless its name says bytes. */
 export class Counters {
@@ -221,19 +219,21 @@ export class Counters {
   }
 
   snapshot(): Readonly<Record<string, number>> {
-    const packets: Array<readonly [string, number]> = [
+    const byType: Array<readonly [string, number]> = [
       ["packets_received_total", this.packets_received_total],
       ["packets_sent_total", this.packets_sent_total]
     ]
-    for (const [type, name] of packetNames) {
-      if (isFromClients(type)) packets.push([`packets_received_${name}_total`, this.received[type] ?? 0])
-      if (type === 3) packets.push([`packets_sent_${name}_total`, this.publishesSent])
-      else if (isFromBroker(type)) packets.push([`packets_sent_${name}_total`, this.sent[type] ?? 0])
-      if (type >= 4 && type <= 7) packets.push([`packets_missed_${name}_total`, this.missed[type] ?? 0])
+    for (const [name, type, byClients, byBroker] of packets) {
+      if (byClients) byType.push([`packets_received_${name}_total`, this.received[type] ?? 0])
+      const sent = type === PacketType.Publish ? this.publishesSent : this.sent[type] ?? 0
+      if (byBroker) byType.push([`packets_sent_${name}_total`, sent])
+      if (type >= PacketType.Puback && type <= PacketType.Pubcomp) {
+        byType.push([`packets_missed_${name}_total`, this.missed[type] ?? 0])
+      }
     }
     return Object.fromEntries([
       ...Object.entries(this).filter((pair): pair is [string, number] => typeof pair[1] === "number"),
-      ...packets
+      ...byType
     ])
   }
 }

@@ -1,6 +1,7 @@
 // What a node says of itself, as the topics and payloads of the original: statistics with their highest values, and the totals since the
 // start. Pure. Invariant: every name under `stats/` and `metrics/` stands here, once, with where its figure comes from (docs/sys.md lists them).
 import type { Counters } from "../metrics/Counters.ts"
+import { PacketType } from "../mqtt/Packet.ts"
 
 /** Counts of now. */
 export interface Gauges {
@@ -75,13 +76,31 @@ export class Peaks {
   }
 }
 
-const packet = { connect: 1, connack: 2, subscribe: 8, suback: 9, unsubscribe: 10, unsuback: 11 } as const
-const ending = { pingreq: 12, pingresp: 13, disconnect: 14, auth: 15 } as const
-const acknowledgement = { puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7 } as const
-
 const at = (counts: Float64Array, type: number): number => counts[type] ?? 0
 
-const fromClient: ReadonlySet<number> = new Set([packet.connect, packet.subscribe, packet.unsubscribe, ending.pingreq])
+/** With the one direction that the original counts; its DISCONNECT came from clients alone. */
+const oneWay: ReadonlyArray<readonly [name: string, type: number, way: "received" | "sent"]> = [
+  ["connect", PacketType.Connect, "received"],
+  ["connack", PacketType.Connack, "sent"],
+  ["subscribe", PacketType.Subscribe, "received"],
+  ["suback", PacketType.Suback, "sent"],
+  ["unsubscribe", PacketType.Unsubscribe, "received"],
+  ["unsuback", PacketType.Unsuback, "sent"],
+  ["pingreq", PacketType.Pingreq, "received"],
+  ["pingresp", PacketType.Pingresp, "sent"],
+  ["disconnect", PacketType.Disconnect, "received"]
+]
+
+const bothWays: ReadonlyArray<
+  readonly [name: string, type: number, ways: ReadonlyArray<"received" | "sent" | "missed">]
+> = [
+  ["puback", PacketType.Puback, ["received", "sent", "missed"]],
+  ["pubrec", PacketType.Pubrec, ["received", "sent", "missed"]],
+  ["pubrel", PacketType.Pubrel, ["received", "sent", "missed"]],
+  ["pubcomp", PacketType.Pubcomp, ["received", "sent", "missed"]],
+  ["disconnect", PacketType.Disconnect, ["received", "sent"]],
+  ["auth", PacketType.Auth, ["received", "sent"]]
+]
 
 export const droppedOf = (counters: Counters): number =>
   counters.deliveries_dropped_queue_full_total + counters.deliveries_dropped_congested_total +
@@ -94,37 +113,22 @@ export const receivedOf = (counters: Counters): number =>
 
 /** Below `metrics/`: totals since the start, but `messages/retained`, which is how many there are. */
 export const metricsOf = (counters: Counters, { retained }: Gauges): Figures => {
-  const { missed, received, sent } = counters
-  const figures: Array<readonly [string, number]> = [
+  const { received } = counters
+  return [
     ["bytes/received", counters.bytes_received_total],
     ["bytes/sent", counters.bytes_sent_total],
     ["packets/received", counters.packets_received_total],
     ["packets/sent", counters.packets_sent_total],
-    ["packets/publish/received", at(received, 3)],
+    ["packets/publish/received", at(received, PacketType.Publish)],
     ["packets/publish/sent", counters.publishesSent],
     ["packets/publish/auth_error", counters.messages_denied_total],
     ["packets/publish/dropped", counters.messages_refused_total],
     ["packets/connack/auth_error", counters.authentications_denied_total],
     ["packets/subscribe/auth_error", counters.subscriptions_denied_total],
-    ["packets/disconnect/received", at(received, ending.disconnect)],
-    ["packets/disconnect/sent", at(sent, ending.disconnect)],
-    ["packets/auth/received", at(received, ending.auth)],
-    ["packets/auth/sent", at(sent, ending.auth)]
-  ]
-  for (const [name, type] of Object.entries({ ...packet, ...ending })) {
-    // The original has no direction where there is only one; its DISCONNECT came from clients alone.
-    if (name === "auth") continue
-    const counts = fromClient.has(type) || name === "disconnect" ? received : sent
-    figures.push([`packets/${name}`, at(counts, type)])
-  }
-  for (const [name, type] of Object.entries(acknowledgement)) {
-    figures.push(
-      [`packets/${name}/received`, at(received, type)],
-      [`packets/${name}/sent`, at(sent, type)],
-      [`packets/${name}/missed`, at(missed, type)]
-    )
-  }
-  figures.push(
+    ...oneWay.map(([name, type, way]) => [`packets/${name}`, at(counters[way], type)] as const),
+    ...bothWays.flatMap(([name, type, ways]) =>
+      ways.map((way) => [`packets/${name}/${way}`, at(counters[way], type)] as const)
+    ),
     ["messages/received", receivedOf(counters)],
     ["messages/sent", counters.publishesSent],
     ["messages/qos0/received", counters.messages_received_qos0_total],
@@ -140,9 +144,8 @@ export const metricsOf = (counters: Counters, { retained }: Gauges): Figures => 
     ["messages/dropped/no_subscribers", counters.messages_no_subscribers_total],
     ["messages/dropped/queue_full", counters.deliveries_dropped_queue_full_total],
     ["messages/forward", counters.forward_sent_total],
-    ["messages/acked", at(received, acknowledgement.puback) + at(received, acknowledgement.pubcomp)]
-  )
-  return figures
+    ["messages/acked", at(received, PacketType.Puback) + at(received, PacketType.Pubcomp)]
+  ]
 }
 
 /** As the original writes it: "1 days,2 hours, 3 minutes, 4 seconds", with nothing before the first that is not 0. */

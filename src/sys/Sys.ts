@@ -100,12 +100,6 @@ export class Sys extends Actor implements Timed {
     this.arm()
   }
 
-  protected override restarted(): void {
-    const { now } = this.scheduler
-    this.beatAt = now + this.options.settings.heartbeatMillis
-    this.reportAt = now + this.options.settings.intervalMillis
-  }
-
   private arm(): void {
     const next = Math.min(this.beatAt, this.reportAt)
     if (this.timer === undefined) this.timer = this.options.wheel.schedule(next, this)
@@ -114,6 +108,7 @@ export class Sys extends Actor implements Timed {
 
   private beat(now: number): void {
     const { gauges, router, settings } = this.options
+    // First, so that a defect in what follows comes once a heartbeat at most.
     this.beatAt = now + settings.heartbeatMillis
     this.peaks.look(gauges())
     if (!router.wantsSystem) return
