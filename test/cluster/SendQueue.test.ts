@@ -89,4 +89,16 @@ describe("SendQueue", () => {
     assert.deepStrictEqual([queue.takeRoom(), queue.takeRoom()], [true, false])
     assert.isTrue(queue.push(FrameKind.Messages, Buffer.alloc(200_000)), "one frame always fits")
   })
+
+  it("orders and answers about sessions find room where nothing else does", () => {
+    const queue = new SendQueue(100_000, 1_000_000)
+    queue.push(FrameKind.Messages, Buffer.alloc(99_990))
+    for (const kind of [FrameKind.Messages, FrameKind.SessionPart, FrameKind.RetainedDelta, FrameKind.RoutesDelta]) {
+      assert.isFalse(queue.push(kind, bytes("some bytes")), `${kind}`)
+    }
+    for (const kind of [FrameKind.Claim, FrameKind.SessionTaken, FrameKind.Fence, FrameKind.Closing]) {
+      assert.isTrue(queue.push(kind, bytes("some bytes")), `${kind}`)
+    }
+    assert.isFalse(queue.push(FrameKind.Yield, Buffer.alloc(30_000)), "it has a bound too")
+  })
 })

@@ -1,5 +1,6 @@
 // Two and three whole brokers: messages find their subscribers wherever they are, also when a node is killed on the way.
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { defaultSettings } from "../../src/config/Settings.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { BrokerCluster, ClusteredBroker, until } from "./BrokerCluster.ts"
 
@@ -202,6 +203,37 @@ describe("messages between nodes", { timeout: 60_000 }, () => {
       "an empty outbox",
       () => keeper?.remote.forwarder.owedTo("b").messages === 0
     )
+  })
+
+  it("what a node is owed comes in one go when it is back: its sessions take it in meanwhile, whatever their mailboxes hold", async () => {
+    cluster = new BrokerCluster((settings) => ({ ...settings, queue: { ...settings.queue, capacity: 1_000_000 } }))
+    const [a, b] = await nodes("a", "b")
+    if (a === undefined || b === undefined) return
+    const subscriber = await b.durable("s")
+    await subscriber.subscribe("t", 1)
+    await cluster.settled()
+    await cluster.kill("b")
+    await cluster.sees("a", "b", false)
+    const publisher = await a.connect(4, { clientId: "p" })
+    const count = 5 * defaultSettings.session.mailboxCapacity
+    const { counters } = a.broker
+    for (let n = 0; n < count; n++) {
+      publisher.send({
+        cmd: "publish",
+        topic: "t",
+        payload: "x",
+        qos: 1,
+        messageId: n % 65_000 + 1,
+        dup: false,
+        retain: false
+      })
+    }
+    await until("all kept", () => a.remote.forwarder.owedTo("b").messages === count)
+    const back = await cluster.startOne("b")
+    await until("all taken", () => a.remote.forwarder.owedTo("b").messages === 0)
+    assert.strictEqual(counters.forward_dropped_full_total, 0)
+    assert.strictEqual(back.broker.counters.deliveries_dropped_mailbox_full_total, 0)
+    assert.strictEqual(back.broker.sessions.get("s")?.owed, count)
   })
 
   for (const victim of ["b", "a"] as const) {

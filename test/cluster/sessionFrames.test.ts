@@ -1,6 +1,6 @@
 // A session as frames: all of it comes out as it went in, with the times that are left by the clock of the other node.
 import { assert, describe, it } from "@effect/vitest"
-import { readSessionPart, type SessionPart, writeSessionPart } from "../../src/cluster/sessions/sessionFrames.ts"
+import { readSessionPart, sessionFrame, type SessionPart } from "../../src/cluster/sessions/sessionFrames.ts"
 import type { StoredDelivery } from "../../src/store/Engine.ts"
 
 const delivery = (sequence: number, size: number, expiresAt: number): StoredDelivery => ({
@@ -54,7 +54,12 @@ const part: SessionPart = {
 
 const through = (given: SessionPart, hereAhead: number): ReadonlyArray<SessionPart> => {
   const parts: Array<SessionPart> = []
-  writeSessionPart(given, 1_000, (body) => parts.push(readSessionPart(Uint8Array.from(body), 1_000 + hereAhead)))
+  let from = 0
+  do {
+    const { body, next } = sessionFrame(given, from, 1_000)
+    parts.push(readSessionPart(Uint8Array.from(body), 1_000 + hereAhead))
+    from = next
+  } while (from < given.deliveries.length)
   return parts
 }
 
@@ -83,6 +88,7 @@ describe("a session as frames", () => {
   it("nothing to move is one frame, and bytes that end too early throw", () => {
     const parts = through({ ...part, none: true, head: null, deliveries: [] }, 0)
     assert.deepStrictEqual(parts.map(({ last, none }) => ({ last, none })), [{ last: true, none: true }])
-    writeSessionPart(part, 0, (body) => assert.throws(() => readSessionPart(body.slice(0, body.length - 3), 0)))
+    const { body } = sessionFrame(part, 0, 0)
+    assert.throws(() => readSessionPart(body.slice(0, body.length - 3), 0))
   })
 })

@@ -135,30 +135,35 @@ export class Link {
 
   // In the cluster's turn.
 
-  /** Takes in what was read. */
-  work(parts: BusPart, now: number): void {
-    const chunks = this.inbox
-    if (chunks.length > 0) {
-      this.inbox = []
-      this.lastHeard = now
-      for (const chunk of chunks) {
+  /** Takes in what was read, about `most` bytes of it. True: there is more. */
+  work(parts: BusPart, now: number, most: number): boolean {
+    let left = most
+    try {
+      while (this.phase !== "closed" && left > 0) {
+        if (this.cutter.next()) {
+          left -= this.cutter.body.length + frameHeaderBytes
+          this.take(parts, this.cutter.kind, this.cutter.body)
+          continue
+        }
+        const chunk = this.inbox.shift()
+        if (chunk === undefined) break
+        this.lastHeard = now
+        this.inboxed -= chunk.length
         this.bytesReceived += chunk.length
         this.cutter.push(chunk)
       }
-      this.inboxed = 0
-      try {
-        while (this.phase !== "closed" && this.cutter.next()) this.take(parts, this.cutter.kind, this.cutter.body)
-      } catch (fault) {
-        this.broken(fault)
-      }
-      if (this.paused) {
-        this.paused = false
-        this.socket.resume()
-      }
-      if (this.handled - this.told >= this.ours.window / 4) this.tellCredit()
+    } catch (fault) {
+      this.broken(fault)
     }
-    if (this.gone && this.phase !== "closed") this.close(this.reason, now)
+    if (this.paused && this.inboxed <= inboxBytes / 4) {
+      this.paused = false
+      this.socket.resume()
+    }
+    if (this.handled - this.told >= this.ours.window / 4) this.tellCredit()
+    const more = left <= 0 && this.phase !== "closed"
+    if (this.gone && !more && this.phase !== "closed") this.close(this.reason, now)
     if (this.phase === "up" && this.peer !== undefined && this.queue.takeRoom()) parts.writable?.(this.peer)
+    return more
   }
 
   /** A link that has nothing to say says so. */

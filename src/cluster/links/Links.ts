@@ -19,6 +19,8 @@ const silentHeartbeats = 5
 /** Handshakes of strangers under way. */
 const mostHandshakes = 256
 const windowBytes = 4 * 1024 * 1024
+/** So much is taken in before others have a turn: the sessions that it is for take it out of their mailboxes meanwhile, which have a bound. */
+const bytesPerTurn = 64 * 1024
 /** The same refusal of the same node is told again after this. */
 const tellAgainMillis = 600_000
 const mostTold = 1_000
@@ -158,18 +160,24 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
 
   work(parts: BusPart): void {
     const { now } = this.options.scheduler
-    // Working on one may wake others, or itself.
-    for (let rounds = 0; this.toWork.length > 0 && rounds < 8; rounds++) {
-      const woken = this.toWork
-      this.toWork = []
-      for (const link of woken) {
-        link.isWoken = false
-        const before = link.bytesReceived
-        link.work(parts, now)
-        this.options.counters.cluster_bytes_received_total += link.bytesReceived - before
-        if (link.phase === "closed") this.closed(link, parts)
+    const woken = this.toWork
+    const served: Array<Link> = []
+    this.toWork = []
+    let left = bytesPerTurn
+    for (const link of woken) {
+      if (left <= 0) {
+        this.toWork.push(link)
+        continue
       }
+      link.isWoken = false
+      const before = link.bytesReceived
+      if (link.work(parts, now, left)) served.push(link)
+      left -= link.bytesReceived - before
+      this.options.counters.cluster_bytes_received_total += link.bytesReceived - before
+      if (link.phase === "closed") this.closed(link, parts)
     }
+    // Whoever has more is served after those who have waited.
+    for (const link of served) if (link.phase !== "closed") this.woken(link)
     if (this.toWork.length > 0) this.options.wake()
   }
 

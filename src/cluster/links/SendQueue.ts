@@ -9,6 +9,11 @@ const blockBytes = 64 * 1024
 /** Bytes of membership and of the link itself that may wait: far more than they ever say. */
 const urgentBytes = 16 * 1024 * 1024
 
+/** Claims, answers and orders about sessions are short, and nobody says them twice: they find room where nothing else does. */
+const roomForWords = 1.25
+const isWord = (kind: number): boolean =>
+  kind >= FrameKind.Claim && kind < FrameKind.RetainedDelta && kind !== FrameKind.SessionPart
+
 interface Block {
   readonly buffer: Buffer
   length: number
@@ -101,7 +106,8 @@ export class SendQueue {
       this.urgent.push(kind, body)
       return true
     }
-    if (this.usual.bytes + body.length > this.limit && this.usual.bytes > 0) {
+    const limit = isWord(kind) ? this.limit * roomForWords : this.limit
+    if (this.usual.bytes + body.length > limit && this.usual.bytes > 0) {
       this.wanted = true
       return false
     }

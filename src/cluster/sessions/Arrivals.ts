@@ -94,7 +94,9 @@ export class Arrivals {
       return
     }
     if (from === "") return done({ _tag: "Granted", token, state: null })
-    this.expect(clientId, token, from, done)
+    const arrival = this.expect(clientId, token, from, done)
+    // It has died just now, and its member did not know yet.
+    if (!this.options.bus.peers.has(from)) this.giveUp(arrival)
   }
 
   onPart(from: string, part: SessionPart): void {
@@ -109,7 +111,11 @@ export class Arrivals {
     }
     arrival.deadline = this.options.now() + this.options.moveMillis
     arrival.session = session
-    arrival.head ??= head
+    if (head !== null) {
+      // It begins anew, after an attempt that was broken off.
+      arrival.head = head
+      arrival.deliveries.length = 0
+    }
     for (const delivery of deliveries) arrival.deliveries.push(delivery)
     arrival.isWhole = last
     if (last && (arrival.done !== null || !this.options.isClaiming(clientId))) this.arrived(arrival)

@@ -5,7 +5,7 @@ import type { SessionDeparture } from "../../session/RemoteSessions.ts"
 import type { StoredDelivery } from "../../store/Engine.ts"
 import { type Bus, FrameKind, type Members } from "../Bus.ts"
 import type { Yield } from "./directoryFrames.ts"
-import { writeSessionPart } from "./sessionFrames.ts"
+import { sessionFrame } from "./sessionFrames.ts"
 
 /** Where a departure stands. */
 const Sending = 0
@@ -25,9 +25,16 @@ interface Leaving {
   readonly fenced: Set<string>
   unfenced: Set<string>
   readonly ended: (moved: boolean) => void
-  /** The link took no more: the next page waits for it. */
+  /** The link took no more: what comes next waits for it. */
   waiting: boolean
   reading: boolean
+  /** Read out and not sent yet, from `at` on. */
+  page: ReadonlyArray<StoredDelivery>
+  at: number
+  /** There is another page. */
+  more: boolean
+  /** False: the head, or an empty last page, is to go in a frame of its own. */
+  isSaid: boolean
 }
 
 export interface DeparturesOptions {
@@ -46,8 +53,9 @@ export interface DeparturesOptions {
   readonly onEnded: (order: Yield, session: number, group: number) => void
 }
 
-/** So long is waited for the word of nodes that may not have heard yet, ms; and of those that this node has no link to yet. */
-const fenceMillis = 2_000
+const nothing: ReadonlyArray<StoredDelivery> = []
+
+/** So long is waited for the word of nodes that this node has no link to yet, ms. */
 const awaitedMillis = 5_000
 const justStartedMillis = 10_000
 
@@ -81,11 +89,8 @@ export class Departures {
     const { clientId, to, token } = order
     if (departure === null) {
       const part = { clientId, token, session: 0, none: true, late: false, last: true, head: null, deliveries: [] }
-      return writeSessionPart(
-        part,
-        this.options.now(),
-        (body) => this.options.bus.send(to, FrameKind.SessionPart, body)
-      )
+      this.options.bus.send(to, FrameKind.SessionPart, sessionFrame(part, 0, this.options.now()).body)
+      return
     }
     const leaving: Leaving = {
       order,
@@ -97,7 +102,11 @@ export class Departures {
       unfenced: new Set(),
       ended,
       waiting: false,
-      reading: false
+      reading: false,
+      page: nothing,
+      at: 0,
+      more: true,
+      isSaid: false
     }
     if (this.leaving.has(clientId)) this.behind(leaving)
     else this.start(leaving)
@@ -114,8 +123,7 @@ export class Departures {
   private start(leaving: Leaving): void {
     leaving.deadline = this.options.now() + this.options.moveMillis
     this.leaving.set(leaving.order.clientId, leaving)
-    this.send(leaving, leaving.departure.head, [], false)
-    this.readOn(leaving)
+    this.goOn(leaving)
   }
 
   private over({ order: { clientId } }: Leaving): void {
@@ -138,7 +146,8 @@ export class Departures {
     if (now() - this.startedAt < justStartedMillis) { for (const name of members.present) leaving.unfenced.add(name) }
     for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
     const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
-    leaving.deadline = now() + (awaited ? awaitedMillis : fenceMillis)
+    // Who has a link is waited for as long as it has one, however slow it is: what it sends before its word comes here alone.
+    leaving.deadline = now() + (awaited ? awaitedMillis : this.options.moveMillis)
     this.finishFenced(leaving)
   }
 
@@ -169,7 +178,7 @@ export class Departures {
     for (const leaving of this.leaving.values()) {
       if (leaving.order.to !== peer || !leaving.waiting) continue
       leaving.waiting = false
-      this.readOn(leaving)
+      this.goOn(leaving)
     }
   }
 
@@ -202,31 +211,57 @@ export class Departures {
     // What comes from here on the other node gets too.
     leaving.departure.mark()
     leaving.deadline = this.options.now() + this.options.moveMillis
-    this.readOn(leaving)
+    leaving.more = true
+    this.goOn(leaving)
   }
 
-  private readOn(leaving: Leaving): void {
-    if (leaving.reading || leaving.phase === Sent || leaving.phase === Fencing || leaving.phase === Ending) return
-    if (this.options.bus.isCongested(leaving.order.to)) {
-      leaving.waiting = true
-      return
+  /** Sends what is read, as far as the link takes it, and reads the next page. */
+  private goOn(leaving: Leaving): void {
+    const { departure, page, phase } = leaving
+    if (leaving.reading || phase === Sent || phase === Fencing || phase === Ending) return
+    while (!leaving.isSaid || leaving.at < page.length) {
+      if (this.options.bus.isCongested(leaving.order.to) || !this.sendOne(leaving)) {
+        leaving.waiting = true
+        return
+      }
     }
+    if (!leaving.more) return
     leaving.reading = true
-    leaving.departure.read((page, more) => this.options.post(() => this.onPage(leaving, page, more)))
+    departure.read((read, more) => this.options.post(() => this.onPage(leaving, read, more)))
   }
 
   private onPage(leaving: Leaving, page: ReadonlyArray<StoredDelivery>, more: boolean): void {
-    const { clientId } = leaving.order
     leaving.reading = false
-    if (this.leaving.get(clientId) !== leaving) return
-    leaving.deadline = this.options.now() + this.options.moveMillis
-    this.send(leaving, null, page, !more)
-    if (more) return this.readOn(leaving)
-    if (leaving.phase === Sending) {
-      leaving.phase = Sent
-      return
+    if (this.leaving.get(leaving.order.clientId) !== leaving) return
+    leaving.page = page
+    leaving.at = 0
+    leaving.more = more
+    leaving.isSaid &&= more || page.length > 0
+    this.goOn(leaving)
+  }
+
+  /** One frame; false: the link does not take it now. */
+  private sendOne(leaving: Leaving): boolean {
+    const { at, departure: { head, session }, more, order, page, phase } = leaving
+    const { clientId, to, token } = order
+    const isHead = phase === Sending && page === nothing
+    const part = {
+      clientId,
+      token,
+      session,
+      none: false,
+      late: phase === Finishing,
+      last: !more,
+      head: isHead ? head : null,
+      deliveries: page
     }
-    leaving.phase = Ending
+    const { body, next } = sessionFrame(part, at, this.options.now())
+    if (!this.options.bus.send(to, FrameKind.SessionPart, body)) return false
+    leaving.at = next
+    leaving.isSaid = true
+    leaving.deadline = this.options.now() + this.options.moveMillis
+    if (!more && next >= page.length) leaving.phase = phase === Sending ? Sent : Ending
+    return true
   }
 
   /** All of it is on the other node's disk. */
@@ -235,18 +270,6 @@ export class Departures {
     departure.finish((group) => this.options.onEnded(order, departure.session, group))
     this.over(leaving)
     leaving.ended(true)
-  }
-
-  private send(
-    { departure: { session }, order, phase }: Leaving,
-    head: SessionDeparture["head"] | null,
-    deliveries: ReadonlyArray<StoredDelivery>,
-    last: boolean
-  ): void {
-    const { clientId, to, token } = order
-    const part = { clientId, token, session, none: false, late: phase === Finishing, last, head, deliveries }
-    // Beyond the queue's bound it is refused, and the move runs out of time: the session stays.
-    writeSessionPart(part, this.options.now(), (body) => this.options.bus.send(to, FrameKind.SessionPart, body))
   }
 
   private abort(leaving: Leaving): void {

@@ -43,31 +43,36 @@ const withHead = 8
 
 const to = new RecordWriter(partBytes)
 
-/** One frame, or more where it is large. What is given to `send` is good until it returns. */
-export const writeSessionPart = (part: SessionPart, now: number, send: (body: Uint8Array) => void): void => {
-  let index = 0
-  let head = part.head
-  do {
-    to.length = 0
-    to.float64(part.token)
-    to.float64(part.session)
-    to.float64(now)
-    const flagsAt = to.length
-    to.uint32(0)
-    to.text(part.clientId)
-    if (head !== null) writeHead(head)
-    for (; index < part.deliveries.length && (to.length < partBytes); index++) {
-      const delivery = part.deliveries[index]
-      if (delivery !== undefined) writeOwed(delivery)
-    }
-    const ended = index >= part.deliveries.length
-    to.overwriteUint32(
-      flagsAt,
-      (part.none ? none : 0) | (part.late ? late : 0) | (part.last && ended ? last : 0) | (head === null ? 0 : withHead)
-    )
-    head = null
-    send(to.written())
-  } while (index < part.deliveries.length)
+/**
+ * One frame, with as many of its deliveries from the one at `from` on as go into it; the head goes with the first. `next`: where the next frame
+ * begins; beyond the last one when this was the last. The body is good until the next one is written.
+ */
+export const sessionFrame = (
+  part: SessionPart,
+  from: number,
+  now: number
+): { readonly body: Uint8Array; readonly next: number } => {
+  const { deliveries } = part
+  const head = from === 0 ? part.head : null
+  to.length = 0
+  to.float64(part.token)
+  to.float64(part.session)
+  to.float64(now)
+  const flagsAt = to.length
+  to.uint32(0)
+  to.text(part.clientId)
+  if (head !== null) writeHead(head)
+  let next = from
+  for (; next < deliveries.length && to.length < partBytes; next++) {
+    const delivery = deliveries[next]
+    if (delivery !== undefined) writeOwed(delivery)
+  }
+  const ended = next >= deliveries.length
+  to.overwriteUint32(
+    flagsAt,
+    (part.none ? none : 0) | (part.late ? late : 0) | (part.last && ended ? last : 0) | (head === null ? 0 : withHead)
+  )
+  return { body: to.written(), next }
 }
 
 /** The clocks of two nodes may be minutes apart: what is left of each time is kept. `now`: ms since 1970, here. */
