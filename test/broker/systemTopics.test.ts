@@ -25,13 +25,12 @@ const published = async (client: TestClient): Promise<Published> => {
   return { topic: packet.topic, payload: packet.payload.toString(), retain: packet.retain }
 }
 
-/** What is retained, by topic. */
+/** What is retained, by topic; a heartbeat may come in between. */
 const replayed = async (client: TestClient, count: number): Promise<Map<string, string>> => {
   const found = new Map<string, string>()
   while (found.size < count) {
     const { payload, retain, topic } = await published(client)
-    assert.isTrue(retain, topic)
-    found.set(topic, payload)
+    if (retain) found.set(topic, payload)
   }
   return found
 }

@@ -320,6 +320,33 @@ describe("ExactRoutes", () => {
 })
 
 describe("RemoteTable", () => {
+  it("knows whether a node may want $SYS: filters with wildcards and without, shared groups, nodes that go", () => {
+    const table = new RemoteTable()
+    const wanted = (node: number, key: string, state: number): boolean => {
+      table.set(node, key, state)
+      return table.wantsSystem
+    }
+    for (const key of ["#", "+/brokers", "a/$SYS", "$SYSTEM/#", "$share/$SYS/a"]) assert.isFalse(wanted(1, key, 1))
+    for (const key of ["$SYS/#", "$SYS/brokers", "$share/g/$SYS/+"]) {
+      assert.isTrue(wanted(1, key, 1), key)
+      assert.isTrue(wanted(1, key, 2), key)
+      assert.isTrue(wanted(2, key, 1), key)
+      assert.isTrue(wanted(1, key, 0), key)
+      assert.isFalse(wanted(2, key, 0), key)
+    }
+    for (const key of ["$SYS/#", "$SYS/brokers", "$share/g/$SYS/+"]) {
+      assert.isTrue(wanted(1, key, 1), key)
+      table.sweep(1, true)
+      assert.isFalse(table.wantsSystem, key)
+    }
+    table.set(1, "$SYS/#", 1)
+    table.set(1, "$share/g/$SYS/+", 1)
+    // A whole set comes without them.
+    table.unmark(1)
+    table.sweep(1, false)
+    assert.isFalse(table.wantsSystem)
+  })
+
   it("remembers answers until a change that matters to them", () => {
     const table = new RemoteTable({ topicCache: 2 })
     table.set(0, "a/b", 1)

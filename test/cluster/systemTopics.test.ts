@@ -47,6 +47,16 @@ describe("$SYS in a cluster", () => {
     }
   })
 
+  it("a node that leaves takes what it said with it, and is alone", async () => {
+    const [a, b] = await cluster.start("a", "b")
+    if (a === undefined || b === undefined) throw new Error("no node")
+    for (const node of [a, b]) await until("the versions", () => retained(node, "$SYS/brokers/+/version").length === 2)
+    await Effect.runPromise(b.broker.cluster?.leave([]) ?? Effect.void)
+    await until("a is alone", () => retained(a, "$SYS/brokers/#").length === 3)
+    assert.strictEqual(retained(a, "$SYS/brokers")[0], "$SYS/brokers a")
+    await until("b is alone", () => retained(b, "$SYS/brokers")[0] === "$SYS/brokers b")
+  })
+
   it("statistics of all nodes come to a subscriber of one; `$SYS/brokers` comes once from its own", async () => {
     const [a] = await cluster.start("a", "b")
     if (a === undefined) throw new Error("no node")
@@ -62,8 +72,16 @@ describe("$SYS in a cluster", () => {
       ["$SYS/brokers/b/stats/clients/count", "0"]
     ])
     const names = await a.connect(5)
-    await names.subscribe("$SYS/brokers", 0, { rh: 2 })
-    await names.subscribe("$SYS/brokers/+/metrics/bytes/received")
+    names.send({
+      cmd: "subscribe",
+      messageId: 1,
+      subscriptions: ["$SYS/brokers", "$SYS/brokers/+/metrics/bytes/received"].map((topic) => ({
+        topic,
+        qos: 0,
+        rh: 2
+      }))
+    })
+    await names.receive("suback", { messageId: 1 })
     // Between two of its own reports there is one of each.
     const seen: Array<string> = []
     while (seen.filter((topic) => topic === "$SYS/brokers/a/metrics/bytes/received").length < 3) {

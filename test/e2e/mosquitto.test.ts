@@ -64,7 +64,11 @@ describe.each(versions)("mosquitto_pub and mosquitto_sub with MQTT $name", (vers
 describe("mosquitto_sub -t '$SYS/#'", () => {
   it("what the broker says of itself, and of a client that comes and goes", async () => {
     const system = await mosquittoSub(port(), v5, ["-t", "$SYS/#"])
-    const retained = await system.lines.take(3)
+    const retained: Array<string> = []
+    while (retained.length < 3) {
+      const line = await system.lines.next()
+      if (line.includes(" 0 1 ")) retained.push(line)
+    }
     assert.match(
       retained.toSorted().join("|"),
       new RegExp(
