@@ -16,7 +16,7 @@ SUITE ?=
 CHECKS := check-types check-lint check-effect check-format check-architecture check-conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-deno test test-deno test-crash test-cluster test-overload build test-binary release packages check $(CHECKS) bench bench-costs bench-cluster bench-overload profile interop fmt clean
+.PHONY: help run run-deno test test-deno test-crash test-cluster test-overload build test-binary release packages check $(CHECKS) bench bench-workers bench-costs bench-cluster bench-overload profile interop fmt clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET'
@@ -93,6 +93,10 @@ check-conformance: $(READY)
 
 bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
 	@$(BUN) scripts/bench/bench.ts $(ARGS)
+
+bench-workers: $(READY) ## two workers against one process, pairs in turn (RUNS=5 SECS=3)
+	@RUNS=$${RUNS:-5} BROKERS=emqttd ONLY=qos0,workers-qos0,qos1,workers-qos1,tls-qos0,workers-tls-qos0,churn,workers-churn,tls-churn,workers-tls-churn \
+	  $(BUN) scripts/bench/bench.ts $(ARGS)
 
 bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=9 SECS=1)
 	@$(BUN) scripts/bench/costs.ts

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { type Broker, chosenBrokers, projectRoot } from "./brokers.ts"
+import { type Broker, chosenBrokers, projectRoot, startEmqttd } from "./brokers.ts"
 import { buildLoadGenerator, type Result, runLoadGenerator } from "./loadGenerator.ts"
 import { type Frame, markdownOf, plainTable, type Row } from "./report.ts"
 import { type Scenario, scenarioNamed, scenarios } from "./scenarios.ts"
@@ -36,12 +36,10 @@ const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
   try {
     if (scenario.load === "recovery") return await runRecoveryProbe()
     if (scenario.nodes === 2) return await runClusterProbe(argumentsOf(scenario))
-    const running = await broker.start(
-      scenario.door ?? "tcp",
-      scenario.keeping ?? "default",
-      seconds,
-      scenario.users ?? "none"
-    )
+    const { door = "tcp", keeping = "default", users = "none", workers } = scenario
+    const running = workers === undefined
+      ? await broker.start(door, keeping, seconds, users)
+      : await startEmqttd({ door, workers })
     let loop: Result = {}
     try {
       const result = scenario.load === "subscribe"
@@ -119,7 +117,8 @@ const main = async (): Promise<number> => {
     for (const scenario of selected) {
       for (const broker of run % 2 ? chosen : chosen.toReversed()) {
         if (broker.lacks.includes(scenario.door ?? "tcp")) continue
-        if ((scenario.load === "recovery" || scenario.nodes === 2) && broker.id !== "emqttd") continue
+        const isOurs = scenario.load === "recovery" || scenario.nodes === 2 || scenario.workers !== undefined
+        if (isOurs && broker.id !== "emqttd") continue
         const result = await measure(scenario, broker)
         const row: Row = { scenario: scenario.id, broker: broker.id, run, result }
         rows.push(row)

@@ -194,18 +194,20 @@ export const startEmqttd = async (options: {
   readonly keeping?: Keeping
   readonly seconds?: number
   readonly users?: Users
+  readonly workers?: number
   /** Its data directory, which stays when it ends; by default one of its own. */
   readonly data?: string
   /** Lines at the end of its settings. */
   readonly more?: ReadonlyArray<string>
 } = {}): Promise<RunningBroker> => {
-  const { door = "tcp", keeping = "default", runtime = [], seconds = 3, users = "none" } = options
+  const { door = "tcp", keeping = "default", runtime = [], seconds = 3, users = "none", workers = 1 } = options
   const port = await freePort()
   const folder = scratchFolder()
   const tls = door === "tls" ? testCertificate(folder) : undefined
   const file = written(folder, "emqttd.toml", [
     "[node]",
     `data_dir = ${JSON.stringify(options.data ?? path.join(folder, "data"))}`,
+    `workers = ${workers}`,
     ...storeLines(keeping),
     "[log]",
     'level = "warning"',
@@ -225,7 +227,21 @@ export const startEmqttd = async (options: {
     "capacity = 1000000",
     ...options.more ?? []
   ])
-  return startProcess([...emqttdCommand(runtime), "--config", file], port, folder, seconds)
+  const running = await startProcess([...emqttdCommand(runtime), "--config", file], port, folder, seconds)
+  if (workers > 1) await linked([...emqttdCommand(), "ctl", "cluster", "status", "--json", "--config", file], workers)
+  return running
+}
+
+/** All of them listen, and have links to each other. */
+const linked = async (command: ReadonlyArray<string>, workers: number): Promise<void> => {
+  const [program = "", ...args] = command
+  for (const deadline = Date.now() + 15_000;;) {
+    const { stdout } = spawnSync(program, args, { cwd: projectRoot, encoding: "utf8" })
+    const { members = [] } = JSON.parse(stdout || "{}") as { members?: ReadonlyArray<{ link: string }> }
+    if (members.length === workers && members.every(({ link }) => link !== "down")) return
+    if (Date.now() > deadline) throw new Error("the workers did not find each other")
+    await pause(50)
+  }
 }
 
 const emqttd = (): Broker => {

@@ -48,6 +48,17 @@ const shown = (value: number | undefined, figure: Figure): string =>
 const ratioOf = (ours: number | undefined, theirs: number | undefined): number | undefined =>
   ours === undefined || theirs === undefined || theirs === 0 ? undefined : ours / theirs
 
+/** Of pairs of runs in turn: the median of their ratios. */
+const besideRatio = (frame: Frame, scenario: Scenario, { key }: Figure): number | undefined =>
+  median(
+    frame.rows.filter((row) => row.scenario === scenario.id).map(({ result, run }) => {
+      const beside = frame.rows.find((row) =>
+        row.scenario === scenario.beside && row.run === run && row.broker === "emqttd"
+      )
+      return ratioOf(Number(result[key] ?? NaN), Number(beside?.result[key] ?? NaN)) ?? NaN
+    })
+  )
+
 const barText = (bar: Bar | undefined, figure: Figure): string => {
   switch (bar?.kind) {
     case undefined:
@@ -121,13 +132,15 @@ export const markdownOf = (frame: Frame): string => {
       const value = (broker: string) => figureOf(frame, scenario, broker, figure)
       const ours = value("emqttd")
       const theirs = reference === undefined ? undefined : value(reference.id)
-      const ratio = ratioOf(ours, theirs)
+      const ratio = scenario.beside === undefined ? ratioOf(ours, theirs) : besideRatio(frame, scenario, figure)
       const ownScenario = frame.scenarios.find(({ id }) => figure.bar?.kind === "own" && figure.bar.scenario === id)
       const own = ownScenario === undefined ? undefined : figureOf(frame, ownScenario, "emqttd", figure)
       return [
         `\`${scenario.id}\` ${figure.title}`,
         ...frame.brokers.map((broker) => shown(value(broker.id), figure)),
-        ratio === undefined ? "–" : `${ratio.toFixed(2)} ×`,
+        ratio === undefined
+          ? "–"
+          : `${ratio.toFixed(2)} ×${scenario.beside === undefined ? "" : ` \`${scenario.beside}\``}`,
         barText(figure.bar, figure),
         verdict(isMet(figure.bar, figure, ours, theirs, own)),
         figure.flashmq === undefined ? "" : shown(figure.flashmq, figure)
@@ -139,8 +152,9 @@ export const markdownOf = (frame: Frame): string => {
   return [
     "# Benchmarks",
     "",
-    'Written by `make bench`; do not edit. Medians. "ratio" is emqttd against Mosquitto in this run; "the mark" is FlashMQ 1.26.2, the',
-    "fastest broker we know, as measured once with the same load generator on a machine like this one, not in this run.",
+    'Written by `make bench`; do not edit. Medians. "ratio" is emqttd against Mosquitto in this run, or against itself in the',
+    'scenario named there; "the mark" is FlashMQ 1.26.2, the fastest broker we know, as measured once with the same load',
+    "generator on a machine like this one, not in this run.",
     "",
     ...frame.facts.map(([name, value]) => `- ${name}: ${value}`),
     "",

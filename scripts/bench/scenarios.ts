@@ -37,6 +37,10 @@ export interface Scenario {
   readonly load: ReadonlyArray<string> | "subscribe" | "recovery"
   /** Publishers on one node, subscribers on another. */
   readonly nodes?: 2
+  /** Processes of our broker; of another one there is no such thing. */
+  readonly workers?: 2
+  /** Our scenario that the ratio is to, run by run. */
+  readonly beside?: string
   readonly timed: boolean // takes --secs
   /** By default tcp. */
   readonly door?: Door
@@ -80,6 +84,16 @@ const acrossNodes = (id: "qos0" | "qos1" | "qos2", options: string): Scenario =>
   figures: perCpu({ kind: "own", scenario: id, times: 0.6, plus: 0 })
 })
 
+/** The same load on two workers. */
+const onWorkers = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  id: `workers-${scenario.id}`,
+  title: `${scenario.title}; two workers`,
+  workers: 2,
+  beside: scenario.id,
+  figures: scenario.figures.map(({ better, key, title, unit }) => ({ better, key, title, unit }))
+})
+
 const times = (least: number): Bar => ({ kind: "times", least })
 
 /** loopDelay.ts; of emqttd alone. */
@@ -95,7 +109,7 @@ const loopFigures: ReadonlyArray<Figure> = [
   }
 ]
 
-export const scenarios: ReadonlyArray<Scenario> = [
+const single: ReadonlyArray<Scenario> = [
   pubsub("qos0", "100 pairs, QoS 0", "--pubs 100 --subs 100 --qos 0 --outstanding 20", times(5), 957_000),
   pubsub(
     "qos0-1k",
@@ -376,6 +390,17 @@ export const scenarios: ReadonlyArray<Scenario> = [
     ]
   },
   {
+    id: "tls-churn",
+    title: "connect, subscribe, disconnect, over TLS",
+    load: ["churn", "--tls", "--conns", "50"],
+    timed: true,
+    door: "tls",
+    figures: [
+      { key: "cycles_per_broker_cpu_s", title: "cycles per broker-CPU-second", better: "higher", unit: "" },
+      { key: "cycles_per_s", title: "cycles per second", better: "higher", unit: "" }
+    ]
+  },
+  {
     id: "churn-users",
     title: "as churn, with names and passwords, 101 iterations of PBKDF2",
     load: ["churn", "--conns", "50", "--user", benchUser.name, "--password", benchUser.password],
@@ -419,6 +444,14 @@ export const scenarios: ReadonlyArray<Scenario> = [
     ]
   }
 ]
+
+/** What two workers are measured with against one process. */
+const withWorkers: ReadonlySet<string> = new Set(["qos0", "qos1", "tls-qos0", "churn", "tls-churn"])
+
+/** Each on two workers right behind the same on one process. */
+export const scenarios: ReadonlyArray<Scenario> = single.flatMap((scenario) =>
+  withWorkers.has(scenario.id) ? [scenario, onWorkers(scenario)] : [scenario]
+)
 
 /** Results that must be 0 in a sound run. */
 // `given_up` is none of them: messages that took longer than half a second, lost or not.
