@@ -10,8 +10,17 @@ export const ClusterMember = Schema.Struct({
   address: Schema.String,
   /** Since when it is so, as this node knows; milliseconds since 1970. */
   since: Schema.Finite,
+  /** Of its start: milliseconds since 1970, by its own clock. */
+  started: Schema.Finite,
   /** "self" for the node that answers. */
   link: Schema.Literals(["self", "up", "down"]),
+  /** Since when; null: never yet, or self. */
+  link_since: Schema.NullOr(Schema.Finite),
+  /** Why there is none; "": there is. */
+  link_fault: Schema.String,
+  /** Of its program, and of the protocol that is spoken with it; "" and 0: no link. */
+  program: Schema.String,
+  protocol: Schema.Int,
   /** QoS 1 and 2 that it has not acknowledged to this node, those in the outbox among them. */
   owed_messages: Schema.Int,
   owed_bytes: Schema.Int,
@@ -28,8 +37,15 @@ export const ClusterStatus = Schema.Struct({
   address: Schema.String,
   /** left: it was told to leave, and takes part no more until it is told to join. */
   state: Schema.Literals(["member", "leaving", "left"]),
+  /** Of the program, and the versions of the protocol between nodes that it speaks. */
+  program: Schema.String,
+  protocol: Schema.Struct({ lowest: Schema.Int, highest: Schema.Int }),
+  /** How many secrets hold: two while it is changed, 0 where there is none. */
+  secrets: Schema.Int,
   /** It sees more than half of the members. */
   majority: Schema.Boolean,
+  /** What it does while it does not; "refuse": it takes no new client then. */
+  minority: Schema.Literals(["serve", "refuse"]),
   members: Schema.Array(ClusterMember),
   /** Client ids: that this node has, of which it knows where they are, on their way. */
   sessions: Schema.Struct({ held: Schema.Int, known: Schema.Int, moving: Schema.Int }),

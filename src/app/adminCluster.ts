@@ -29,7 +29,11 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
       node: self,
       address: table.get(self)?.address ?? "",
       state: clustering.state,
+      program: links.identity.program,
+      protocol: links.identity.versions,
+      secrets: links.secrets.filter((secret) => secret !== "").length,
       majority: membership.seesMajority,
+      minority: settings.minority,
       members: [...table.members.values()]
         .filter(({ name, status }) => status !== "left" || name === self)
         .sort((one, other) => one.name < other.name ? -1 : 1)
@@ -93,19 +97,38 @@ const patienceMillis = 50
 const longestMillis = 8_000
 
 const memberOf = (
-  { address, name, since, status }: Member,
+  { address, epoch, name, since, status }: Member,
   links: Links,
   self: string,
   { forwarder, routes }: ClusterRoutes
 ): ClusterMember => {
   const link = links.links.get(name)
+  const target = links.dialer.ofMember(name)
+  const { program, versions } = links.identity
   const known = routes.digestOf(name)
   return {
     name,
     status,
     address,
     since,
-    link: name === self ? "self" : link === undefined ? "down" : "up",
+    started: epoch,
+    ...(name === self
+      ? { link: "self", link_since: null, link_fault: "", program, protocol: versions.highest }
+      : link === undefined
+      ? {
+        link: "down",
+        link_since: target?.lostAt || null,
+        link_fault: (target?.lastReason || target?.lostBecause) ?? "",
+        program: "",
+        protocol: 0
+      }
+      : {
+        link: "up",
+        link_since: link.upAt,
+        link_fault: "",
+        program: link.theirs?.program ?? "",
+        protocol: link.peer?.version ?? 0
+      }),
     owed_messages: forwarder.owedTo(name).messages,
     owed_bytes: forwarder.owedTo(name).bytes,
     queued_bytes: link?.queue.bytes ?? 0,

@@ -84,7 +84,7 @@ describe("Dialer", () => {
     for (let now = 400; now < 100_000; now += 100) dialer.tick(now)
     assert.deepStrictEqual(calls, ["z", "b", "other"])
     up.delete("b")
-    dialer.lost("b", 100_000)
+    dialer.lost("b", 100_000, "closed")
     dialer.tick(100_200)
     assert.deepStrictEqual(calls, ["z", "b", "other"])
     dialer.tick(100_300)

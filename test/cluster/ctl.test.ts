@@ -1,5 +1,6 @@
 // `emqttd ctl cluster` against real nodes: status, join, leave, remove; and what a node does that stops, or sees too few of the others.
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import packageJson from "../../package.json" with { type: "json" }
 import { TestClient } from "../support/TestClient.ts"
 import { NodeFarm } from "./ClusterNode.ts"
 
@@ -27,10 +28,20 @@ describe("emqttd ctl cluster", { timeout: 60_000 }, () => {
     assert.deepInclude(joined, { code: 0, stdout: "joined: a@test\n", stderr: "" })
     const status = await a.ctl("cluster", "status")
     assert.strictEqual(status.code, 0)
-    assert.match(status.stdout, new RegExp(`^a@test +alive +self +${a.address} +\\S+ +0 +0 bytes$`, "m"))
-    assert.match(status.stdout, new RegExp(`^b@test +alive +up +${b.address} `, "m"))
+    assert.match(status.stdout, new RegExp(`^a@test +alive +\\S+Z +self +- +${a.address} +\\S+ +0 +0 bytes$`, "m"))
+    assert.match(
+      status.stdout,
+      new RegExp(`^b@test +alive +\\S+Z +up +\\S+Z +${b.address} +${packageJson.version} `, "m")
+    )
+    assert.match(status.stdout, /^majority +seen$/m)
+    assert.match(status.stdout, /^secret +none: nodes of this machine alone$/m)
+    assert.match(status.stdout, /^sessions +0 here, 0 looked after, 0 on their way$/m)
     const json = JSON.parse((await a.ctl("cluster", "status", "--json")).stdout)
-    assert.deepInclude(json, { cluster: "emqttd", node: "a@test", state: "member", majority: true })
+    assert.deepInclude(json, { cluster: "emqttd", node: "a@test", state: "member", majority: true, secrets: 0 })
+    assert.deepInclude(json, { minority: "serve", program: packageJson.version, protocol: { lowest: 1, highest: 1 } })
+    const [, other] = json.members
+    assert.deepInclude(other, { name: "b@test", link: "up", link_fault: "", protocol: 1, program: packageJson.version })
+    assert.isAtLeast(other.link_since, other.started)
 
     assert.deepInclude(await b.ctl("cluster", "leave"), { code: 0, stdout: "left the cluster\n" })
     await a.logged("cluster: member has left", "node=b@test")
@@ -64,7 +75,11 @@ describe("emqttd ctl cluster", { timeout: 60_000 }, () => {
     const before = await (await TestClient.open(a.port, 5)).connect({ clientId: "before" })
     await b.kill()
     await a.logged("cluster: member is dead", "node=b@test")
-    assert.deepInclude(await a.ctl("cluster", "status"), { code: 1 })
+    const alone = await a.ctl("cluster", "status")
+    assert.strictEqual(alone.code, 1)
+    assert.match(alone.stdout, /^majority +NOT seen: .*, and takes no new client$/m)
+    assert.match(alone.stdout, /^no link +b@test: \S.*ECONNREFUSED/m)
+    assert.match(alone.stdout, /^b@test +dead +\S+Z +down +\S+Z /m)
     const refused = await TestClient.open(a.port, 5)
     refused.send({ cmd: "connect", clientId: "after", clean: true, keepalive: 60, protocolVersion: 5 })
     await refused.receive("connack", { reasonCode: 0x88 })

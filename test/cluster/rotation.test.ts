@@ -141,7 +141,7 @@ describe("what is changed while the cluster runs", { timeout: 90_000 }, () => {
     await until(() => links.links.get("a@test")?.queue.bytes === 0)
     const { members } = JSON.parse((await a.ctl("cluster", "status", "--json")).stdout)
     const member = members.find(({ name }: { name: string }) => name === "young@test")
-    assert.deepInclude(member, { link: "up" })
+    assert.deepInclude(member, { link: "up", protocol: 1, program: "" })
     assert.notMatch(a.process.stderr, /not understood|link down/)
     const tooYoung = new LinkedNode("later@test", { versions: { lowest: 2, highest: 3 } })
     tooYoung.live().links.dialer.add([{ host, port: Number(port) }], tooYoung.now)

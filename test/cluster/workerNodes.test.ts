@@ -42,8 +42,8 @@ describe("a node of two workers in a cluster", { timeout: 90_000 }, () => {
     const status = await started.ctl("cluster", "status")
     assert.strictEqual(status.code, 0)
     assert.match(status.stdout, /^node +n-1@test at \S+, a member\n +n-2@test at \S+, a member$/m)
-    assert.match(status.stdout, /^n-1@test +alive +self /m)
-    assert.match(status.stdout, /^other@test +alive +up /m)
+    assert.match(status.stdout, /^n-1@test +alive +\S+Z +self /m)
+    assert.match(status.stdout, /^other@test +alive +\S+Z +up /m)
 
     assert.deepInclude(await started.ctl("cluster", "leave"), { code: 0, stdout: "left the cluster\n", stderr: "" })
     for (const name of ["n-1@test", "n-2@test"]) await other.logged("cluster: member has left", `node=${name}`)
@@ -58,7 +58,7 @@ describe("a node of two workers in a cluster", { timeout: 90_000 }, () => {
 
     assert.deepInclude(await started.ctl("cluster", "join", other.address), { code: 0, stdout: "joined: other@test\n" })
     for (const name of ["n-1@test", "n-2@test"]) await other.logged("cluster: member is alive", `node=${name}`, 2)
-    assert.match((await started.ctl("cluster", "status")).stdout, /^n-2@test +alive +self /m)
+    assert.match((await started.ctl("cluster", "status")).stdout, /^n-2@test +alive +\S+Z +self /m)
 
     const early = await other.ctl("cluster", "remove", "n@test")
     assert.deepInclude(early, { code: 1 })

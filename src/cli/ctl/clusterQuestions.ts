@@ -14,6 +14,15 @@ const states: { readonly [State in ClusterStatus["state"]]: string } = {
   left: "not a member any more: emqttd ctl cluster join"
 }
 
+const minority = { serve: "goes on serving", refuse: "takes no new client" }
+const secretText = ["none: nodes of this machine alone", "one holds"]
+
+const protocolText = ({ highest, lowest }: ClusterStatus["protocol"]): string =>
+  lowest === highest ? String(highest) : `${lowest} to ${highest}`
+
+/** Seconds are enough, and fit beside each other. */
+const timeText = (millis: number): string => new Date(millis).toISOString().replace(/\.\d+Z$/, "Z")
+
 /** `workers`: of the node, or itself. */
 const statusLines = (status: ClusterStatus, workers: ReadonlyArray<ClusterStatus>): ReadonlyArray<string> => [
   ...aligned([
@@ -22,18 +31,35 @@ const statusLines = (status: ClusterStatus, workers: ReadonlyArray<ClusterStatus
       index === 0 ? "node" : "",
       `${plain(node)} at ${plain(address)}, ${states[state]}`
     ]),
-    ["majority", status.majority ? "seen" : "NOT seen: this node sees no more than half of the members"],
+    ["program", `emqttd ${status.program}, protocol ${protocolText(status.protocol)}`],
+    ["secret", secretText[status.secrets] ?? "two hold: it is being changed"],
+    [
+      "majority",
+      status.majority
+        ? "seen"
+        : `NOT seen: this node sees no more than half of the members, and ${minority[status.minority]}`
+    ],
+    [
+      "sessions",
+      `${status.sessions.held} here, ${status.sessions.known} looked after, ${status.sessions.moving} on their way`
+    ],
+    ...status.members.filter(({ link }) => link === "down").map(({ link_fault, name }) => [
+      "no link",
+      `${plain(name)}: ${link_fault === "" ? "not called yet" : plain(link_fault)}`
+    ]),
     ...status.unreachable.map(({ address, reason }) => ["unreachable", `${address}: ${plain(reason)}`])
   ]),
   "",
   ...aligned([
-    ["MEMBER", "STATUS", "LINK", "ADDRESS", "SINCE", "OWED", "QUEUED"],
+    ["MEMBER", "STATUS", "SINCE", "LINK", "SINCE", "ADDRESS", "PROGRAM", "OWED", "QUEUED"],
     ...status.members.map((member) => [
       plain(member.name),
       member.status,
+      timeText(member.since),
       member.link,
+      member.link_since === null ? "-" : timeText(member.link_since),
       plain(member.address),
-      new Date(member.since).toISOString(),
+      member.program === "" ? "-" : plain(member.program),
       String(member.owed_messages),
       `${member.queued_bytes} bytes`
     ])

@@ -62,10 +62,12 @@ export const combinedTree = (all: ReadonlyArray<readonly [worker: number, tree: 
 
 /** A link is there when every worker has one, but for a worker's to itself. */
 const combinedMember = (all: All<ClusterMember>): ClusterMember => {
-  const others = all.filter(({ link }) => link !== "self")
+  const down = all.find(({ link }) => link === "down")
   return {
     ...all[0],
-    link: others.some(({ link }) => link === "down") ? "down" : others.length < all.length ? "self" : "up",
+    ...(down === undefined
+      ? all.some(({ link }) => link === "self") ? { link: "self" as const, link_since: null } : {}
+      : { link: "down" as const, link_since: down.link_since, link_fault: down.link_fault }),
     owed_messages: sum(all.map(({ owed_messages }) => owed_messages)),
     owed_bytes: sum(all.map(({ owed_bytes }) => owed_bytes)),
     queued_bytes: sum(all.map(({ queued_bytes }) => queued_bytes))

@@ -16,6 +16,9 @@ export interface Target {
   attempt: (() => void) | undefined
   /** That was told last, so that each reason is told once. */
   lastReason: string
+  /** When the link that there was has gone, and why; 0: there was none. */
+  lostAt: number
+  lostBecause: string
 }
 
 export interface DialerOptions {
@@ -86,10 +89,16 @@ export class Dialer {
     else this.members.set(name, target(address, name, true, now + this.courtesy(name)))
   }
 
+  ofMember(name: string): Target | undefined {
+    return this.members.get(name)
+  }
+
   /** The link to it was up and is not any more. */
-  lost(name: string, now: number): void {
+  lost(name: string, now: number, because: string): void {
     for (const target of this.targets) {
       if (target.name !== name) continue
+      target.lostAt = now
+      target.lostBecause = because
       target.failures = 0
       target.nextAt = now + Math.round(this.options.random() * firstMillis) + this.courtesy(name)
     }
@@ -159,5 +168,7 @@ const target = (address: NodeAddress, name: string | undefined, isMember: boolea
   failures: 0,
   nextAt,
   attempt: undefined,
-  lastReason: ""
+  lastReason: "",
+  lostAt: 0,
+  lostBecause: ""
 })

@@ -63,6 +63,8 @@ export class Link {
   theirs: Identity | undefined
   /** Once it is up. */
   peer: Peer | undefined
+  /** When it came up. */
+  upAt = 0
   /** Why it was closed. */
   reason = ""
   closedAt = 0
@@ -285,6 +287,7 @@ export class Link {
     if (theirs === undefined) return
     this.expected = []
     this.phase = "up"
+    this.upAt = this.lastHeard
     this.peer = peerOf(this.ours, theirs)
     this.cutter.maximum = this.owner.maxFrameBytes
     const { written } = this.queue

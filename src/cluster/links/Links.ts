@@ -212,7 +212,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     this.targets.clear()
     this.toWork = []
     for (const peer of lost) {
-      this.dialer.lost(peer.name, this.options.scheduler.now)
+      this.dialer.lost(peer.name, this.options.scheduler.now, "this node's cluster was stopped")
       parts.linkDown(peer)
     }
   }
@@ -384,7 +384,7 @@ export class Links implements Bus, Carrier, LinkOwner, Task {
     this.peers.delete(peer.name)
     counters.cluster_links_closed_total++
     log.info("cluster: link down", { node: peer.name, reason: link.reason })
-    this.dialer.lost(peer.name, scheduler.now)
+    this.dialer.lost(peer.name, scheduler.now, link.reason)
     parts.linkDown(peer)
   }
 
