@@ -362,8 +362,8 @@ export class Broker {
       }
       const emptied = Effect.forEach(this.listeners, (listener) => listener.emptied, { discard: true })
       yield* Effect.timeoutOption(emptied, this.settings.node.shutdownTimeoutMillis)
-      yield* lastGroups(this.services)
       yield* drained
+      yield* lastGroups(this.services)
       yield* this.clustering?.goAway ?? Effect.void
     })
   }

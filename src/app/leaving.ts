@@ -65,7 +65,7 @@ export const prepareStopping = (
     let gone = 0
     const isDone = () => {
       while (gone < awaited.length && sessions.get(awaited[gone] ?? "") === undefined) gone++
-      return gone === awaited.length && takeover.moving === 0
+      return gone === awaited.length && takeover.moving === 0 && sessions.departingCount === 0
     }
     const hasTakers = () => [...links.peers.keys()].some((name) => !takeover.closing.has(name))
     return Effect.gen(function* () {

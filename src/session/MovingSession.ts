@@ -20,6 +20,8 @@ import { type TakenFrom, takenKind, type TakenNote, TakenNotes } from "./TakenNo
 export const ownerOf = (userName: string | null | undefined): { readonly userName?: string | null } =>
   userName === undefined ? {} : { userName }
 
+type Merged = Pick<SessionState, "deliveries" | "from" | "restored" | "taken">
+
 export abstract class MovingSession extends SessionInbox {
   /** How long it lives without a connection, ms; 0: it ends with its connection; Infinity: for ever. */
   expiryMillis = 0
@@ -36,6 +38,8 @@ export abstract class MovingSession extends SessionInbox {
   protected stored = 0
   protected departing = false
   private taken: TakenNotes | null = null
+  /** What it had when this node started, up to this sequence; 0: it is of this start. */
+  protected restoredTo = 0
   /** What came from the other node while it was holding, by identity. */
   private came: Map<string, number> | null = null
   /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */
@@ -83,6 +87,7 @@ export abstract class MovingSession extends SessionInbox {
       row: { clientId, expiryMillis, expiresAt, connected: false, will: null, ...ownerOf(userName) },
       subscriptions: [...this.subscriptions?.values() ?? []],
       awaitingPubrel: this.awaiting?.toArray() ?? [],
+      restored: this.restoredTo,
       taken: this.taken?.all ?? []
     }
     return new Departure(head, this, services)
@@ -159,13 +164,12 @@ export abstract class MovingSession extends SessionInbox {
   }
 
   /** What another session of this client id is owed, of which this node did not know. `done`: with the group that has it. */
-  merge(
-    { deliveries, from, taken }: Pick<SessionState, "deliveries" | "from" | "taken">,
-    done: (group: number) => void
-  ): void {
+  merge(state: Merged, done: (group: number) => void): void {
     if (!this.finished) this.holding = true
-    if (this.defers(() => this.merge({ deliveries, from, taken }, done))) return
+    if (this.defers(() => this.merge(state, done))) return
+    const { deliveries, from, restored, taken } = state
     if (!this.finished && !this.startedClean) {
+      this.taken?.offered(from, restored)
       const unknown = this.taken?.unknown(from, deliveries) ?? deliveries
       mergeIn(this.arriving, unknown)
       this.note(taken, from, unknown)
@@ -188,7 +192,8 @@ export abstract class MovingSession extends SessionInbox {
   private note(known: ReadonlyArray<TakenNote>, from: TakenFrom, rows: ReadonlyArray<StoredDelivery>): void {
     const sequence = rows[rows.length - 1]?.sequence ?? 0
     if (known.length === 0 && (sequence === 0 || from.session === 0)) return
-    this.taken = new TakenNotes([...known, ...this.taken?.all ?? []])
+    this.taken ??= new TakenNotes([])
+    for (const one of known) this.taken.add(one, one.sequence)
     if (sequence > 0) this.taken.add(from, sequence)
     this.saveTaken()
   }

@@ -12,6 +12,8 @@ export interface SessionHead {
   readonly row: Omit<SessionRow, "session">
   readonly subscriptions: ReadonlyArray<Omit<SubscriptionRow, "session">>
   readonly awaitingPubrel: ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }>
+  /** The sequence of the last delivery that it had when its node started, from the store; 0: it is of this start. */
+  readonly restored: number
   /** What it has taken of sessions that may still be on other nodes. */
   readonly taken: ReadonlyArray<TakenNote>
 }

@@ -273,6 +273,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
   restore(stored: StoredSession, subscriptions: ReadonlyArray<Subscription>, committedAt: number): void {
     const { row } = stored
     this.durable = new DurableState(this.services.journal, row.session, stored.lastSequence)
+    this.restoredTo = stored.lastSequence
     this.userName = row.userName
     this.expiryMillis = row.expiryMillis
     this.expiresAt = row.connected ? committedAt + row.expiryMillis : row.expiresAt

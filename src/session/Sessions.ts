@@ -96,6 +96,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     return this.byClientId.size
   }
 
+  /** On their way to other nodes, and not over yet. */
+  get departingCount(): number {
+    return this.departing.size
+  }
+
   get(clientId: string): Session | undefined {
     return this.byClientId.get(clientId)
   }
@@ -389,7 +394,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
 
   private mergeAtHome(clientId: string, departure: SessionDeparture | null): void {
     departure?.read((page, more) => {
-      const state = { deliveries: page, from: { node: "", session: 0 }, taken: departure.head.taken }
+      const state = { deliveries: page, from: { node: "", session: 0 }, restored: 0, taken: departure.head.taken }
       const run = () => this.byClientId.get(clientId)?.merge(state, () => {})
       this.byClientId.get(clientId)?.command({ _tag: "Step", run })
       if (more) return this.mergeAtHome(clientId, departure)

@@ -24,6 +24,7 @@ const mostNotes = 16
 
 export class TakenNotes {
   private notes: Array<TakenNote>
+  private readonly ghosts = new WeakMap<TakenNote, number>()
 
   constructor(notes: ReadonlyArray<TakenNote>) {
     this.notes = notes.slice(-mostNotes)
@@ -36,13 +37,26 @@ export class TakenNotes {
   /** Those that have not been taken before. */
   unknown(from: TakenFrom, rows: ReadonlyArray<StoredDelivery>): ReadonlyArray<StoredDelivery> {
     const note = this.of(from)
-    return note === undefined ? rows : rows.filter(({ sequence }) => sequence > note.sequence)
+    if (note === undefined) return rows
+    const last = this.ghosts.get(note) ?? Infinity
+    return rows.filter(({ sequence }) => sequence > note.sequence && sequence <= last)
+  }
+
+  /**
+   * It is offered anew. What it had when its node started with it again, up to `restored`, may be missing here; it was a ghost from then on: what it has
+   * got since this session has got as well. 0: its node has not been away.
+   */
+  offered(from: TakenFrom, restored: number): void {
+    const note = this.of(from)
+    if (note !== undefined && restored > 0) this.ghosts.set(note, restored)
   }
 
   add({ node, session }: TakenFrom, sequence: number): void {
     if (session === 0) return
     const before = this.of({ node, session })
     const note = { node, session, sequence: Math.max(sequence, before?.sequence ?? 0) }
+    const ghost = before === undefined ? undefined : this.ghosts.get(before)
+    if (ghost !== undefined) this.ghosts.set(note, ghost)
     this.notes = [...this.notes.filter((one) => one !== before), note].slice(-mostNotes)
   }
 

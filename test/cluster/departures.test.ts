@@ -27,6 +27,7 @@ const departing = () => {
       row: { clientId: "c", expiryMillis: 1, expiresAt: 1, connected: false, will: null },
       subscriptions: [],
       awaitingPubrel: [],
+      restored: 0,
       taken: []
     },
     session: 3,

@@ -44,6 +44,15 @@ describe("TakenNotes", () => {
     expect(notes.unknown({ node: "a", session: 1 }, rows)).toEqual([rows[2]])
     expect(notes.unknown({ node: "a", session: 2 }, rows)).toEqual(rows)
     expect(notes.unknown({ node: "b", session: 1 }, rows)).toEqual([])
+    // What it has got since its node started again has come here as well.
+    notes.offered({ node: "d", session: 1 }, 5)
+    expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual(rows)
+    notes.add({ node: "d", session: 1 }, 4)
+    notes.offered({ node: "d", session: 1 }, 5)
+    expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual([rows[1]])
+    notes.add({ node: "d", session: 1 }, 5)
+    expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual([])
+    notes.forget({ node: "d", session: 1 })
     expect(notes.forget({ node: "b", session: 1 })).toBe(true)
     expect(notes.forget({ node: "b", session: 1 })).toBe(false)
     for (let session = 10; session < 30; session++) notes.add({ node: "c", session }, 1)
@@ -68,6 +77,7 @@ describe("a session that is offered again by the node that it was taken from", (
     },
     subscriptions: [],
     awaitingPubrel: [],
+    restored: 0,
     taken: [{ node: "c", session: 4, sequence: 2 }],
     deliveries: Array.from({ length: to - from + 1 }, (_, index) => row(from + index)),
     from: { node: "a", session: 7 }

@@ -98,7 +98,7 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   }
 }
 
-const writeHead = ({ awaitingPubrel, row, subscriptions, taken }: SessionHead): void => {
+const writeHead = ({ awaitingPubrel, restored, row, subscriptions, taken }: SessionHead): void => {
   writeSession(to, { session: 0, ...row })
   to.uint32(subscriptions.length)
   for (const subscription of subscriptions) writeSubscription(to, { session: 0, ...subscription })
@@ -107,6 +107,7 @@ const writeHead = ({ awaitingPubrel, row, subscriptions, taken }: SessionHead): 
     to.uint16(packetIdentifier)
     to.float64(since)
   }
+  to.float64(restored)
   writeTaken(to, taken)
 }
 
@@ -117,8 +118,9 @@ const readHead = (from: RecordReader, ahead: number): SessionHead => {
     { length: bounded(from.uint32()) },
     () => ({ packetIdentifier: from.uint16(), since: from.float64() + ahead })
   )
+  const restored = from.float64()
   const taken = readTaken(from)
-  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel, taken }
+  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel, restored, taken }
 }
 
 /** More than any session may have: not bytes of ours. */
