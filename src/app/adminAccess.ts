@@ -71,8 +71,10 @@ export const adminUsers = (
     remove: (name, kick) =>
       Effect.gen(function* () {
         const removed = users.remove(name)
+        // Also when another node of the cluster has removed it already: the clients are this one's.
+        const sentAway = kick ? sendAway(name) : undefined
         if (removed === undefined) return false
-        log.info("user removed", { user_name: name, sent_away: kick ? sendAway(name) : undefined })
+        log.info("user removed", { user_name: name, sent_away: sentAway })
         yield* onDisk(journal, removed.group)
         return true
       })

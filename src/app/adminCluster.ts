@@ -7,6 +7,8 @@ import { keyOf } from "../cluster/links/Dialer.ts"
 import type { ClusterRoutes } from "../cluster/routes/ClusterRoutes.ts"
 import type { Links } from "../cluster/links/Links.ts"
 import type { Member } from "../cluster/membership/MemberTable.ts"
+import { clusterListensOn } from "../config/nodeAddresses.ts"
+import { unixPath } from "../platform/Tcp.ts"
 import { nodeAddressOf } from "../config/sections/cluster.ts"
 import type { ClusterSettings } from "../config/Settings.ts"
 import type { Clustering } from "./ClusteredNode.ts"
@@ -53,6 +55,12 @@ export const adminCluster = (clustering: Omit<Clustering, "admin">, settings: Cl
         const address = nodeAddressOf(text)
         if (address === undefined) {
           return yield* new Refused({ message: `${text}: expected host:port, as in 10.0.0.1:4370` })
+        }
+        if (unixPath(clusterListensOn(settings).host) !== undefined && unixPath(address.host) === undefined) {
+          return yield* new Refused({
+            message:
+              "this node listens for others on a socket file alone: a cluster on the network needs cluster.listen"
+          })
         }
         const target = yield* told(() => clustering.join(address))
         for (let left = Math.min(settings.connectTimeoutMillis, longestMillis); left > 0; left -= patienceMillis) {

@@ -98,12 +98,32 @@ describe("workers", { timeout: 60_000 }, () => {
     for (const client of all) expect(list.stdout).toContain(client.clientId)
     expect((await node.ctl("clients", "kick", all.at(-1)?.clientId ?? "")).code).toBe(0)
     expect(await node.ctl("clients", "kick", "nobody")).toMatchObject({ code: 1 })
+    const joined = await node.ctl("cluster", "join", "127.0.0.1:4370")
+    expect(joined.code).toBe(1)
+    expect(joined.stderr).toMatch(/a cluster on the network needs cluster\.listen/)
     expect((await node.ctl("status")).stdout).toMatch(/WORKER +NODE +PROCESS/)
     const pids = (await node.status()).workers.map((one) => one.process)
     node.process.signal("SIGTERM")
     expect((await node.process.ended).code).toBe(0)
     expect(pids.filter(isAlive)).toEqual([])
     expect(fs.existsSync(path.join(node.directory, "workers"))).toBe(false)
+  })
+
+  it("--kick sends the clients of a user away from all of them", async () => {
+    const node = await start("--set", "authentication.links=users")
+    const data = ["--data", node.directory]
+    const added = await run(["ctl", "users", "add", "bob", ...data], { input: "sesame\n" })
+    expect(added).toMatchObject({ code: 0, stdout: "added: bob\n" })
+    const second = ["--socket", path.join(node.directory, "worker-2", "emqttd.sock")]
+    await until(async () => (await run(["ctl", "users", "list", ...second])).stdout.includes("bob"))
+    const all = await node.spread((id) => node.connect(id, { username: "bob", password: Buffer.from("sesame") }))
+    const changed = await run(["ctl", "users", "password", "bob", "--kick", ...data], { input: "open\n" })
+    expect(changed).toMatchObject({ code: 0, stdout: "new password: bob\n" })
+    for (const client of all) await client.receive("disconnect", { reasonCode: 0x98 })
+    const again = await node.spread((id) => node.connect(id, { username: "bob", password: Buffer.from("open") }))
+    expect(await node.ctl("users", "delete", "bob", "--kick")).toMatchObject({ code: 0, stdout: "deleted: bob\n" })
+    for (const client of again) await client.receive("disconnect", { reasonCode: 0x98 })
+    expect(await node.ctl("users", "delete", "bob", "--kick")).toMatchObject({ code: 1 })
   })
 
   it("one that is killed is started again, and costs the clients of the other nothing", async () => {

@@ -3,9 +3,9 @@ import type { KeptRule, UsersPage } from "../../admin/accessApi.ts"
 import { Effect } from "effect"
 import { ExitCode, exitWith } from "../Exit.ts"
 import { askPassword } from "../passwd/askPassword.ts"
-import { print, type Told } from "./questions.ts"
+import { print, type Told, toldToAll } from "./questions.ts"
 import { aligned, plain } from "./render.ts"
-import { ask, askEach, type Target } from "./session.ts"
+import { ask, askEach, type NodeClient, type Target } from "./session.ts"
 
 type Json = KeptRule["rule"][string]
 
@@ -94,12 +94,16 @@ export const userAdd = (target: Target, name: string, superuser: boolean): Told 
 export const userPassword = (target: Target, name: string, kick: boolean): Told =>
   Effect.gen(function* () {
     const password = yield* passwordFor(name)
-    yield* ask(target, (node) => node.users.password({ params: { name }, payload: { password, kick } }))
+    const change = (node: NodeClient) => node.users.password({ params: { name }, payload: { password, kick } })
+    // Each worker sends its own clients away.
+    yield* kick ? toldToAll(target, change) : ask(target, change)
     yield* print(target, { changed: name }, () => [`new password: ${plain(name)}`])
   })
 
 export const userDelete = (target: Target, name: string, kick: boolean): Told =>
   Effect.gen(function* () {
-    yield* ask(target, (node) => node.users.remove({ params: { name }, query: { kick: kick ? "true" : undefined } }))
+    const remove = (node: NodeClient) =>
+      node.users.remove({ params: { name }, query: { kick: kick ? "true" : undefined } })
+    yield* kick ? toldToAll(target, remove) : ask(target, remove)
     yield* print(target, { deleted: name }, () => [`deleted: ${plain(name)}`])
   })

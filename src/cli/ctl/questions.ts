@@ -1,5 +1,6 @@
 // The questions of `emqttd ctl`: each asks the node once and prints its answer, for people or as JSON.
 import { Console, Effect } from "effect"
+import { NotFound } from "../../admin/Api.ts"
 import { ExitCode, type ExitWith, exitWith } from "../Exit.ts"
 import { combinedClients, combinedCounts, combinedListeners, combinedStatus, combinedTree } from "./combine.ts"
 import { clientLines, counterLines, listenerLines, statusLines, treeLines, workerLines } from "./render.ts"
@@ -83,20 +84,22 @@ export const clientsList = (target: Target, limit: number | undefined): Told =>
     yield* print(target, combinedClients(all), clientLines)
   })
 
+/** All workers are told; it is done when one of them had it to do. */
+export const toldToAll = <E>(target: Target, order: (client: NodeClient) => Effect.Effect<void, E | NotFound>): Told =>
+  Effect.gen(function* () {
+    const { missing, there } = yield* askThere(target, (node) =>
+      Effect.catch(
+        Effect.as(order(node), ""),
+        (error): Effect.Effect<string, E | NotFound> =>
+          error instanceof NotFound ? Effect.succeed(error.message) : Effect.fail(error)
+      ))
+    if (there.some(({ answer }) => answer === "")) return
+    yield* tellMissing(missing)
+    return yield* exitWith(ExitCode.Refused, [`emqttd: ${there[0].answer}`])
+  })
+
 export const kick = (target: Target, clientId: string): Told =>
   Effect.gen(function* () {
-    // It is connected to one of the workers at most.
-    const { missing, there } = yield* askThere(target, (node) =>
-      Effect.as(node.clients.kick({ params: { clientId } }), undefined).pipe(
-        Effect.catchTag("NotFound", ({ message }) =>
-          Effect.succeed(message))
-      ))
-    const faults = there.flatMap(({ answer }) =>
-      answer ?? []
-    )
-    if (faults.length === there.length) {
-      yield* tellMissing(missing)
-      return yield* exitWith(ExitCode.Refused, [`emqttd: ${faults[0]}`])
-    }
+    yield* toldToAll(target, (node) => node.clients.kick({ params: { clientId } }))
     yield* print(target, { kicked: clientId }, () => [`sent away: ${clientId}`])
   })
