@@ -65,13 +65,18 @@ export class EmqttdProcess {
 
   /** The first match in what it has written to stderr, as soon as it is there. */
   told(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.until(String(pattern), (stderr) => pattern.exec(stderr))
+  }
+
+  /** As soon as there is something in what it has written to stderr. */
+  until<A>(what: string, find: (stderr: string) => A | null): Promise<A> {
     return new Promise((resolve, reject) => {
       const watch = () => {
-        const found = pattern.exec(this.stderr)
+        const found = find(this.stderr)
         if (found === null && !this.#isOver) return
         this.#watchers.delete(watch)
         if (found !== null) resolve(found)
-        else reject(new Error(`ended without ${pattern}:\n${this.stderr}${this.stdout}`))
+        else reject(new Error(`ended without ${what}:\n${this.stderr}${this.stdout}`))
       }
       this.#watchers.add(watch)
       watch()

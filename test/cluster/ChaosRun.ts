@@ -52,10 +52,10 @@ export class ChaosRun extends ClusterRun {
     return this.publishers.reduce((sum, one) => sum + one.acknowledged.size, 0)
   }
 
-  /** So many more messages have been acknowledged; retained ones are changed meanwhile. */
-  async progress(messages: number): Promise<void> {
+  /** So many more messages have been acknowledged; retained ones are changed meanwhile, if they are to. */
+  async progress(messages: number, changesRetained = true): Promise<void> {
     const before = this.acknowledged
-    this.updater.running = true
+    this.updater.running = changesRetained
     this.updater.client?.drop()
     await this.updater.connect(this.pick().door)
     while (this.acknowledged < before + messages) await new Promise((resolve) => setTimeout(resolve, 5)) // until they are

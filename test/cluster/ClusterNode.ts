@@ -92,6 +92,12 @@ export class ClusterNode {
     return this.logged(line, fields, this.count(line, fields) + 1)
   }
 
+  /** Its link to that node is up. */
+  async linkedTo(name: string): Promise<void> {
+    const isUp = () => this.count("cluster: link up", `node=${name}`) > this.count("cluster: link down", `node=${name}`)
+    await this.process.until(`a link to ${name}`, () => isUp() || null)
+  }
+
   count(line: string, fields: string): number {
     return [...this.process.stderr.matchAll(new RegExp(`msg="${line}"[^\\n]*${fields}[^\\n]*\\n`, "g"))].length
   }

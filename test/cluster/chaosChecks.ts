@@ -9,12 +9,22 @@ export const isWhole = process.env["CLUSTER_ROUNDS"] !== undefined
 export const rounds = Number(process.env["CLUSTER_ROUNDS"] ?? 1)
 export const seed = Number(process.env["CLUSTER_SEED"] ?? 1)
 
-/** All that was acknowledged has come, nodes agree, and nothing is left of clients that are gone. */
-export const healed = async (chaos: ChaosRun, what: string): Promise<void> => {
+/** Publishers pause: all that was acknowledged has come, and nodes agree. */
+export const agreed = async (chaos: ChaosRun): Promise<void> => {
   assert.deepStrictEqual(shown(await chaos.findings()), nothing)
   const clients = chaos.publishers.length + chaos.subscribers.length
   chaos.updater.client?.drop()
   assert.deepStrictEqual(await chaos.disagreements({ sessions: clients, connections: clients }), {})
+}
+
+/** All that was acknowledged has come, nodes agree, and nothing is left of clients that are gone; `also`: before those go. */
+export const healed = async (
+  chaos: ChaosRun,
+  what: string,
+  also: () => Promise<void> = () => Promise.resolve()
+): Promise<void> => {
+  await agreed(chaos)
+  await also()
   await chaos.empty()
   assert.deepStrictEqual(await chaos.disagreements({ sessions: 0, connections: 0 }), {})
   process.stdout.write(`${what}, seed ${seed}: ${chaos.acknowledged} messages acknowledged\n`)

@@ -4,7 +4,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { TestClient } from "../support/TestClient.ts"
 import { NodeFarm } from "./ClusterNode.ts"
 
-let farm = new NodeFarm()
+let farm: NodeFarm
 beforeEach(() => {
   farm = new NodeFarm()
 })

@@ -7,7 +7,7 @@ import { NodeFarm } from "./ClusterNode.ts"
 
 if (opensslMissing !== undefined) console.log(`skipped: ${opensslMissing}`)
 
-let farm = new NodeFarm()
+let farm: NodeFarm
 beforeEach(() => {
   farm = new NodeFarm()
 })

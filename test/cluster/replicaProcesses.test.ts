@@ -3,7 +3,7 @@ import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { TestClient } from "../support/TestClient.ts"
 import { type ClusterNode, NodeFarm } from "./ClusterNode.ts"
 
-let farm = new NodeFarm()
+let farm: NodeFarm
 beforeEach(() => {
   farm = new NodeFarm()
 })

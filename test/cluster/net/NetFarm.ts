@@ -1,6 +1,6 @@
 // Nodes of a cluster that are each in a network namespace of their own: clients and ctl reach them by socket files, which no cut wire harms.
 // Invariant: a node that comes back under its name is where it was.
-import { writeFileSync } from "node:fs"
+import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type ClusterNode, NodeFarm, type Place } from "../ClusterNode.ts"
 import { Network, type WireQuality } from "./Network.ts"
@@ -18,6 +18,13 @@ const soon = [
   "--set",
   "cluster.takeover_timeout=2s"
 ]
+
+/** libfaketime; undefined: it is not here. */
+export const faketime: string | undefined = (() => {
+  const lib = "/usr/lib"
+  const found = existsSync(lib) ? readdirSync(lib).map((name) => join(lib, name, "faketime", "libfaketime.so.1")) : []
+  return found.find((file) => existsSync(file))
+})()
 
 export class NetFarm extends NodeFarm {
   readonly network = new Network()
@@ -64,7 +71,13 @@ export class NetFarm extends NodeFarm {
     return place.listen.split(":")[0] ?? ""
   }
 
-  private clockOf(_name: string): Place["environment"] {
-    return {}
+  private clockOf(name: string): Place["environment"] {
+    const seconds = this.clocks.get(name) ?? 0
+    if (seconds === 0 || faketime === undefined) return {}
+    return {
+      LD_PRELOAD: faketime,
+      FAKETIME: `${seconds > 0 ? "+" : ""}${seconds}s`,
+      FAKETIME_DONT_FAKE_MONOTONIC: "1"
+    }
   }
 }
