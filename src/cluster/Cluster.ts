@@ -60,13 +60,18 @@ export class Cluster extends Actor {
     const tasks = this.tasks
     if (tasks.length > 0) {
       this.tasks = []
-      for (const task of tasks) task()
+      let done = 0
+      try {
+        while (done < tasks.length) tasks[done++]?.()
+      } finally {
+        // After a crash the others are for the next life.
+        if (done < tasks.length) this.tasks = [...tasks.slice(done), ...this.tasks]
+      }
     }
     this.carrier.work(this.parts)
   }
 
   protected override closed(): void {
-    this.tasks = []
     this.carrier.close(this.parts)
   }
 }

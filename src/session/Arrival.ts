@@ -1,11 +1,12 @@
 // What a session takes in that comes from another node: what it is owed, with the exchanges that are under way. Plain functions, called in the session's turn.
 // Invariant: a message that reached this session directly while the other one was on its way is not owed twice.
+import { Buffer } from "node:buffer"
 import type { Message } from "../mqtt/Message.ts"
 import { Route } from "../router/Route.ts"
 import type { Subscriber } from "../router/Subscriber.ts"
 import { DurableDelivery } from "../store/DurableDelivery.ts"
 import { DeliveryState, type StoredDelivery } from "../store/Engine.ts"
-import { messageOf } from "../store/storedMessage.ts"
+import { contentOf, messageOf } from "../store/storedMessage.ts"
 import type { DurableState } from "./DurableState.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import type { Services } from "./Services.ts"
@@ -35,48 +36,56 @@ export const takeIn = ({ durable, outgoing, services, subscriber }: Arriving, ro
  */
 export const mergeIn = (arriving: Arriving, rows: ReadonlyArray<StoredDelivery>): void => {
   const { inflight, queue } = arriving.outgoing
-  const owed = new Map<string, number>()
-  const count = (message: Message | null) => {
-    if (message === null) return
-    const key = identityOf(message)
-    owed.set(key, (owed.get(key) ?? 0) + 1)
-  }
-  for (const { message } of inflight.inOrder()) count(message)
-  for (const { message } of queue.toArray()) count(message)
+  const owed = new SameMessages()
+  for (const { message } of inflight.inOrder()) if (message !== null) owed.add(message)
+  for (const { message } of queue.toArray()) owed.add(message)
   for (const row of rows) {
-    if (row.state === DeliveryState.AwaitingPubcomp) continue
-    const key = identityOf(messageOf(row.stored, arriving.services.topics))
-    const known = owed.get(key) ?? 0
-    if (known > 0) owed.set(key, known - 1)
-    else takeIn(arriving, { ...row, state: DeliveryState.Queued, packetIdentifier: 0 })
+    if (row.state === DeliveryState.AwaitingPubcomp || owed.take(messageOf(row.stored, arriving.services.topics))) {
+      continue
+    }
+    takeIn(arriving, { ...row, state: DeliveryState.Queued, packetIdentifier: 0 })
   }
 }
 
-export const countIdentities = (
-  counts: Map<string, number>,
-  rows: ReadonlyArray<StoredDelivery>,
-  { topics }: Services
-): void => {
-  for (const { stored } of rows) {
-    const identity = identityOf(messageOf(stored, topics))
-    counts.set(identity, (counts.get(identity) ?? 0) + 1)
-  }
-}
-
-/** Positions in `held` of messages that are counted in `came`, each as often as it is there. */
-export const doubled = (held: ReadonlyArray<Message>, came: ReadonlyMap<string, number>): ReadonlySet<number> => {
-  const left = new Map(came)
+/** Positions in `held` of messages that are in `came` too; each of those once. */
+export const doubled = (held: ReadonlyArray<Message>, came: SameMessages): ReadonlySet<number> => {
   const positions = new Set<number>()
   held.forEach((message, position) => {
-    const identity = identityOf(message)
-    const count = left.get(identity) ?? 0
-    if (count === 0) return
-    left.set(identity, count - 1)
-    positions.add(position)
+    if (came.take(message)) positions.add(position)
   })
   return positions
 }
 
-/** The same for two messages only where they are the same, or no client could tell them apart. */
-const identityOf = (message: Message): string =>
-  `${message.publisher}\n${message.topic}\n${message.qos}\n${message.payload.toString("latin1")}`
+/** One message that comes by two ways has the same time of receipt on both but for what the ways took, ms. */
+const apartMillis = 2_000
+
+/**
+ * Messages that may come a second time, by another way. The same are two only with the bytes of the PUBLISH as its client has sent it, packet identifier
+ * and all but for DUP, received at about the same time: a sensor says "on" again and again.
+ */
+export class SameMessages {
+  private readonly times = new Map<string, Array<number>>()
+
+  add(message: Message): void {
+    const key = bytesOf(message)
+    const times = this.times.get(key)
+    if (times === undefined) this.times.set(key, [message.receivedAt])
+    else times.push(message.receivedAt)
+  }
+
+  /** True: it was there, and is there once less. */
+  take(message: Message): boolean {
+    const times = this.times.get(bytesOf(message)) ?? []
+    const apart = times.map((time) => Math.abs(time - message.receivedAt))
+    const nearest = apart.indexOf(Math.min(...apart))
+    if (nearest < 0 || (apart[nearest] ?? 0) > apartMillis) return false
+    times.splice(nearest, 1)
+    return true
+  }
+}
+
+const bytesOf = (message: Message): string => {
+  const { packet, publisher } = contentOf(message)
+  const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength)
+  return `${publisher}\n${message.qos}\n${bytes.toString("latin1", 1)}`
+}

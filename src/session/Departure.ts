@@ -20,8 +20,8 @@ export interface Departing {
   readonly durable: DurableState | null
   readonly outgoing: Outgoing
   command(command: SessionCommand): void
-  /** It ends without its will, without handing anything over: all of it is elsewhere. */
-  departed(): void
+  /** It ends without its will, without handing anything over: all of it is elsewhere. Returns the group of its end. */
+  departed(): number
   /** It stays: a client may attach again. `done`: in a turn of the registry, which has it again. */
   stay(done: () => void): void
 }
@@ -77,9 +77,8 @@ export class Departure implements SessionDeparture {
   finish(done?: (group: number) => void): void {
     this.step(() => {
       this.over = true
-      this.departing.departed()
-      // Soon: until it is on disk a crash brings the session back, which is elsewhere by now.
-      done?.(this.services.journal.barrier())
+      const group = this.departing.departed()
+      done?.(group)
     })
   }
 

@@ -4,7 +4,8 @@
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredDelivery } from "../store/Engine.ts"
-import { type Arriving, countIdentities, doubled, mergeIn, takeIn } from "./Arrival.ts"
+import { messageOf } from "../store/storedMessage.ts"
+import { type Arriving, doubled, mergeIn, SameMessages, takeIn } from "./Arrival.ts"
 import type { AwaitingPubrel } from "./AwaitingPubrel.ts"
 import type { ClientLink } from "./ClientLink.ts"
 import { Departure } from "./Departure.ts"
@@ -40,8 +41,8 @@ export abstract class MovingSession extends SessionInbox {
   private taken: TakenNotes | null = null
   /** What it had when this node started, up to this sequence; 0: it is of this start. */
   protected restoredTo = 0
-  /** What came from the other node while it was holding, by identity. */
-  private came: Map<string, number> | null = null
+  /** What came from the other node while it was holding. */
+  private came: SameMessages | null = null
   /** What came while the client had not been answered yet: nothing goes out before its CONNACK. */
   protected deferred: Array<() => void> | null = null
   /** What comes from another node now is owed to another user. */
@@ -100,11 +101,14 @@ export abstract class MovingSession extends SessionInbox {
     this.stays(done)
   }
 
-  departed(): void {
+  departed(): number {
     this.services.counters.sessions_moved_out_total++
     this.sending = null
     this.stored = 0
+    // Soon: until it is on disk a crash brings the session back, which is elsewhere by now.
+    const group = this.durable?.end() ?? 0
     this.conclude()
+    return group
   }
 
   /** Before its client attaches: as it was on another node. `done`: with the group that it is recorded in, once the router has it. */
@@ -137,9 +141,11 @@ export abstract class MovingSession extends SessionInbox {
     if (this.defers(() => this.arrive(from, rows, done))) return
     if (!this.finished && !this.startedClean && !this.keepsOut && rows.length > 0) {
       const unknown = this.taken?.unknown(from, rows) ?? rows
-      this.came ??= new Map()
-      countIdentities(this.came, unknown, this.services)
-      for (const row of unknown) takeIn(this.arriving, row)
+      this.came ??= new SameMessages()
+      for (const row of unknown) {
+        this.came.add(messageOf(row.stored, this.services.topics))
+        takeIn(this.arriving, row)
+      }
       this.note([], from, unknown)
     }
     done(this.came === null ? 0 : this.services.journal.barrier())

@@ -16,6 +16,7 @@ import {
 } from "./RemoteSessions.ts"
 import { type Services, zonedServices } from "./Services.ts"
 import { Session, type SessionOwner } from "./Session.ts"
+import { whenCommitted } from "../store/whenCommitted.ts"
 import { decodeTaken, takenKind } from "./TakenNotes.ts"
 import { userMark } from "./userMark.ts"
 
@@ -352,7 +353,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     log.warning("session of another user given up: its client id has been taken meanwhile", () => ({
       client_id: row.clientId,
       user_name: row.userName ?? undefined,
-      taken_by: present.userName ?? undefined,
+      thenby: present.userName ?? undefined,
       deliveries: deliveries.length
     }))
     present.command({
@@ -392,14 +393,20 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     } else session.command({ _tag: "Depart", reply: (departure) => this.mergeAtHome(clientId, departure) })
   }
 
+  /** It ends once the store has all of it with the other one. */
   private mergeAtHome(clientId: string, departure: SessionDeparture | null): void {
     departure?.read((page, more) => {
-      const state = { deliveries: page, from: { node: "", session: 0 }, restored: 0, taken: departure.head.taken }
-      const run = () => this.byClientId.get(clientId)?.merge(state, () => {})
-      this.byClientId.get(clientId)?.command({ _tag: "Step", run })
-      if (more) return this.mergeAtHome(clientId, departure)
-      this.byClientId.get(clientId)?.command({ _tag: "Step", run: () => this.byClientId.get(clientId)?.release() })
-      departure.finish()
+      const at = this.byClientId.get(clientId)
+      if (at === undefined || at.isFinished) return departure.finish()
+      const { restored, taken } = departure.head
+      const state = { deliveries: page, from: { node: "", session: 0 }, restored, taken }
+      const then = (group: number) =>
+        whenCommitted(this.services.journal, group, () => {
+          if (more) return this.mergeAtHome(clientId, departure)
+          at.command({ _tag: "Step", run: () => at.release() })
+          departure.finish()
+        })
+      at.command({ _tag: "Step", run: () => at.merge(state, then) })
     })
   }
 

@@ -23,6 +23,15 @@ const delivery = (sequence: number, size: number, expiresAt: number): StoredDeli
   }
 })
 
+const subscription = (topicFilter: string) => ({
+  topicFilter,
+  qos: 2 as const,
+  noLocal: true,
+  retainAsPublished: true,
+  retainHandling: 2 as const,
+  subscriptionIdentifier: 7
+})
+
 const part: SessionPart = {
   clientId: "c\u{1f600}",
   token: 2 ** 52 + 1,
@@ -38,18 +47,11 @@ const part: SessionPart = {
       connected: false,
       will: null
     },
-    subscriptions: [{
-      topicFilter: "a/+",
-      qos: 2,
-      noLocal: true,
-      retainAsPublished: true,
-      retainHandling: 2,
-      subscriptionIdentifier: 7
-    }],
     awaitingPubrel: [{ packetIdentifier: 77, since: 950 }],
     restored: 0,
     taken: [{ node: "n1", session: 7, sequence: 12 }]
   },
+  subscriptions: [subscription("a/+")],
   deliveries: [delivery(1, 10, 0), delivery(2, 70_000, 4_000), delivery(3, 20, 0), delivery(4, 20, 0)]
 }
 
@@ -60,7 +62,7 @@ const through = (given: SessionPart, hereAhead: number): ReadonlyArray<SessionPa
     const { body, next } = sessionFrame(given, from, 1_000)
     parts.push(readSessionPart(Uint8Array.from(body), 1_000 + hereAhead))
     from = next
-  } while (from < given.deliveries.length)
+  } while (from < given.subscriptions.length + given.deliveries.length)
   return parts
 }
 
@@ -70,8 +72,10 @@ describe("a session as frames", () => {
     assert.strictEqual(parts.length, 2)
     assert.deepStrictEqual(parts.map(({ last }) => last), [false, true])
     assert.isNull(parts[1]?.head)
-    const { session: _, ...subscription } = { session: 0, ...parts[0]?.head?.subscriptions[0] }
-    assert.deepStrictEqual(subscription, part.head?.subscriptions[0])
+    assert.deepStrictEqual(
+      parts[0]?.subscriptions.map((one) => ({ ...one })),
+      [subscription("a/+")].map((one) => ({ session: 0, ...one }))
+    )
     assert.deepStrictEqual({ ...parts[0]?.head?.row }, { ...part.head?.row })
     assert.deepStrictEqual(parts[0]?.head?.awaitingPubrel, part.head?.awaitingPubrel)
     assert.deepStrictEqual(parts.flatMap(({ deliveries }) => deliveries), part.deliveries)
@@ -87,9 +91,22 @@ describe("a session as frames", () => {
   })
 
   it("nothing to move is one frame, and bytes that end too early throw", () => {
-    const parts = through({ ...part, none: true, head: null, deliveries: [] }, 0)
+    const parts = through({ ...part, none: true, head: null, subscriptions: [], deliveries: [] }, 0)
     assert.deepStrictEqual(parts.map(({ last, none }) => ({ last, none })), [{ last: true, none: true }])
     const { body } = sessionFrame(part, 0, 0)
     assert.throws(() => readSessionPart(body.slice(0, body.length - 3), 0))
+  })
+
+  it("thousands of long filters go in frames of their own size, before the deliveries", () => {
+    const filters = Array.from({ length: 300 }, (_, index) => `${"x".repeat(1_000)}/${index}`)
+    const parts = through({ ...part, subscriptions: filters.map(subscription) }, 0)
+    assert.isAbove(parts.length, 4)
+    assert.deepStrictEqual(parts.map(({ head }) => head !== null), parts.map((_, index) => index === 0))
+    assert.deepStrictEqual(
+      parts.flatMap(({ subscriptions }) => subscriptions.map(({ topicFilter }) => topicFilter)),
+      filters
+    )
+    assert.deepStrictEqual(parts.flatMap(({ deliveries }) => deliveries), part.deliveries)
+    assert.deepStrictEqual(parts.map(({ last }) => last), parts.map((_, index) => index === parts.length - 1))
   })
 })

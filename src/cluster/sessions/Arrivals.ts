@@ -14,7 +14,8 @@ interface Arrival {
   readonly token: number
   readonly from: string
   session: number
-  head: SessionHead | null
+  head: Omit<SessionHead, "subscriptions"> | null
+  readonly subscriptions: Array<SessionHead["subscriptions"][number]>
   readonly deliveries: Array<StoredDelivery>
   deadline: number
   isWhole: boolean
@@ -100,7 +101,7 @@ export class Arrivals {
   }
 
   onPart(from: string, part: SessionPart): void {
-    const { clientId, deliveries, head, last, late, none, session, token } = part
+    const { clientId, deliveries, head, last, late, none, session, subscriptions, token } = part
     if (late) return this.onLate(from, part)
     let arrival = this.of(clientId, from, token)
     if (arrival === undefined) {
@@ -114,8 +115,10 @@ export class Arrivals {
     if (head !== null) {
       // It begins anew, after an attempt that was broken off.
       arrival.head = head
+      arrival.subscriptions.length = 0
       arrival.deliveries.length = 0
     }
+    for (const subscription of subscriptions) arrival.subscriptions.push(subscription)
     for (const delivery of deliveries) arrival.deliveries.push(delivery)
     arrival.isWhole = last
     if (last && (arrival.done !== null || !this.options.isClaiming(clientId))) this.arrived(arrival)
@@ -168,13 +171,24 @@ export class Arrivals {
 
   private expect(clientId: string, token: number, from: string, done: Arrival["done"]): Arrival {
     const deadline = this.options.now() + this.options.moveMillis
-    const arrival = { clientId, token, from, session: 0, head: null, deliveries: [], deadline, isWhole: false, done }
+    const arrival: Arrival = {
+      clientId,
+      token,
+      from,
+      session: 0,
+      head: null,
+      subscriptions: [],
+      deliveries: [],
+      deadline,
+      isWhole: false,
+      done
+    }
     add(this.arrivals, clientId, arrival)
     return arrival
   }
 
   private arrived(arrival: Arrival): void {
-    const { clientId, deliveries, done, from, head, session, token } = arrival
+    const { clientId, deliveries, done, from, head, session, subscriptions, token } = arrival
     if (head === null) {
       this.takeOut(arrival)
       this.options.settled(clientId, token)
@@ -190,7 +204,7 @@ export class Arrivals {
       unfenced: new Set(bus.peers.keys())
     })
     this.takeOut(arrival)
-    const state: SessionState = { ...head, deliveries, from: { node: from, session } }
+    const state: SessionState = { ...head, subscriptions, deliveries, from: { node: from, session } }
     if (done !== null) return done({ _tag: "Granted", token, state })
     this.adopt(state, token)
     this.options.adopted(clientId, token)

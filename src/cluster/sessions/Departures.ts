@@ -88,7 +88,17 @@ export class Departures {
   ): void {
     const { clientId, to, token } = order
     if (departure === null) {
-      const part = { clientId, token, session: 0, none: true, late: false, last: true, head: null, deliveries: [] }
+      const part = {
+        clientId,
+        token,
+        session: 0,
+        none: true,
+        late: false,
+        last: true,
+        head: null,
+        subscriptions: [],
+        deliveries: []
+      }
       this.options.bus.send(to, FrameKind.SessionPart, sessionFrame(part, 0, this.options.now()).body)
       return
     }
@@ -218,8 +228,9 @@ export class Departures {
   /** Sends what is read, as far as the link takes it, and reads the next page. */
   private goOn(leaving: Leaving): void {
     const { departure, page, phase } = leaving
+    const size = isAtHead(leaving) ? departure.head.subscriptions.length : page.length
     if (leaving.reading || phase === Sent || phase === Fencing || phase === Ending) return
-    while (!leaving.isSaid || leaving.at < page.length) {
+    while (!leaving.isSaid || leaving.at < size) {
       if (this.options.bus.isCongested(leaving.order.to) || !this.sendOne(leaving)) {
         leaving.waiting = true
         return
@@ -244,7 +255,7 @@ export class Departures {
   private sendOne(leaving: Leaving): boolean {
     const { at, departure: { head, session }, more, order, page, phase } = leaving
     const { clientId, to, token } = order
-    const isHead = phase === Sending && page === nothing
+    const isHead = isAtHead(leaving)
     const part = {
       clientId,
       token,
@@ -253,6 +264,7 @@ export class Departures {
       late: phase === Finishing,
       last: !more,
       head: isHead ? head : null,
+      subscriptions: isHead ? head.subscriptions : [],
       deliveries: page
     }
     const { body, next } = sessionFrame(part, at, this.options.now())
@@ -284,3 +296,5 @@ export class Departures {
     this.over(leaving)
   }
 }
+
+const isAtHead = ({ page, phase }: Leaving): boolean => phase === Sending && page === nothing

@@ -272,8 +272,10 @@ export class Takeover implements BusPart, RemoteSessions {
       if (token === 0) return
       this.arrivals.granted(clientId, token, holder, (claimed) => {
         if (claimed._tag !== "Granted") return
-        if (claimed.state === null) this.directory.released(clientId)
-        else this.arrivals.adopt(claimed.state, claimed.token)
+        if (claimed.state === null) {
+          // Unless a client has come for it meanwhile, and has it under a token of its own.
+          if (this.directory.tokenOf(clientId) === claimed.token) this.directory.released(clientId)
+        } else this.arrivals.adopt(claimed.state, claimed.token)
       })
     })
   }

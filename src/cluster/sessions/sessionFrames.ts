@@ -29,7 +29,9 @@ export interface SessionPart {
   readonly late: boolean
   /** No more parts of the state, or of what came late. */
   readonly last: boolean
-  readonly head: SessionHead | null
+  /** With the first part of the state. */
+  readonly head: Omit<SessionHead, "subscriptions"> | null
+  readonly subscriptions: SessionHead["subscriptions"]
   readonly deliveries: ReadonlyArray<StoredDelivery>
 }
 
@@ -40,19 +42,20 @@ const none = 1
 const late = 2
 const last = 4
 const withHead = 8
+const withSubscriptions = 16
 
 const to = new RecordWriter(partBytes)
 
 /**
- * One frame, with as many of its deliveries from the one at `from` on as go into it; the head goes with the first. `next`: where the next frame
- * begins; beyond the last one when this was the last. The body is good until the next one is written.
+ * One frame, with as many of its subscriptions and then deliveries, counted through, from the one at `from` on as go into it; the head goes with the
+ * first. `next`: where the next frame begins; beyond the last one when this was the last. The body is good until the next one is written.
  */
 export const sessionFrame = (
   part: SessionPart,
   from: number,
   now: number
 ): { readonly body: Uint8Array; readonly next: number } => {
-  const { deliveries } = part
+  const { deliveries, subscriptions } = part
   const head = from === 0 ? part.head : null
   to.length = 0
   to.float64(part.token)
@@ -63,14 +66,25 @@ export const sessionFrame = (
   to.text(part.clientId)
   if (head !== null) writeHead(head)
   let next = from
-  for (; next < deliveries.length && to.length < partBytes; next++) {
-    const delivery = deliveries[next]
+  const withSome = next < subscriptions.length
+  if (withSome) {
+    const countAt = to.length
+    to.uint32(0)
+    for (; next < subscriptions.length && to.length < partBytes; next++) {
+      const subscription = subscriptions[next]
+      if (subscription !== undefined) writeSubscription(to, { session: 0, ...subscription })
+    }
+    to.overwriteUint32(countAt, next - from)
+  }
+  const size = subscriptions.length + deliveries.length
+  for (; next >= subscriptions.length && next < size && to.length < partBytes; next++) {
+    const delivery = deliveries[next - subscriptions.length]
     if (delivery !== undefined) writeOwed(delivery)
   }
-  const ended = next >= deliveries.length
   to.overwriteUint32(
     flagsAt,
-    (part.none ? none : 0) | (part.late ? late : 0) | (part.last && ended ? last : 0) | (head === null ? 0 : withHead)
+    (part.none ? none : 0) | (part.late ? late : 0) | (part.last && next >= size ? last : 0) |
+      (head === null ? 0 : withHead) | (withSome ? withSubscriptions : 0)
   )
   return { body: to.written(), next }
 }
@@ -84,6 +98,9 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   const flags = from.uint32()
   const clientId = from.text()
   const head = (flags & withHead) === 0 ? null : readHead(from, ahead)
+  const subscriptions = (flags & withSubscriptions) === 0
+    ? []
+    : Array.from({ length: bounded(from.uint32()) }, () => readSubscription(from, 0))
   const deliveries: Array<StoredDelivery> = []
   while (!from.atEnd) deliveries.push(readOwed(from, ahead))
   return {
@@ -94,14 +111,13 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
     late: (flags & late) !== 0,
     last: (flags & last) !== 0,
     head,
+    subscriptions,
     deliveries
   }
 }
 
-const writeHead = ({ awaitingPubrel, restored, row, subscriptions, taken }: SessionHead): void => {
+const writeHead = ({ awaitingPubrel, restored, row, taken }: Omit<SessionHead, "subscriptions">): void => {
   writeSession(to, { session: 0, ...row })
-  to.uint32(subscriptions.length)
-  for (const subscription of subscriptions) writeSubscription(to, { session: 0, ...subscription })
   to.uint32(awaitingPubrel.length)
   for (const { packetIdentifier, since } of awaitingPubrel) {
     to.uint16(packetIdentifier)
@@ -111,16 +127,15 @@ const writeHead = ({ awaitingPubrel, restored, row, subscriptions, taken }: Sess
   writeTaken(to, taken)
 }
 
-const readHead = (from: RecordReader, ahead: number): SessionHead => {
+const readHead = (from: RecordReader, ahead: number): Omit<SessionHead, "subscriptions"> => {
   const { session: _, ...row } = readSession(from, 0)
-  const subscriptions = Array.from({ length: bounded(from.uint32()) }, () => readSubscription(from, 0))
   const awaitingPubrel = Array.from(
     { length: bounded(from.uint32()) },
     () => ({ packetIdentifier: from.uint16(), since: from.float64() + ahead })
   )
   const restored = from.float64()
   const taken = readTaken(from)
-  return { row: { ...row, expiresAt: row.expiresAt + ahead }, subscriptions, awaitingPubrel, restored, taken }
+  return { row: { ...row, expiresAt: row.expiresAt + ahead }, awaitingPubrel, restored, taken }
 }
 
 /** More than any session may have: not bytes of ours. */
