@@ -42,6 +42,9 @@ const measure = async (scenario: Scenario, broker: Broker): Promise<Result> => {
       : await startEmqttd({ door, workers })
     let loop: Result = {}
     try {
+      if (scenario.load[0] === "churn") {
+        await runLoadGenerator([...scenario.load, "--secs", String(Math.ceil(warmup))], running)
+      }
       const result = scenario.load === "subscribe"
         ? await runSubscribeProbe(running.port)
         : await runLoadGenerator(argumentsOf(scenario), running)

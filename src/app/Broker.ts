@@ -65,6 +65,9 @@ const wheelSlots = 4096
 /** Files that are not client sockets: listeners, store, log, the runtime's own. */
 const filesKeptBack = 64
 
+/** A node of a cluster without a name of its own gets one of its address. */
+const named = (given: Settings): Settings => ({ ...given, node: { ...given.node, name: nodeNameOf(given) } })
+
 const critical = { times: 10, withinMillis: 10_000 }
 /** Sessions look after their own crashes: one that crashes again and again is ended (Session). */
 const many = { times: 100_000, withinMillis: 10_000 }
@@ -123,7 +126,7 @@ export class Broker {
     given: Settings,
     openEngine?: OpenEngine
   ): Effect.fn.Return<Broker, BrokerStartFailed, Scope.Scope> {
-    const settings: Settings = { ...given, node: { ...given.node, name: nodeNameOf(given) } }
+    const settings = named(given)
     const adminSocket = adminSocketPath(settings)
     if (adminSocket !== undefined) {
       yield* Effect.mapError(claimAdminSocket(adminSocket, settings.node.dataDir), adminFailed)
@@ -325,8 +328,9 @@ export class Broker {
    * Takes new settings while it runs: access rules, listeners, zones and what holds for the next client. Nothing is lost by it: what
    * cannot be changed stays and is named in the log.
    */
-  reload(next: Settings): Effect.Effect<void> {
+  reload(given: Settings): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
+      const next = named(given)
       const { log } = this.services
       yield* Effect.catch(
         this.replaceRules(next),

@@ -197,7 +197,11 @@ describe("built-in users", () => {
       const second = await comesIn("bob")
       assert.strictEqual((await adminCall(inner, "DELETE", "/api/v1/users/bob?kick=true")).status, 204)
       await second.receive("disconnect", { reasonCode: 0x98 })
+      // Removed already, here or on another node of the cluster: its clients are sent away all the same.
+      assert.strictEqual((await adminCall(inner, "DELETE", "/api/v1/users/eve")).status, 204)
       await stays.ping()
+      assert.strictEqual((await adminCall(inner, "DELETE", "/api/v1/users/eve?kick=true")).status, 404)
+      await stays.receive("disconnect", { reasonCode: 0x98 })
     }))
 
   it("by client id where the setting says so, also in SCRAM", () =>

@@ -123,6 +123,14 @@ describe("what is changed while the cluster runs", { timeout: 90_000 }, () => {
     assert.strictEqual((await a.ctl("cluster", "status")).stdout.match(/ up /g)?.length, 1)
   })
 
+  it("a reload that changes nothing asks for no restart, not for the name that a node without one has of its address", async () => {
+    const a = await farm.start("a", "--node-name", "emqttd@127.0.0.1", "--set", "cluster.advertise=203.0.113.1")
+    a.process.signal("SIGHUP")
+    await a.logged("settings read again", "")
+    assert.match(a.process.stderr, /is ready" node=emqttd@203\.0\.113\.1 /)
+    assert.notMatch(a.process.stderr, /needs a restart|secret changed|certificates changed/)
+  })
+
   it("the version: a node that speaks a later one too joins; what this one does not know is passed over", async () => {
     const a = await farm.start("a@test", "--set", "cluster.secret=s3cret")
     const [host = "", port = ""] = a.address.split(":")
@@ -133,6 +141,7 @@ describe("what is changed while the cluster runs", { timeout: 90_000 }, () => {
     young.live().links.dialer.add([{ host, port: Number(port) }], young.now)
     await a.logged("cluster: link up", "node=young@test")
     const { links } = young
+    await until(() => links.peers.has("a@test"))
     // More than a link takes before the other side has said that it has handled it.
     for (const kind of [0x0f, 0x1f, 0x7f, 0x80, 0x90, 0xa0, 0xff]) {
       const size = kind < FrameKind.RoutesDelta ? 1_000 : 1024 * 1024
