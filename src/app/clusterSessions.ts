@@ -22,6 +22,7 @@ export const clusterSessions = (
     {
       // What its sessions have subscribed to, and what it has for a peer, has been sent before what is sent next.
       flushRoutes: () => routes.routes.flush(),
+      gaps: routes.gaps,
       afterMessages: (peer, run) => routes.forwarder.whenSent(peer, run),
       bus: links,
       members: membership,

@@ -3,6 +3,7 @@
 import { Effect } from "effect"
 import type { Cluster } from "../cluster/Cluster.ts"
 import { ClusterRoutes, peerKind } from "../cluster/routes/ClusterRoutes.ts"
+import { filledKind, gapKind } from "../cluster/forward/gapFrames.ts"
 import { outboxKind, positionKind } from "../cluster/forward/outboxRecords.ts"
 import type { Links } from "../cluster/links/Links.ts"
 import type { Membership } from "../cluster/membership/Membership.ts"
@@ -56,7 +57,9 @@ export const makeForwarding = (
   })
   membership.listen(routes.routes)
   membership.listen(routes.forwarder)
-  cluster.add(routes, routes.routes, routes.forwarder)
+  membership.listen(routes.filler)
+  membership.listen(routes.gaps)
+  cluster.add(routes, routes.routes, routes.forwarder, routes.filler, routes.gaps)
   return routes
 }
 
@@ -74,6 +77,10 @@ export const restoreForwarding = Effect.fnUntraced(function* (
   yield* eachRecord(engine, positionKind, ({ key, value }) => {
     if (!forwarder.restorePosition(key, value)) damaged++
   })
+  yield* eachRecord(engine, gapKind, ({ key, value }) => {
+    if (!routes.gaps.restore(key, value)) damaged++
+  })
+  yield* eachRecord(engine, filledKind, ({ key }) => routes.filler.restore(key))
   yield* eachRecord(engine, peerKind, ({ key }) => routes.expect(key))
   if (damaged > 0) log.error("cluster: records of the store that cannot be read", { records: damaged })
 })

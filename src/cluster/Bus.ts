@@ -27,6 +27,10 @@ export const FrameKind = {
   Messages: 0x30,
   MessagesAck: 0x31,
   ForwardPosition: 0x32,
+  SessionGaps: 0x33,
+  Gaps: 0x34,
+  GapsTold: 0x35,
+  GapsFilled: 0x36,
   /** Directory and take-over. 0x40 to 0x5f */
   Claim: 0x40,
   ClaimAnswer: 0x41,

@@ -186,6 +186,10 @@ export class Counters {
   /** Messages that other nodes have handed on, and those of them that were here before. */
   forward_received_total = 0
   forward_duplicates_total = 0
+  /** Kept for a node from which the session had moved, and sent to where it was then. */
+  forward_filled_total = 0
+  /** Sessions that moved while more nodes than can be remembered were away: what those keep for them may be lost. */
+  cluster_gaps_dropped_total = 0
   /** Given up for a fault of this node: named in the log. */
   forward_failed_total = 0
   /** Of a shared group that has no member any more. */

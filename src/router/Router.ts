@@ -171,6 +171,16 @@ export class Router extends MailboxActor<Request> {
     return receivers
   }
 
+  /** The same, to these sessions alone. */
+  publishTo(message: Message, clientIds: ReadonlySet<string>): void {
+    for (const route of this.match(message.topicName).routes) {
+      const { clientId } = route.subscriber
+      if (!clientIds.has(clientId)) continue
+      const own = clientId === message.publisher ? route.forOwn : route
+      own?.subscriber.deliver(message, own)
+    }
+  }
+
   // What the cluster tells the peers.
 
   filters(): IterableIterator<string> {

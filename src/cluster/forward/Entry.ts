@@ -22,7 +22,13 @@ export const noGroupKeys: ReadonlyArray<string> = []
 export const toRoutes: Target = { routes: true, groups: noGroupKeys, hops: 0 }
 export const mostHops = 3
 
-/** Place in the stream from one node to another: `epoch` of the sender's start, then `sequence` from 1 on. */
+/** Instead of the key of a group: those sessions alone that have this gap (gapFrames.ts). */
+export const isGapKey = (key: string): boolean => key.startsWith("$gap/")
+
+/**
+ * Place in the stream from one node to another: `epoch` of the sender's start, then `sequence`, which counts what the sender has published and kept: a
+ * message that goes to several nodes has the same place in each stream, and streams have gaps.
+ */
 export interface Position {
   readonly epoch: number
   readonly sequence: number
@@ -105,6 +111,8 @@ export class Entry extends Run implements Position {
   sequence: number
   /** The first one. */
   readonly message: Message
+  /** The nodes that it was given to when it was published, by number; undefined: not known. */
+  readonly given: ReadonlyArray<number> | undefined
   readonly level: RouteLevel
   /** When it was queued, ms. */
   readonly at: number
@@ -119,7 +127,8 @@ export class Entry extends Run implements Position {
     target: Target,
     level: RouteLevel,
     at: number,
-    forward: Forward | null
+    forward: Forward | null,
+    given: ReadonlyArray<number> | undefined
   ) {
     super(message, target)
     this.epoch = position.epoch
@@ -128,6 +137,12 @@ export class Entry extends Run implements Position {
     this.level = level
     this.at = at
     this.forward = forward
+    this.given = given
+  }
+
+  /** As `extend`, where it is also the next one that was kept, and was given to the same nodes. */
+  follows(message: Message, target: Target, sequence: number, given: ReadonlyArray<number> | undefined): boolean {
+    return sequence === this.sequence + this.count && given === this.given && this.extend(message, target)
   }
 
   /** Owed: kept for the peer while it is down. */

@@ -8,9 +8,9 @@ import type { Forward } from "../../router/Forward.ts"
 import type { Journal, Waiter } from "../../store/Journal.ts"
 import { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "../Bus.ts"
-import type { Position, Target } from "./Entry.ts"
+import { nowhere, type Position, type Target } from "./Entry.ts"
 import { readMessages, readPosition, writePosition } from "./forwardFrames.ts"
-import { outboxEntry, outboxPlace, positionKind, positionOf } from "./outboxRecords.ts"
+import { type NodeNames, outboxEntry, outboxPlace, positionKind, positionOf } from "./outboxRecords.ts"
 import { PeerStream, type StreamCounts, type StreamLimits } from "./PeerStream.ts"
 import { Reception } from "./Reception.ts"
 import type { RouteLevel } from "../../router/RemoteRoutes.ts"
@@ -39,7 +39,17 @@ export interface ForwarderOptions {
   readonly onDefect: (message: Message, defect: unknown) => void
   readonly onFull?: (peer: string, full: boolean) => void
   readonly onDropped?: (peer: string, messages: number) => void
+  /** Numbers of nodes, as `keep` is given them. */
+  readonly names?: NodeNames
+  /** Asked until it is so: what has a place may go to a peer whose link has been up for so many ms. Not given: at once. */
+  readonly mayOpen?: (peer: string, upMillis: number) => boolean
+  /** What peers are to be sent is still being worked out. */
+  readonly isBusy?: () => boolean
+  /** All that waited may go. */
+  readonly onOpen?: () => void
 }
+
+const noNames: NodeNames = { nameOf: () => "", numberOf: () => -1 }
 
 /** Streams of names never seen again are bounded by what membership remembers; positions of peers that are gone by this. */
 const mostPositions = 10_000
@@ -57,6 +67,15 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   private readonly acksDue = new Set<string>()
   /** As membership says. */
   private readonly dead = new Set<string>()
+  /** Peers to which nothing that has a place goes yet, and since when they have a link. */
+  private readonly closed = new Map<string, number>()
+  /** What waits for all of them. */
+  private held: Array<{ readonly peer: string; readonly run: () => void }> = []
+  /** A link was closed since all were open. */
+  private opening = false
+  private readonly dropsDue = new Set<string>()
+  /** Of the message that was kept last: its place in all streams. */
+  private sequence = 0
   private flushDue = false
 
   constructor(options: ForwarderOptions) {
@@ -67,6 +86,11 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
 
   // --- messages out ------------------------------------------------------------------------------------------------
 
+  /** The place of a message that is to be kept: one for all peers that it goes to, but for those that get it a second time by way of groups. */
+  nextSequence(): number {
+    return ++this.sequence
+  }
+
   /** Sent with the next flush, or dropped and counted. */
   loose(stream: PeerStream, message: Message, target: Target): void {
     this.wake()
@@ -76,6 +100,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   /**
    * QoS 1 and 2: kept until the peer has it. Returns what to wait for, `forward` where one is given and the message does not follow others that
    * another one is for; null where it is not kept. `storeNow`: it is on disk with what its publisher's turn records, and goes no earlier.
+   * `given`: all nodes that it goes to as one that matches their routes, by number.
    */
   keep(
     stream: PeerStream,
@@ -83,10 +108,12 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     target: Target,
     level: RouteLevel,
     forward: Forward | null,
-    storeNow: boolean
+    storeNow: boolean,
+    sequence = ++this.sequence,
+    given?: ReadonlyArray<number>
   ): Forward | null {
     this.wake()
-    return stream.push(message, target, level, this.options.now(), forward, storeNow)
+    return stream.push(message, target, level, this.options.now(), forward, storeNow, sequence, given)
   }
 
   /** The same object for ever. */
@@ -94,17 +121,51 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     let stream = this.streams.get(peer)
     if (stream === undefined) {
       const { bus, counts, giveBack, limits, onFull } = this.options
-      const owner = { giveBack, onFull: onFull ?? (() => {}) }
+      const owner = { giveBack, onFull: onFull ?? (() => {}), names: this.options.names ?? noNames }
       stream = new PeerStream(peer, bus.self.epoch, this.journal, limits, counts, owner)
       this.streams.set(peer, stream)
     }
     return stream
   }
 
-  /** In a turn of the cluster: once all that this peer is owed now has been sent on its link. */
+  /** In a turn of the cluster: once all that this peer is owed now has been sent on its link, and this node knows the routes of all others. */
   whenSent(peer: string, run: () => void): void {
     this.flush()
-    this.stream(peer).whenSent(run)
+    if (this.isClosed) this.held.push({ peer, run })
+    else this.stream(peer).whenSent(run)
+  }
+
+  /** A message of this peer, and all before it, have been taken here. */
+  reached(peer: string): Position {
+    return this.receptions.get(peer)?.reached ?? nowhere
+  }
+
+  /** What is owed to a peer, as far as there is anything. */
+  known(peer: string): PeerStream | undefined {
+    return this.streams.get(peer)
+  }
+
+  /** Something waits until more is known of all nodes. */
+  get isClosed(): boolean {
+    return this.closed.size > 0 || this.options.isBusy?.() === true
+  }
+
+  private open(now: number): void {
+    const { mayOpen } = this.options
+    for (const [peer, since] of this.closed) if (mayOpen?.(peer, now - since) !== false) this.closed.delete(peer)
+    if (this.isClosed) return
+    this.opening = false
+    const { held } = this
+    this.held = []
+    this.options.onOpen?.()
+    for (const { peer, run } of held) this.stream(peer).whenSent(run)
+    for (const name of this.dropsDue) this.drop(name)
+    this.dropsDue.clear()
+  }
+
+  private drop(name: string): void {
+    const dropped = this.streams.get(name)?.drop() ?? 0
+    if (dropped > 0) this.options.onDropped?.(name, dropped)
   }
 
   /** What this node keeps for a peer. */
@@ -118,7 +179,10 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     this.flushDue = false
     const now = this.options.now()
     let waits = false
-    for (const stream of this.streams.values()) if (stream.pump(this.bus, this.writer, now)) waits = true
+    if (this.opening || this.held.length > 0 || this.dropsDue.size > 0) this.open(now)
+    for (const stream of this.streams.values()) {
+      if (stream.pump(this.bus, this.writer, now, this.closed.has(stream.peer))) waits = true
+    }
     for (const reception of this.receptions.values()) {
       if (!reception.isWaiting) continue
       if (reception.advance() !== undefined) this.acksDue.add(reception.peer)
@@ -144,7 +208,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
       const place = outboxPlace(key)
       const entry = place === undefined
         ? undefined
-        : outboxEntry(place.position, value, this.options.topics, this.options.now())
+        : outboxEntry(place.position, value, this.options.topics, this.options.now(), this.options.names ?? noNames)
       if (place === undefined || entry === undefined) damaged++
       else this.stream(place.peer).restore(entry)
     }
@@ -164,12 +228,19 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     this.positionsDue.add(name)
     const stream = this.streams.get(name)
     if (stream !== undefined) stream.isDown = false
+    if (this.options.mayOpen !== undefined) {
+      this.closed.set(name, this.options.now())
+      this.opening = true
+    }
+    this.dropsDue.delete(name)
     this.tell(name)
   }
 
   linkDown({ name }: Peer): void {
     this.positionsDue.delete(name)
     this.acksDue.delete(name)
+    this.closed.delete(name)
+    this.held = this.held.filter(({ peer }) => peer !== name)
     this.streams.get(name)?.linkDown()
     if (this.dead.has(name)) this.stream(name).down(this.options.now())
   }
@@ -203,8 +274,9 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
       this.dead.add(name)
       if (!this.bus.peers.has(name)) this.stream(name).down(this.options.now())
     } else if (status === "left" || status === "forgotten") {
-      const dropped = stream?.drop() ?? 0
-      if (dropped > 0) this.options.onDropped?.(name, dropped)
+      // Of a node that has left sessions may be elsewhere, which have not been heard of yet.
+      if (this.isClosed) this.dropsDue.add(name)
+      else this.drop(name)
       if (stream !== undefined) stream.isDown = false
       // One that was forgotten may come back with what it has not sent: what it has sent must not be taken twice.
       if (status === "left") {
@@ -220,10 +292,12 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     const reception = this.reception(name)
     const { changes } = this.journal
     let numbered = false
+    let hasPlace = false
     try {
       readMessages(body, topics, now(), {
         run: (epoch, sequence) => {
-          if (sequence < 0) return true
+          hasPlace = sequence >= 0
+          if (!hasPlace) return true
           numbered = true
           if (reception.take(epoch, sequence)) return true
           counts.forward_duplicates_total++
@@ -231,6 +305,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
         },
         message: (message, target) => {
           counts.forward_received_total++
+          if (hasPlace) reception.messageTaken()
           let forward: Forward | null = null
           try {
             forward = deliver(message, target)

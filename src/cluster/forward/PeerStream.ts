@@ -7,9 +7,11 @@ import type { Journal } from "../../store/Journal.ts"
 import type { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, FrameKind } from "../Bus.ts"
 import { RouteLevel } from "../../router/RemoteRoutes.ts"
-import { Entry, entryBytes, isAfter, type Position, Run, type Target, toRoutes } from "./Entry.ts"
+import { Entry, entryBytes, isAfter, isGapKey, nowhere, type Position, type Target, toRoutes } from "./Entry.ts"
 import { beginMessages, writeRun } from "./forwardFrames.ts"
-import { outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
+import { LooseRuns } from "./LooseRuns.ts"
+import { mergeCopies } from "./mergeCopies.ts"
+import { type NodeNames, outboxKey, outboxKind, outboxValue } from "./outboxRecords.ts"
 
 export interface StreamLimits {
   readonly outboxMessages: number
@@ -35,6 +37,7 @@ export interface StreamOwner {
   /** A message of shared groups goes to members elsewhere; what it returns is to be waited for. */
   giveBack(message: Message, groups: ReadonlyArray<string>, peer: string): Forward | null
   onFull(peer: string, full: boolean): void
+  readonly names: NodeNames
 }
 
 /** So much is put into one frame of messages; a longer message is a frame of its own. */
@@ -47,6 +50,7 @@ export class PeerStream {
   epoch: number
   /** True: its member counts as dead. What is not owed to a durable session is not kept for it. */
   isDown = false
+  /** The last place that was given to a message. */
   private sequence = 0
   private entries: Array<Entry | undefined> = []
   /** entries[first..): not acknowledged; [first..next): sent on this link; [first..secured): nobody waits for them. */
@@ -54,14 +58,14 @@ export class PeerStream {
   private next = 0
   private secured = 0
   /** The highest place ever sent: what lies below is sent again. */
-  private sentTo: Position = { epoch: 0, sequence: 0 }
+  private sentTo: Position = nowhere
+  /** The peer has it, or it was sent on this link: what is put in comes after it. */
+  private reached: Position = nowhere
   /** entries[first..kept): their bytes have been taken out of larger chunks. */
   private kept = 0
   private messages = 0
   private bytes = 0
-  private loose: Array<Run> = []
-  /** Of `loose`. */
-  private last: Run | undefined
+  private readonly loose: LooseRuns
   /** The peer has said how far it has come: on a new link nothing goes before that. */
   private ready = false
   private full = false
@@ -86,6 +90,7 @@ export class PeerStream {
     this.limits = limits
     this.counts = counts
     this.owner = owner
+    this.loose = new LooseRuns(counts)
   }
 
   /** Messages that it is owed. */
@@ -97,22 +102,17 @@ export class PeerStream {
     return this.bytes
   }
 
-  get hasLoose(): boolean {
-    return this.loose.length > 0
-  }
-
   // --- messages in -------------------------------------------------------------------------------------------------
 
   /** True: it has become part of a run that waits to be sent; to be tried before `pushLoose`. */
   follow(message: Message): boolean {
-    const { last } = this
-    return last !== undefined && last.extend(message, toRoutes)
+    return this.loose.extend(message, toRoutes)
   }
 
   /** QoS 0 there: sent with the next flush or never. */
   pushLoose(message: Message, target: Target): void {
-    if (this.last?.extend(message, target) === true || this.isTooLong(message)) return
-    this.loose.push(this.last = new Run(message, target))
+    if (this.loose.extend(message, target) || this.isTooLong(message)) return
+    this.loose.push(message, target)
   }
 
   /** Returns what to wait for: `forward`, or the one of the messages before it; null where it is not kept, and counted. */
@@ -122,7 +122,9 @@ export class PeerStream {
     level: RouteLevel,
     now: number,
     forward: Forward | null,
-    storeNow: boolean
+    storeNow: boolean,
+    sequence: number,
+    given: ReadonlyArray<number> | undefined
   ): Forward | null {
     if (this.isDown && level < RouteLevel.Owed) {
       this.counts.forward_dropped_dead_total++
@@ -135,8 +137,9 @@ export class PeerStream {
       if (
         last !== undefined && last.level === level && last.storedIn === 0 && last.forward !== null &&
         isAfter(last, this.sentTo) &&
-        (forward === null || forward === last.forward) && last.extend(message, target)
+        (forward === null || forward === last.forward) && last.follows(message, target, sequence, given)
       ) {
+        this.sequence = sequence
         this.messages++
         this.bytes += size
         return last.forward
@@ -145,10 +148,9 @@ export class PeerStream {
     if (this.isTooLong(message) || !this.makeRoom(size + entryBytes)) return null
     const waited = forward ?? new Forward()
     waited.open++
-    const entry = new Entry({ epoch: this.epoch, sequence: ++this.sequence }, message, target, level, now, waited)
-    this.entries.push(entry)
-    this.messages++
-    this.bytes += entry.bytes
+    this.sequence = sequence
+    const entry = new Entry({ epoch: this.epoch, sequence }, message, target, level, now, waited, given)
+    this.add(entry)
     // QoS 2: a crash of this node must neither lose it nor send it a second time, once its publisher's packet identifier is on disk.
     if (isStored) this.store(entry)
     if (this.isDown) this.tick(now)
@@ -157,12 +159,64 @@ export class PeerStream {
 
   /** From the disk, at the start, in order. */
   restore(entry: Entry): void {
-    this.entries.push(entry)
-    this.messages += entry.count
-    this.bytes += entry.bytes
+    this.add(entry)
     this.kept = this.secured = this.entries.length
     // Whatever the clock says: what is made from now on comes after it.
     if (entry.epoch >= this.epoch) this.epoch = entry.epoch + 1
+  }
+
+  private add(entry: Entry): void {
+    this.entries.push(entry)
+    this.messages += entry.count
+    this.bytes += entry.bytes
+  }
+
+  /** Up to so many of what the peer has not acknowledged, from behind this place on. */
+  entriesAfter(position: Position, most: number): ReadonlyArray<Entry> {
+    let low = this.first
+    for (let high = this.entries.length; low < high;) {
+      const middle = (low + high) >> 1
+      const entry = this.entries[middle]
+      if (entry !== undefined && isAfter(entry, position)) high = middle
+      else low = middle + 1
+    }
+    return this.entries.slice(low, low + most).filter((entry) => entry !== undefined)
+  }
+
+  /**
+   * Copies of what another peer is owed, in the order of their places: each in its place, or, where the peer has come beyond that, at the end with
+   * the next one. `isStored`: they are to be on disk in the group that is being formed.
+   */
+  insert(
+    copies: ReadonlyArray<{ readonly entry: Entry; readonly isStored: boolean }>,
+    nextSequence: () => number
+  ): void {
+    const taken: Array<Entry> = []
+    const stored: Array<Entry> = []
+    for (const { entry, isStored } of copies) {
+      if (this.fits(entry.bytes)) {
+        this.messages += entry.count
+        this.bytes += entry.bytes
+        taken.push(entry)
+        if (isStored && this.journal.enabled) stored.push(entry)
+      } else {
+        if (!this.full) this.setFull(true)
+        this.counts.forward_dropped_full_total += entry.count
+        entry.forward?.settle()
+      }
+    }
+    const { entries, late } = mergeCopies(taken, this.entries.slice(this.next), this.reached, this.epoch)
+    for (const entry of late) {
+      entry.epoch = this.epoch
+      entry.sequence = this.sequence = nextSequence()
+      // A run has as many places as messages.
+      for (let more = entry.count; more > 1; more--) this.sequence = nextSequence()
+      entries.push(entry)
+    }
+    this.entries = [...this.entries.slice(0, this.next), ...entries]
+    this.secured = Math.min(this.secured, this.next)
+    this.kept = Math.min(this.kept, this.next)
+    for (const entry of stored) this.store(entry)
   }
 
   private isTooLong(message: Message): boolean {
@@ -229,6 +283,7 @@ export class PeerStream {
       this.restamp(position.epoch + 1)
     }
     this.ready = true
+    this.reached = position
     this.next = this.first
     while (this.next < this.entries.length) {
       const entry = this.entries[this.next]
@@ -240,13 +295,11 @@ export class PeerStream {
   private restamp(epoch: number): void {
     const former = this.epoch
     this.epoch = epoch
-    this.sequence = 0
     for (let index = this.first; index < this.entries.length; index++) {
       const entry = this.entries[index]
       if (entry === undefined || entry.epoch !== former) continue
       if (entry.isStored) this.journal.deleteRecord(outboxKind, outboxKey(this.peer, entry))
       entry.epoch = epoch
-      entry.sequence = ++this.sequence
       if (entry.isStored) this.store(entry)
     }
   }
@@ -260,10 +313,14 @@ export class PeerStream {
     if (this.full && this.messages === 0) this.setFull(false)
   }
 
-  /** Sends what can go. True: something waits for the journal's commit. */
-  pump(bus: Bus, writer: BodyWriter, now: number): boolean {
+  get isReady(): boolean {
+    return this.ready
+  }
+
+  /** Sends what can go; `closed`: only what has no place. True: something waits for the journal's commit. */
+  pump(bus: Bus, writer: BodyWriter, now: number, closed: boolean): boolean {
     let waits = false
-    if (this.ready) {
+    if (this.ready && !closed) {
       while (this.next < this.entries.length && !waits) {
         if (bus.isCongested(this.peer)) break
         const entry = this.entries[this.next]
@@ -276,7 +333,7 @@ export class PeerStream {
       }
       if (this.fences.length > 0) this.passFences()
     }
-    if (this.loose.length > 0) this.sendLoose(bus, writer, now)
+    if (!this.loose.isEmpty) this.sendLoose(bus, writer, now)
     return waits
   }
 
@@ -295,46 +352,32 @@ export class PeerStream {
       if (isAfter(entry, this.sentTo)) sent += entry.count
       else resent += entry.count
     }
-    if (index === this.entries.length && writer.length < frameBytes) this.writeLoose(writer, now)
+    if (index === this.entries.length && writer.length < frameBytes && !this.loose.isEmpty) {
+      this.loose.write(writer, now, frameBytes)
+    }
     if (!bus.send(this.peer, FrameKind.Messages, writer.written())) return false
     this.counts.forward_sent_total += sent
     this.counts.forward_resent_total += resent
     const last = this.entries[index - 1]
+    if (last !== undefined) this.reached = { epoch, sequence: last.sequence + last.count - 1 }
     if (last !== undefined && isAfter(last, this.sentTo)) this.sentTo = { epoch, sequence: last.sequence }
     this.next = index
     return true
   }
 
   private sendLoose(bus: Bus, writer: BodyWriter, now: number): void {
-    while (this.loose.length > 0) {
-      if (!this.ready || bus.isCongested(this.peer)) return this.dropLoose()
-      beginMessages(writer, { epoch: this.epoch, sequence: 0 })
-      const { loose } = this
-      this.writeLoose(writer, now)
-      if (!bus.send(this.peer, FrameKind.Messages, writer.written())) {
-        this.loose = loose
-        return this.dropLoose()
-      }
-    }
-  }
-
-  private writeLoose(writer: BodyWriter, now: number): void {
     const { loose } = this
-    let count = 0
-    for (const run of loose) {
-      if (count > 0 && writer.length >= frameBytes) break
-      writeRun(writer, run, -1, now)
-      this.counts.forward_sent_total += run.count
-      count++
+    while (!loose.isEmpty) {
+      if (!this.ready || bus.isCongested(this.peer)) return loose.drop()
+      beginMessages(writer, { epoch: this.epoch, sequence: 0 })
+      const { forward_sent_total } = this.counts
+      loose.write(writer, now, frameBytes)
+      if (bus.send(this.peer, FrameKind.Messages, writer.written())) continue
+      // It has not gone.
+      this.counts.forward_dropped_qos0_total += this.counts.forward_sent_total - forward_sent_total
+      this.counts.forward_sent_total = forward_sent_total
+      return loose.drop()
     }
-    this.loose = count === loose.length ? [] : loose.slice(count)
-    if (this.loose.length === 0) this.last = undefined
-  }
-
-  private dropLoose(): void {
-    for (const { count } of this.loose) this.counts.forward_dropped_qos0_total += count
-    this.loose = []
-    this.last = undefined
   }
 
   // --- the outbox --------------------------------------------------------------------------------------------------
@@ -383,7 +426,7 @@ export class PeerStream {
       this.secured =
       this.kept =
         0
-    this.loose = []
+    this.loose.forget()
     for (const entry of lost) {
       if (this.returns(entry)) this.giveBack(entry)
       else this.release(entry)
@@ -393,7 +436,9 @@ export class PeerStream {
 
   // [MQTT5-4.8.2-5] QoS 2 that was sent stays where it is
   private returns(entry: Entry): boolean {
-    return entry.target.groups.length > 0 && (entry.message.qos === 1 || isAfter(entry, this.sentTo))
+    const [key] = entry.target.groups
+    return key !== undefined && !isGapKey(key) &&
+      (entry.message.qos === 1 || isAfter(entry, this.sentTo))
   }
 
   private giveBack(entry: Entry): void {
@@ -416,7 +461,11 @@ export class PeerStream {
   }
 
   private store(entry: Entry): void {
-    entry.storedIn = this.journal.putRecord(outboxKind, outboxKey(this.peer, entry), outboxValue(entry))
+    entry.storedIn = this.journal.putRecord(
+      outboxKind,
+      outboxKey(this.peer, entry),
+      outboxValue(entry, this.owner.names)
+    )
     this.counts.forward_stored_total += entry.count
   }
 

@@ -19,6 +19,8 @@ export class Reception {
   /** Of what was taken last. */
   epoch: number
   sequence: number
+  /** Messages of that run. */
+  private taken = 0
   private acknowledged: Position
   private readonly waiting: Array<Unacknowledged> = []
   private readonly journal: Journal
@@ -36,6 +38,11 @@ export class Reception {
     return { epoch: this.epoch, sequence: this.sequence }
   }
 
+  /** Of the last message. */
+  get reached(): Position {
+    return { epoch: this.epoch, sequence: this.sequence + Math.max(0, this.taken - 1) }
+  }
+
   /** What the peer need not keep any more. */
   get done(): Position {
     return this.acknowledged
@@ -46,7 +53,12 @@ export class Reception {
     if (epoch < this.epoch || (epoch === this.epoch && sequence <= this.sequence)) return false
     this.epoch = epoch
     this.sequence = sequence
+    this.taken = 0
     return true
+  }
+
+  messageTaken(): void {
+    this.taken++
   }
 
   handedOn(forward: Forward): void {

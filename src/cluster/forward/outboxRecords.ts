@@ -24,10 +24,20 @@ export const outboxPlace = (key: string): { readonly peer: string; readonly posi
   return { peer, position: { epoch: Number.parseInt(epoch, 16), sequence: Number.parseInt(sequence, 16) } }
 }
 
-export const outboxValue = (entry: Entry): Uint8Array => {
-  const { buffer, count, end, expiresAt, level, publisher, receivedAt, shape, start, target } = entry
+/** Numbers of nodes are of one process: on disk they have names. */
+export interface NodeNames {
+  nameOf(number: number): string
+  numberOf(name: string): number
+}
+
+/** Version 1 did not have the nodes. */
+const layout = 2
+const notKnown = 0xffff
+
+export const outboxValue = (entry: Entry, names: NodeNames): Uint8Array => {
+  const { buffer, count, end, expiresAt, given, level, publisher, receivedAt, shape, start, target } = entry
   const writer = new RecordWriter(end - start + 128)
-  writer.uint8(1)
+  writer.uint8(layout)
   writer.uint8(level)
   writer.uint8(target.routes ? 1 : 0)
   writer.uint8(target.hops)
@@ -38,6 +48,8 @@ export const outboxValue = (entry: Entry): Uint8Array => {
   writer.text(publisher)
   writer.uint16(target.groups.length)
   for (const key of target.groups) writer.text(key)
+  writer.uint16(given?.length ?? notKnown)
+  for (const number of given ?? []) writer.text(names.nameOf(number))
   writer.data(buffer.subarray(start, end))
   return writer.finish()
 }
@@ -47,27 +59,37 @@ export const outboxEntry = (
   position: Position,
   value: Uint8Array,
   topics: TopicTable,
-  now: number
-): Entry | undefined => readable(() => readEntry(position, new RecordReader(value), topics, now))
+  now: number,
+  names: NodeNames
+): Entry | undefined => readable(() => readEntry(position, new RecordReader(value), topics, now, names))
 
-const readEntry = (position: Position, reader: RecordReader, topics: TopicTable, now: number): Entry | undefined => {
-  if (reader.uint8() !== 1) return undefined
+const readEntry = (
+  position: Position,
+  reader: RecordReader,
+  topics: TopicTable,
+  now: number,
+  names: NodeNames
+): Entry | undefined => {
+  const version = reader.uint8()
+  if (version !== 1 && version !== layout) return undefined
   const level = reader.uint8() as RouteLevel
   const routes = reader.uint8() === 1
   const hops = reader.uint8()
   const shape = reader.uint8()
-  const count = reader.uint16()
+  const messages = reader.uint16()
   const receivedAt = reader.float64()
   const expiresAt = reader.float64()
   const publisher = reader.text()
   let groups = noGroupKeys
   for (let left = reader.uint16(); left > 0; left--) groups = [...groups, reader.text()]
+  const count = version === 1 ? notKnown : reader.uint16()
+  const given = count === notKnown ? undefined : Array.from({ length: count }, () => names.numberOf(reader.text()))
   const packets = reader.data()
   const buffer = Buffer.from(packets.buffer, packets.byteOffset, packets.byteLength)
   const message = packetAt(buffer, 0, buffer.length, shape, publisher, receivedAt, expiresAt, topics)
-  const entry = new Entry(position, message, { routes, groups, hops }, level, now, null)
+  const entry = new Entry(position, message, { routes, groups, hops }, level, now, null, given)
   entry.end = buffer.length
-  entry.count = count
+  entry.count = messages
   entry.storedIn = -1
   return entry
 }

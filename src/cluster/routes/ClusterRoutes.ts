@@ -10,9 +10,11 @@ import type { GroupElsewhere } from "../../router/GroupElsewhere.ts"
 import { type RemoteRoutes, RouteLevel } from "../../router/RemoteRoutes.ts"
 import type { Random, SharedGroup } from "../../router/SharedGroup.ts"
 import type { BusPart, Members } from "../Bus.ts"
-import { mostHops, type Target, toRoutes } from "../forward/Entry.ts"
+import { isGapKey, mostHops, type Target, toRoutes } from "../forward/Entry.ts"
+import { GapFiller } from "../forward/GapFiller.ts"
 import type { PeerStream } from "../forward/PeerStream.ts"
-import { Forwarder, type ForwarderOptions } from "../forward/Forwarder.ts"
+import { type ForwardCounts, Forwarder, type ForwarderOptions } from "../forward/Forwarder.ts"
+import { SessionGaps } from "../forward/SessionGaps.ts"
 import type { RemoteGroup } from "./RemoteGroup.ts"
 import { RemoteTable } from "./RemoteTable.ts"
 import { groupKey, groupState, isGroupKey } from "./routeKey.ts"
@@ -23,13 +25,17 @@ import { here, type Nodes, SharedPick } from "./SharedPick.ts"
 export interface LocalRouter {
   /** To its sessions, shared groups left out; returns how many. */
   publishHere(message: Message): number
+  /** To these sessions alone, where they have subscriptions that match. */
+  publishTo(message: Message, clientIds: ReadonlySet<string>): void
   levelOf(filter: string): number
   filters(): Iterable<string>
   sharedGroups(): Iterable<SharedGroup>
 }
 
-export interface ClusterRoutesOptions extends Omit<ForwarderOptions, "deliver" | "giveBack" | "wake"> {
-  readonly members: Pick<Members, "status">
+export interface ClusterRoutesOptions
+  extends Omit<ForwarderOptions, "deliver" | "giveBack" | "wake" | "names" | "mayOpen" | "isBusy"> {
+  readonly counts: ForwardCounts & { cluster_gaps_dropped_total: number; forward_filled_total: number }
+  readonly members: Pick<Members, "status" | "present">
   readonly strategy: SharedStrategy
   readonly topicCache?: number
   readonly random?: Random
@@ -39,12 +45,25 @@ export interface ClusterRoutesOptions extends Omit<ForwarderOptions, "deliver" |
   readonly forgetAfterMillis: number
 }
 
-const noRouter: LocalRouter = { publishHere: () => 0, levelOf: () => 0, filters: () => [], sharedGroups: () => [] }
+const noRouter: LocalRouter = {
+  publishHere: () => 0,
+  publishTo: () => {},
+  levelOf: () => 0,
+  filters: () => [],
+  sharedGroups: () => []
+}
 
 /** Records of the peers whose sessions may be owed messages: what a start has to know before it hears of them. */
 export const peerKind = "cluster_peer"
 /** A member from before the start that has not been heard of for so long counts as dead. */
 const silentMillis = 10_000
+/**
+ * So long a new link waits with what has a place, ms, until this node knows the routes and the gaps of all: at most; for members that count as dead, of
+ * which the peer may know better; and at least where it owes the peer something from before: a session that it has just lost may be on its way.
+ */
+const closedAtMost = 3_000
+const closedForDead = 500
+const closedAtLeast = 200
 
 /** Members of shared groups that are looked at in one tick for clients that came or went. */
 const membersATick = 4_096
@@ -55,6 +74,8 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   readonly kinds = []
   readonly routes: Routes
   readonly forwarder: Forwarder
+  readonly filler: GapFiller
+  readonly gaps: SessionGaps
   awaited: Forward | null = null
   publisherIsDurable = false
   private readonly options: ClusterRoutesOptions
@@ -72,7 +93,6 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   private pickedFor: Message | undefined
   private readonly pickedNodes: Array<number> = []
   private readonly pickedKeys: Array<string> = []
-
   constructor(options: ClusterRoutesOptions) {
     this.options = options
     const { bus, post, random, strategy, topicCache } = options
@@ -80,14 +100,74 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     const table = new RemoteTable(topicCache === undefined ? {} : { topicCache })
     table.onGroup = (group, there) => this.remoteGroup(group, there)
     this.startedAt = options.now()
-    this.routes = new Routes({ bus, own: this, table, onOwed: (name, owed) => this.remember(name, owed) })
-    const flush = () => this.forwarder.flush()
+    this.routes = new Routes({
+      bus,
+      own: this,
+      table,
+      onOwed: (name, owed) => this.remember(name, owed),
+      onCurrent: () => this.forwarder.wake(),
+      keepsRemoved: () => this.forwarder.isClosed
+    })
+    const flush = () => {
+      this.forwarder.flush()
+      this.filler.work()
+    }
     this.forwarder = new Forwarder({
       ...options,
       deliver: (message, target) => this.deliver(message, target),
       giveBack: (message, groups, from) => this.giveBack(message, groups, from),
-      wake: () => post(flush)
+      wake: () => post(flush),
+      names: this.routes,
+      mayOpen: (peer, upMillis) => this.mayOpen(peer, upMillis),
+      isBusy: () => this.filler.isBusy,
+      onOpen: () => this.routes.release()
     })
+    const { counts, journal, now, topics } = options
+    const { forwarder, routes } = this
+    this.filler = new GapFiller({
+      bus,
+      journal,
+      topics,
+      now,
+      forwarder,
+      names: routes,
+      isCurrent: (peer) => routes.isCurrent(peer),
+      matches: (peer, { topicName }) => table.match(topicName.text).nodes.includes(routes.numberOf(peer)),
+      deliverTo: (message, clientIds) => this.router.publishTo(message, clientIds),
+      counts
+    })
+    this.gaps = new SessionGaps({
+      bus,
+      journal,
+      now,
+      reached: (peer) => forwarder.reached(peer),
+      others: () => this.others(),
+      fill: (gap) => this.filler.fill(bus.self.name, [gap]),
+      counts
+    })
+  }
+
+  /** All nodes that may keep something for this one. */
+  private others(): ReadonlySet<string> {
+    const names = new Set(this.routes.peerNames())
+    for (const name of this.options.members.present) names.add(name)
+    names.delete(this.options.bus.self.name)
+    return names
+  }
+
+  private mayOpen(peer: string, upMillis: number): boolean {
+    if (upMillis >= closedAtMost) return true
+    if (upMillis < closedAtLeast && (this.forwarder.known(peer)?.size ?? 0) > 0) return false
+    const { bus, members } = this.options
+    for (const name of this.others()) {
+      if (bus.peers.has(name)) {
+        if (!this.routes.isCurrent(name) || !this.filler.isDone(name)) return false
+        continue
+      }
+      const status = members.status(name)
+      if (status === "alive" || status === "suspect" || upMillis < closedForDead) return false
+    }
+    return true
   }
 
   /** A record of the store says so: before the first message. */
@@ -178,6 +258,7 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
 
   /** Clients of members come and go, and nobody tells: the counts are compared now and then. */
   tick(now: number): void {
+    this.filler.work()
     if (this.expected.size > 0) this.tickExpected(now)
     if (this.groups.size === 0) return
     let looked = 0
@@ -254,10 +335,11 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     const answer = this.routes.table.matchName(message.topicName)
     const { groups, levels, nodes } = answer
     this.awaited = null
+    const place = message.qos === 0 ? 0 : this.forwarder.nextSequence()
     // By far the most common: what came in behind the message before it, for the one node that has subscribers.
     if (answer.only >= 0 && this.pickedFor === undefined) {
       if (message.qos === 0 && this.streams[answer.only]?.follow(message) === true) return 1
-      return this.handCounted(answer.only, message, toRoutes, levels[0] ?? RouteLevel.QoS0) ? 1 : 0
+      return this.handCounted(answer.only, message, toRoutes, levels[0] ?? RouteLevel.QoS0, place, nodes) ? 1 : 0
     }
     for (const group of groups) {
       // Those with members here were asked before.
@@ -269,7 +351,9 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
       const level = levels[index]
-      if (node !== undefined && level !== undefined && this.handCounted(node, message, toRoutes, level)) receivers++
+      if (node !== undefined && level !== undefined && this.handCounted(node, message, toRoutes, level, place, nodes)) {
+        receivers++
+      }
     }
     if (this.pickedFor === message) receivers += this.handGroups(message, 0)
     return receivers
@@ -302,7 +386,14 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   }
 
   /** The publisher's acknowledgement waits for it. */
-  private handCounted(node: number, message: Message, target: Target, level: RouteLevel): boolean {
+  private handCounted(
+    node: number,
+    message: Message,
+    target: Target,
+    level: RouteLevel,
+    place?: number,
+    given?: ReadonlyArray<number>
+  ): boolean {
     const { forwarder } = this
     const stream = this.streams[node] ?? this.stream(node)
     if (message.qos === 0 || level === RouteLevel.QoS0) {
@@ -315,7 +406,9 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
       target,
       level,
       this.awaited,
-      message.qos === 2 && this.publisherIsDurable
+      message.qos === 2 && this.publisherIsDurable,
+      place,
+      given
     )
     if (forward === null) return false
     this.awaited = forward.settled && forward.group === 0 ? null : forward
@@ -337,6 +430,12 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   /** Of a peer; what it returns the peer has to wait for as well. */
   deliver(message: Message, { groups, hops, routes }: Target): Forward | null {
     if (routes) this.router.publishHere(message)
+    const [first] = groups
+    if (first === undefined) return null
+    if (isGapKey(first)) {
+      this.router.publishTo(message, this.gaps.clientsOf(groups))
+      return null
+    }
     let forward: Forward | null = null
     for (const key of groups) forward = this.serve(key, message, hops) ?? forward
     return forward

@@ -167,6 +167,21 @@ export class ExactRoutes {
     }
   }
 
+  /** What the node has without a mark and in this state, another one has from now on; both may have had it. Returns whether there was any. */
+  give(node: number, state: number, to: number): boolean {
+    let any = false
+    for (const shard of this.shards) {
+      if (shard === undefined) continue
+      const { entry } = shard
+      for (let slot = 0; slot < entry.length; slot++) {
+        if (entry[slot] !== ((node << 8) | state) >>> 0) continue
+        entry[slot] = ((to << 8) | state) >>> 0
+        any = true
+      }
+    }
+    return any
+  }
+
   /** Takes away what the node has without a mark, or all that it has; returns how many. */
   sweep(node: number, all: boolean): number {
     let gone = 0

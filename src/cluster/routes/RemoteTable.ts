@@ -3,7 +3,7 @@
 // remembered is what `match` would work out now.
 import { isSystemTopic } from "../../mqtt/Topic.ts"
 import type { TopicName } from "../../mqtt/TopicTable.ts"
-import type { RouteLevel } from "../../router/RemoteRoutes.ts"
+import { RouteLevel } from "../../router/RemoteRoutes.ts"
 import { isWildcard, TopicTrie } from "../../router/TopicTrie.ts"
 import { ExactRoutes, FilterHash } from "./ExactRoutes.ts"
 import { RemoteGroup } from "./RemoteGroup.ts"
@@ -49,6 +49,10 @@ export class RemoteAnswer {
 const noNumbers: ReadonlyArray<number> = []
 const noLevels: ReadonlyArray<RouteLevel> = []
 const noGroups: ReadonlyArray<RemoteGroup> = []
+/** Numbers of nodes are below it. With it: rows that a node does not have any more, and that count as its own until it is known who has them. */
+const formerly = 1 << 23
+/** Different sets of nodes that are remembered. */
+const mostSets = 4_096
 
 export class RemoteTable {
   private readonly exact = new ExactRoutes()
@@ -63,6 +67,7 @@ export class RemoteTable {
   private groupRoutes = 0
   /** How many rows about `$SYS` each node has, or had: what a sweep takes away of some is not known by name. */
   private readonly systemRoutes = new Map<number, number>()
+  private readonly sets = new Map<string, ReadonlyArray<number>>()
   private readonly foundWildcards: Array<WildcardRoute> = []
   private readonly foundGroups: Array<GroupsOfFilter> = []
   /** Told of groups that appear and go. */
@@ -102,6 +107,30 @@ export class RemoteTable {
       this.countSystem(node, key, before, state)
     }
     return before
+  }
+
+  /** The node does not have it any more; until `release` it counts as if it had. */
+  keep(node: number, filter: string): void {
+    this.set(node | formerly, filter, RouteLevel.Owed)
+  }
+
+  /** The same of all that it has without a mark, and that sessions are owed. O(all routes). */
+  keepUnmarked(node: number): void {
+    const former = node | formerly
+    this.exact.give(node, RouteLevel.Owed, former)
+    for (const filter of this.wildcards.filters()) {
+      for (let route = this.wildcards.get(filter); route !== undefined; route = route.next) {
+        if (route.node !== node || route.marked || route.level !== RouteLevel.Owed) continue
+        route.node = former
+        this.countSystem(node, filter, route.level, 0)
+        this.countSystem(former, filter, 0, route.level)
+      }
+    }
+    this.forgetAll()
+  }
+
+  release(node: number): void {
+    this.sweep(node | formerly, true)
   }
 
   private countSystem(node: number, filter: string, before: number, state: number): void {
@@ -251,7 +280,8 @@ export class RemoteTable {
   private answer(topic: string): RemoteAnswer {
     const nodes: Array<number> = []
     const levels: Array<RouteLevel> = []
-    const take = (node: number, level: number): void => {
+    const take = (row: number, level: number): void => {
+      const node = row & ~formerly
       const position = nodes.indexOf(node)
       if (position < 0) {
         nodes.push(node)
@@ -278,6 +308,16 @@ export class RemoteTable {
     }
     return nodes.length === 0
       ? new RemoteAnswer(this, noNumbers, noLevels, groups)
-      : new RemoteAnswer(this, nodes, levels, groups)
+      : new RemoteAnswer(this, this.interned(nodes), levels, groups)
+  }
+
+  /** The same array for the same nodes: messages of different topics that go to the same ones can travel together. */
+  private interned(nodes: ReadonlyArray<number>): ReadonlyArray<number> {
+    const key = nodes.join()
+    const known = this.sets.get(key)
+    if (known !== undefined) return known
+    if (this.sets.size >= mostSets) this.sets.clear()
+    this.sets.set(key, nodes)
+    return nodes
   }
 }

@@ -36,6 +36,10 @@ export interface RoutesOptions {
   readonly digestMillis?: number
   /** Whether sessions of this node may be owed messages while it is down: told when it changes. */
   readonly onOwed?: (name: string, owed: boolean) => void
+  /** This node has a peer's set as it was when its link came up, or later. */
+  readonly onCurrent?: (name: string) => void
+  /** Not all sets are known as they are: what a peer has no longer another one may have, and counts as its own until `release`. */
+  readonly keepsRemoved?: () => boolean
 }
 
 /** What this node has of a peer's set, and what it is sending to the peer. */
@@ -46,6 +50,8 @@ interface PeerRoutes {
   epoch: number
   /** -1: nothing that can be added to. */
   version: number
+  /** It was the peer's since the link came up. */
+  isCurrent: boolean
   readonly digest: Digest
   rows: number
   /** Rows of level Owed. */
@@ -90,6 +96,10 @@ export class Routes implements BusPart, MembersListener {
   private readonly own: OwnRoutes
   private readonly digestMillis: number
   private readonly onOwed: (name: string, owed: boolean) => void
+  private readonly onCurrent: (name: string) => void
+  private readonly keepsRemoved: () => boolean
+  /** Numbers of the peers of which something was kept that they have no longer. */
+  private readonly kept = new Set<number>()
   private readonly peers = new Map<string, PeerRoutes>()
   private readonly numbers = new Map<string, number>()
   private readonly names: Array<string> = []
@@ -99,13 +109,15 @@ export class Routes implements BusPart, MembersListener {
   /** Whole sets that were asked for and came, for tests and status. */
   wholesReceived = 0
 
-  constructor({ bus, digestMillis, onOwed, own, table }: RoutesOptions) {
+  constructor({ bus, digestMillis, keepsRemoved, onCurrent, onOwed, own, table }: RoutesOptions) {
     this.bus = bus
     this.filters = own
     this.own = new OwnRoutes(bus.self.epoch)
     this.table = table ?? new RemoteTable()
     this.digestMillis = digestMillis ?? 10_000
     this.onOwed = onOwed ?? (() => {})
+    this.onCurrent = onCurrent ?? (() => {})
+    this.keepsRemoved = keepsRemoved ?? (() => false)
   }
 
   // --- this node's set ---------------------------------------------------------------------------------------------
@@ -183,6 +195,7 @@ export class Routes implements BusPart, MembersListener {
   linkUp(peer: Peer): void {
     const known = this.peer(peer.name)
     known.asked = 0
+    known.isCurrent = false
     known.whole = undefined
     known.transfer = undefined
     this.flush()
@@ -193,6 +206,7 @@ export class Routes implements BusPart, MembersListener {
     const known = this.peers.get(name)
     if (known === undefined) return
     known.asked = 0
+    known.isCurrent = false
     // What came of it stays, and is told from the rest by the next one.
     if (known.whole !== undefined) known.version = -1
     known.whole = undefined
@@ -225,6 +239,10 @@ export class Routes implements BusPart, MembersListener {
     if (status !== "left" && status !== "forgotten") return
     const peer = this.peers.get(name)
     if (peer === undefined) return
+    if (this.keepsRemoved()) {
+      this.table.unmark(peer.number)
+      this.keepUnmarked(peer)
+    }
     this.table.sweep(peer.number, true)
     this.peers.delete(name)
     if (peer.isOwed) this.onOwed(name, false)
@@ -245,6 +263,13 @@ export class Routes implements BusPart, MembersListener {
     if (!last) return
     peer.version = to
     peer.asked = 0
+    this.isNow(peer)
+  }
+
+  private isNow(peer: PeerRoutes): void {
+    if (peer.isCurrent) return
+    peer.isCurrent = true
+    this.onCurrent(peer.name)
   }
 
   private take(peer: PeerRoutes, key: string, state: number): void {
@@ -253,7 +278,22 @@ export class Routes implements BusPart, MembersListener {
     peer.digest.add(key, state)
     if (before === 0 && state !== 0) peer.rows++
     if (before !== 0 && state === 0) peer.rows--
+    if (before === RouteLevel.Owed && state === 0 && !isGroupKey(key) && this.keepsRemoved()) {
+      this.table.keep(peer.number, key)
+      this.kept.add(peer.number)
+    }
     peer.owed += owedBy(key, state) - owedBy(key, before)
+  }
+
+  private keepUnmarked({ number }: PeerRoutes): void {
+    this.table.keepUnmarked(number)
+    this.kept.add(number)
+  }
+
+  /** All sets are known as they are. */
+  release(): void {
+    for (const number of this.kept) this.table.release(number)
+    this.kept.clear()
   }
 
   private tellOwed(peer: PeerRoutes): void {
@@ -272,6 +312,16 @@ export class Routes implements BusPart, MembersListener {
     if (peer.version < 0 && peer.whole === undefined) this.table.set(peer.number, everything, RouteLevel.Owed)
   }
 
+  /** What is known of this peer's set is not older than its link. */
+  isCurrent(name: string): boolean {
+    return this.peers.get(name)?.isCurrent === true
+  }
+
+  /** Of the peers that have had a link since the start, or are expected, and have not left. */
+  peerNames(): IterableIterator<string> {
+    return this.peers.keys()
+  }
+
   /** It has told its set since the start. */
   knows(name: string): boolean {
     return (this.peers.get(name)?.version ?? -1) >= 0
@@ -282,7 +332,7 @@ export class Routes implements BusPart, MembersListener {
     if (peer.whole !== undefined) return
     if (peer.asked > 0) peer.asked--
     if (peer.epoch === epoch && peer.version === version) {
-      if (peer.digest.equals({ a, b }) && peer.rows === rows) return
+      if (peer.digest.equals({ a, b }) && peer.rows === rows) return this.isNow(peer)
       peer.version = -1
     } else if (peer.version > version) peer.version = -1
     this.ask(peer, epoch)
@@ -370,6 +420,7 @@ export class Routes implements BusPart, MembersListener {
     })
     whole.place = whole.rows
     if (!last) return
+    if (this.keepsRemoved()) this.keepUnmarked(peer)
     this.table.sweep(peer.number, false)
     peer.whole = undefined
     peer.asked = 0
@@ -381,6 +432,7 @@ export class Routes implements BusPart, MembersListener {
     peer.digest.b = whole.digest.b
     this.wholesReceived++
     this.tellOwed(peer)
+    this.isNow(peer)
   }
 
   private sendDigest(name: string): void {
@@ -396,6 +448,7 @@ export class Routes implements BusPart, MembersListener {
         name,
         epoch: 0,
         version: -1,
+        isCurrent: false,
         digest: new Digest(),
         rows: 0,
         owed: 0,

@@ -49,6 +49,8 @@ export interface DeparturesOptions {
   readonly post: (task: () => void) => void
   /** The session has stayed after all. */
   readonly onStayed: (clientId: string, formerToken: number) => void
+  /** What comes from here on does not go with it; these have given their word. */
+  readonly onMarked?: (order: Yield, fenced: ReadonlySet<string>) => void
   /** It has ended here, with the group of its end: it will not be offered again. */
   readonly onEnded: (order: Yield, session: number, group: number) => void
 }
@@ -220,6 +222,7 @@ export class Departures {
     leaving.phase = Finishing
     // What comes from here on the other node gets too.
     leaving.departure.mark()
+    this.options.onMarked?.(leaving.order, leaving.fenced)
     leaving.deadline = this.options.now() + this.options.moveMillis
     leaving.more = true
     this.goOn(leaving)

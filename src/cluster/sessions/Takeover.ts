@@ -8,13 +8,14 @@ import { whenCommitted } from "../../store/whenCommitted.ts"
 import { BodyReader } from "../BodyReader.ts"
 import { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "../Bus.ts"
+import type { SessionGaps } from "../forward/SessionGaps.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { Departures } from "./Departures.ts"
 import type { Directory } from "./Directory.ts"
 import { readNames, writeNames, type Yield } from "./directoryFrames.ts"
 import { Wanted } from "./DirectoryTable.ts"
 import { HandOver, type HandOverOptions } from "./HandOver.ts"
-import { readSessionPart } from "./sessionFrames.ts"
+import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
 
 export interface TakeoverOptions {
   readonly bus: Bus
@@ -31,6 +32,8 @@ export interface TakeoverOptions {
   readonly flushRoutes: () => void
   /** Runs it, in a turn of the cluster, once the messages that this peer is owed now have been sent. */
   readonly afterMessages: (peer: string, run: () => void) => void
+  /** Told of sessions that come and go. */
+  readonly gaps?: Pick<SessionGaps, "cameIn" | "hasLeft" | "leaves" | "stayed">
   /** It takes no session that its client has not come for. */
   readonly isFull?: () => boolean
 }
@@ -54,6 +57,8 @@ export class Takeover implements BusPart, RemoteSessions {
   private readonly arrivals: Arrivals
   /** Orders for sessions of which something is still on its way here. */
   private readonly deferred = new Map<string, Array<Yield>>()
+  /** What comes is for a session that is here. */
+  private readonly merging = new Set<string>()
   private leaving: HandOver | null = null
   private readonly body = new BodyWriter(1024)
 
@@ -83,8 +88,13 @@ export class Takeover implements BusPart, RemoteSessions {
       now,
       moveMillis,
       post,
-      onStayed: (clientId, formerToken) => directory.keeps(clientId, formerToken),
+      onStayed: (clientId, formerToken) => {
+        options.gaps?.stayed(clientId)
+        directory.keeps(clientId, formerToken)
+      },
+      onMarked: ({ clientId, to }, fenced) => options.gaps?.leaves(clientId, fenced, to),
       onEnded: ({ clientId, to }, session, group) => {
+        post(() => options.gaps?.hasLeft(clientId, to))
         whenCommitted(journal, group, () => post(() => this.say(to, FrameKind.SessionEnded, clientId, session, "")))
       }
     })
@@ -150,7 +160,7 @@ export class Takeover implements BusPart, RemoteSessions {
   receive(peer: Peer, kind: FrameKind, bytes: Buffer): void {
     switch (kind) {
       case FrameKind.SessionPart:
-        return this.arrivals.onPart(peer.name, readSessionPart(bytes, this.options.now()))
+        return this.onPart(peer.name, readSessionPart(bytes, this.options.now()))
       case FrameKind.Offer:
         return readNames(bytes).forEach((clientId) => this.onOffer(peer.name, clientId))
       case FrameKind.OfferRefused:
@@ -174,6 +184,12 @@ export class Takeover implements BusPart, RemoteSessions {
       case FrameKind.Fence:
         return this.onFence(peer.name, clientId, token, from)
     }
+  }
+
+  private onPart(from: string, part: SessionPart): void {
+    const { clientId, head } = part
+    if (head !== null && this.options.sessions.get(clientId) !== undefined) this.merging.add(clientId)
+    this.arrivals.onPart(from, part)
   }
 
   private onFence(peer: string, clientId: string, token: number, from: string): void {
@@ -203,6 +219,7 @@ export class Takeover implements BusPart, RemoteSessions {
   private fence(clientId: string, token: number, from: string): void {
     const { afterMessages, bus, flushRoutes } = this.options
     flushRoutes()
+    this.options.gaps?.cameIn(clientId, this.merging.delete(clientId))
     for (const name of bus.peers.keys()) this.say(name, FrameKind.Fence, clientId, token, from)
     afterMessages(from, () => this.say(from, FrameKind.SessionTaken, clientId, token, from))
   }
@@ -237,6 +254,7 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   private quiet(clientId: string): void {
+    this.merging.delete(clientId)
     const orders = this.deferred.get(clientId)
     if (orders === undefined) return
     this.deferred.delete(clientId)
