@@ -4,7 +4,7 @@ import type { Effect } from "effect"
 import type { ListenerFailed } from "../listener/transport.ts"
 import type { KeptRule, NewRule, NewUser, RuleAdded, UsersPage } from "./accessApi.ts"
 import type { ClusterJoined, ClusterStatus } from "./clusterApi.ts"
-import type { Ban, BansPage, ClientsPage, Counts, ListenerStatus, NewBan, Status, TreePart } from "./Api.ts"
+import type { Ban, BansPage, ClientsPage, Counts, ListenerStatus, NewBan, Reloaded, Status, TreePart } from "./Api.ts"
 import type { Refused } from "./faults.ts"
 
 /** Of the users that the node keeps itself. A change is answered when it is on disk. */
@@ -43,6 +43,8 @@ export interface AdminNode {
   /** At most `limit` children of each supervisor, which names how many it has left out. */
   readonly tree: (limit: number) => TreePart
   readonly counters: () => Counts
+  /** The settings anew, from where they came. */
+  readonly reload: Effect.Effect<Reloaded, Refused>
   readonly listeners: () => ReadonlyArray<ListenerStatus>
   /** False: it is as asked already. */
   readonly startListener: (name: string) => Effect.Effect<boolean, ListenerFailed>

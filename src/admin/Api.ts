@@ -122,10 +122,20 @@ const limit = Schema.optional(Schema.FiniteFromString)
 
 const change = { success: HttpApiSchema.NoContent, error: [NotFound, Refused] } as const
 
+/** What has come of reading the settings again. */
+export const Reloaded = Schema.Struct({
+  /** What is wrong, one line each: that part is as it was; with a fault in the settings themselves all of it is. */
+  faults: Schema.Array(Schema.String),
+  /** Keys that have changed and hold from the next start on. */
+  need_restart: Schema.Array(Schema.String)
+})
+export type Reloaded = typeof Reloaded.Type
+
 class NodeApi extends HttpApiGroup.make("node").add(
   HttpApiEndpoint.get("status", "/status", { success: Status }),
   HttpApiEndpoint.get("tree", "/tree", { query: { limit }, success: TreePart }),
-  HttpApiEndpoint.get("counters", "/counters", { success: Counts })
+  HttpApiEndpoint.get("counters", "/counters", { success: Counts }),
+  HttpApiEndpoint.post("reload", "/reload", { success: Reloaded, error: Refused })
 ).prefix("/api/v1") {}
 
 class ListenersApi extends HttpApiGroup.make("listeners").add(

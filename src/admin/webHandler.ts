@@ -22,7 +22,8 @@ export const webHandler = (node: AdminNode): WebHandler => {
     Effect.succeed(handlers.handleAll({
       status: () => Effect.sync(node.status),
       tree: ({ query }) => Effect.sync(() => node.tree(within(query.limit, defaultTreeLimit))),
-      counters: () => Effect.sync(node.counters)
+      counters: () => Effect.sync(node.counters),
+      reload: () => node.reload
     })))
   const change = (
     name: string,

@@ -34,6 +34,8 @@ import type { OpenEngine, StoreFailure } from "../store/Engine.ts"
 import { dropBanned, loadBans } from "./banning.ts"
 import { type ReadRules, rulesReader } from "./accessRules.ts"
 import type { AdminCluster } from "../admin/AdminNode.ts"
+import type { Reloaded } from "../admin/Api.ts"
+import { Refused } from "../admin/faults.ts"
 import { adminNode } from "./adminNode.ts"
 import { type Authenticating, startAuthentication } from "./authenticating.ts"
 import { type KeptAccess, keptAccess } from "./keptAccess.ts"
@@ -92,6 +94,8 @@ export class Broker {
   private readonly authenticating: Authenticating
   private readonly readRules: ReadRules
   private closing = false
+  /** Set by who has started it. */
+  reloadSettings: Effect.Effect<Reloaded, Refused> = Effect.fail(new Refused({ message: "it cannot be reloaded" }))
 
   private constructor(
     services: Services,
@@ -328,30 +332,33 @@ export class Broker {
    * Takes new settings while it runs: access rules, listeners, zones and what holds for the next client. Nothing is lost by it: what
    * cannot be changed stays and is named in the log.
    */
-  reload(given: Settings): Effect.Effect<void> {
+  reload(given: Settings): Effect.Effect<Reloaded> {
     return Effect.gen({ self: this }, function* () {
       const next = named(given)
       const { log } = this.services
-      yield* Effect.catch(
-        this.replaceRules(next),
-        ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("access rules not changed", { fault })))
-      )
+      const faults: Array<string> = []
+      const unchanged = (what: string, found: ReadonlyArray<string>) =>
+        Effect.sync(() => {
+          for (const fault of found) log.error(`${what} not changed`, { fault })
+          faults.push(...found.map((fault) => `${what} not changed: ${fault}`))
+        })
+      yield* Effect.catch(this.replaceRules(next), ({ faults }) => unchanged("access rules", faults))
       this.kept.change(next)
-      yield* Effect.catch(
-        this.authenticating.reload(next),
-        ({ faults }) => Effect.sync(() => faults.forEach((fault) => log.error("authentication not changed", { fault })))
-      )
+      yield* Effect.catch(this.authenticating.reload(next), ({ faults }) => unchanged("authentication", faults))
       yield* Effect.catch(
         this.clustering?.reload(next.cluster) ?? Effect.void,
-        ({ message }) => Effect.sync(() => log.error("cluster secret and certificates not changed", { fault: message }))
+        ({ message }) => unchanged("cluster secret and certificates", [message])
       )
-      for (const key of changedForRestart(this.settings, next)) log.warning("setting changed: needs a restart", { key })
+      const needRestart = changedForRestart(this.settings, next)
+      for (const key of needRestart) log.warning("setting changed: needs a restart", { key })
       this.overload.limit(next.limits)
       this.services.bans.change(next.bans)
       this.current = withLiveTables(this.settings, next)
       const failed = yield* this.doors.apply(this.current)
       yield* rejudge(this, this.current)
       log.info("settings read again", { not_changed: failed.length === 0 ? undefined : failed.join(", ") })
+      faults.push(...failed.map((name) => `listener ${name} not changed: the log says why`))
+      return { faults, need_restart: needRestart }
     })
   }
 

@@ -1,10 +1,11 @@
 // What the management API may ask of this broker, read from its parts as they are. Invariant: nothing here changes a part's state but by
 // the message that the part takes from anybody.
 import packageJson from "../../package.json" with { type: "json" }
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import type { RulesInvalid } from "../access/rules/loadRules.ts"
 import type { AdminCluster, AdminNode } from "../admin/AdminNode.ts"
-import type { Client, ListenerStatus } from "../admin/Api.ts"
+import type { Client, ListenerStatus, Reloaded } from "../admin/Api.ts"
+import type { Refused } from "../admin/faults.ts"
 import { adminBans } from "./banning.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Listeners } from "../listener/Listeners.ts"
@@ -28,6 +29,8 @@ export interface AdministeredBroker {
   readonly kept: KeptAccess
   readonly cluster: AdminCluster | undefined
   readonly isClosing: boolean
+  /** From where they came; whoever has started the broker knows where. */
+  readonly reloadSettings: Effect.Effect<Reloaded, Refused>
   readonly reloadRules: () => Effect.Effect<void, RulesInvalid>
   readonly tree: (limit: number) => TreeNode
 }
@@ -87,6 +90,7 @@ export const adminNode = (broker: AdministeredBroker): AdminNode => {
     rules: adminRules(broker.kept.rules, broker.services.rules, broker.services, broker.reloadRules()),
     tree: (limit) => broker.tree(limit),
     counters: () => ({ ...counters.snapshot() }),
+    reload: Effect.suspend(() => broker.reloadSettings),
     listeners,
     startListener: (name) => broker.doors.start(name),
     stopListener: (name) => broker.doors.stop(name),

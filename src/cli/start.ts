@@ -1,7 +1,9 @@
 // `emqttd` without a subcommand: from settings to a running broker, and from a signal back to nothing.
 // Loaded only when a broker is to be started, so that `--help` and `check` do not pay for it.
 // Invariant: a signal always ends the process: in order within node.shutdown_timeout, at once on a second interrupt.
-import { Effect, Queue, type Scope } from "effect"
+import { Effect, Queue, type Scope, Semaphore } from "effect"
+import type { Reloaded } from "../admin/Api.ts"
+import type { Refused } from "../admin/faults.ts"
 import { serviceEnvironment } from "../config/environment.ts"
 import type { LoadedSettings, SettingsInvalid } from "../config/loadSettings.ts"
 import { hasSecret, nodeNameOf } from "../config/nodeAddresses.ts"
@@ -25,7 +27,9 @@ export interface RunningBroker {
     readonly port: number
   }>
   /** Takes what can be changed while it runs, and logs the rest. */
-  readonly reload: (settings: Settings) => Effect.Effect<void>
+  readonly reload: (settings: Settings) => Effect.Effect<Reloaded>
+  /** What the administrator's question for a reload does; to be set. */
+  reloadSettings: Effect.Effect<Reloaded, Refused>
   /** Tells the clients, flushes; the scope's end frees the rest. */
   readonly shutdown: Effect.Effect<void>
   /** Fails when a part has crashed too often. */
@@ -92,7 +96,9 @@ export const start = <R>(
     if (broker.addresses.length === 0) yield* Effect.logWarning("listening nowhere: no listener is enabled")
     const isWorker = settings.node.worker > 0
     const manager = yield* systemd(isWorker ? withoutManager : serviceEnvironment())
-    yield* Effect.forkScoped(reloadOnHangUp(hangUps, broker, manager, again))
+    const reload = Effect.provideContext(reloading(broker, manager, again), yield* Effect.context<R>())
+    broker.reloadSettings = reload
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(hangUps), reload)))
     yield* manager.ready(`${nodeNameOf(settings)} listens`)
     yield* Effect.logInfo(`emqttd ${version} is ready`, {
       node: nodeNameOf(settings),
@@ -124,25 +130,24 @@ const hangUpSignals = Effect.gen(function* () {
   return hangUps
 })
 
-/** One that comes during a reload is followed by another reload, however many there are. */
-const reloadOnHangUp = Effect.fnUntraced(function* <R>(
-  hangUps: Queue.Queue<true>,
+/** One after the other. Of signals that come during one a single one more follows. */
+const reloading = <R>(
   broker: RunningBroker,
   manager: Systemd,
   again: Effect.Effect<LoadedSettings, SettingsInvalid, R>
-) {
-  return yield* Effect.forever(Effect.gen(function* () {
-    yield* Queue.take(hangUps)
-    yield* manager.reloading
-    yield* again.pipe(
-      Effect.flatMap(({ settings }) => broker.reload(settings)),
-      Effect.catch(({ faults }) =>
-        Effect.forEach(faults, (fault) => Effect.logError(`settings not changed: ${fault}`), { discard: true })
-      )
-    )
-    yield* manager.ready("settings read again")
-  }))
-})
+): Effect.Effect<Reloaded, never, R> => {
+  const oneAtATime = Semaphore.makeUnsafe(1)
+  const read = Effect.catch(
+    Effect.flatMap(again, ({ settings }) => broker.reload(settings)),
+    ({ faults }) => {
+      const lines = faults.map((fault) => `settings not changed: ${fault}`)
+      return Effect.as(Effect.forEach(lines, (line) => Effect.logError(line)), { faults: lines, need_restart: [] })
+    }
+  )
+  return oneAtATime.withPermits(1)(
+    manager.reloading.pipe(Effect.andThen(read), Effect.tap(manager.ready("settings read again")))
+  )
+}
 
 const stop = Effect.fnUntraced(function* (broker: RunningBroker, manager: Systemd, timeoutMillis: number) {
   yield* manager.stopping

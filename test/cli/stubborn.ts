@@ -10,7 +10,8 @@ const [misbehaviour = "", dataDir = ""] = process.argv.slice(2)
 
 const broker: RunningBroker = {
   addresses: [],
-  reload: () => Effect.void,
+  reload: () => Effect.succeed({ faults: [], need_restart: [] }),
+  reloadSettings: Effect.succeed({ faults: [], need_restart: [] }),
   shutdown: misbehaviour === "never-shuts-down" ? Effect.never : Effect.void,
   run: misbehaviour === "crashes" ? Effect.fail("router crashed 11 times in 10 s") : Effect.never
 }

@@ -185,6 +185,10 @@ describe("workers", { timeout: 60_000 }, () => {
       const { process: parent } = node
       parent.signal("SIGHUP")
       for (const worker of [1, 2]) await parent.told(new RegExp(`settings read again".* worker=${worker}`))
+      expect(await node.ctl("reload")).toMatchObject({ code: 0, stdout: "settings read again\n" })
+      for (const worker of [1, 2]) {
+        await parent.told(new RegExp(`(?:settings read again".* worker=${worker}[^]*){2}`))
+      }
       const [, second] = (await node.status()).workers
       const before = new Set(node.processes)
       process.kill(second?.process ?? 0, "SIGKILL")

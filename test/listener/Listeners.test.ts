@@ -50,7 +50,7 @@ const accepts = async (port: number): Promise<boolean> => {
   return raw.connected
 }
 
-const reload = (listeners: ReadonlyArray<ListenerSettings>, more: Partial<Settings> = {}): Promise<void> =>
+const reload = (listeners: ReadonlyArray<ListenerSettings>, more: Partial<Settings> = {}): Promise<unknown> =>
   Effect.runPromise(inner.broker.reload(settings = { ...settings, listeners, ...more }))
 
 const failureOf = (effect: Effect.Effect<unknown, ListenerFailed>): Promise<string> =>

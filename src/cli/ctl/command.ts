@@ -66,6 +66,16 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
       Command.withExamples([{ command: "emqttd ctl counters | grep dropped", description: "What was lost, and why" }])
     )
 
+  const reload = Command.make("reload", {}, () =>
+    Effect.gen(function* () {
+      yield* (yield* questions).reload(yield* target)
+    })).pipe(
+      Command.withDescription(
+        "Read the settings, rules and certificates again, as SIGHUP does: faults are printed, exit 1"
+      ),
+      Command.withExamples([{ command: "emqttd ctl reload", description: "After a change of the file" }])
+    )
+
   const listenersList = Command.make("list", {}, () =>
     Effect.gen(function* () {
       yield* (yield* questions).listenersList(yield* target)
@@ -130,6 +140,7 @@ export const ctlCommand = <R>(settings: Effect.Effect<LoadedSettings, ExitWith, 
     ]),
     Command.withSubcommands([
       status,
+      reload,
       tree,
       listeners,
       clients,

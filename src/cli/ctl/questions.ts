@@ -45,6 +45,22 @@ export const status = (target: Target): Told =>
     if (!answer.health.ok) return yield* exitWith(ExitCode.Refused, [])
   })
 
+/** All workers read the same files: a fault is told once. */
+export const reload = (target: Target): Told =>
+  Effect.gen(function* () {
+    const all = yield* askEach(target, (node) => node.node.reload())
+    const answer = {
+      faults: [...new Set(all.flatMap(({ faults }) => faults))],
+      need_restart: [...new Set(all.flatMap(({ need_restart }) => need_restart))]
+    }
+    yield* print(target, answer, ({ need_restart }) => [
+      ...(answer.faults.length === 0 ? ["settings read again"] : []),
+      ...need_restart.map((key) => `changed, from the next start on: ${key}`)
+    ])
+    if (answer.faults.length === 0) return
+    return yield* exitWith(ExitCode.Refused, answer.faults.map((fault) => `emqttd: ${fault}`))
+  })
+
 export const tree = (target: Target, limit: number | undefined): Told =>
   Effect.gen(function* () {
     const { missing, there } = yield* askThere(target, (node) => node.node.tree({ query: { limit } }))
