@@ -94,8 +94,8 @@ check-conformance: $(READY)
 bench: $(READY) ## measure Mosquitto and this broker, write docs/benchmarks.md (RUNS=3 SECS=3 QUICK=1 ONLY=qos0,fanout)
 	@$(BUN) scripts/bench/bench.ts $(ARGS)
 
-bench-workers: $(READY) ## two workers against one process, pairs in turn (RUNS=3 SECS=4 WARMUP=8)
-	@RUNS=$${RUNS:-3} SECS=$${SECS:-4} WARMUP=$${WARMUP:-8} BROKERS=emqttd ONLY=qos0,workers-qos0,qos1,workers-qos1,tls-qos0,workers-tls-qos0,churn,workers-churn,tls-churn,workers-tls-churn \
+bench-workers: $(READY) ## two workers against one process, pairs in turn (RUNS=3 SECS=4 WARMUP=10)
+	@RUNS=$${RUNS:-3} SECS=$${SECS:-4} WARMUP=$${WARMUP:-10} BROKERS=emqttd ONLY=qos0,workers-qos0,qos1,workers-qos1,tls-qos0,workers-tls-qos0,churn,workers-churn,tls-churn,workers-tls-churn \
 	  $(BUN) scripts/bench/bench.ts $(ARGS)
 
 bench-costs: $(READY) ## what access rules and rates cost on the packet path, into docs/benchmarks.md (RUNS=9 SECS=1)
