@@ -84,7 +84,7 @@ export class Broker {
   /** Rules that the node keeps itself. */
   readonly kept: KeptAccess
   readonly cluster: AdminCluster | undefined
-  private readonly clustering: Clustering | undefined
+  readonly clustering: Clustering | undefined
   private readonly settings: Settings
   /** With what a reload has changed. */
   private current: Settings

@@ -21,7 +21,11 @@ export const clusterSessions = (
   const takeover = new Takeover(
     {
       // What its sessions have subscribed to, and what it has for a peer, has been sent before what is sent next.
-      flushRoutes: () => routes.routes.flush(),
+      flushRoutes: () => {
+        routes.routes.flush()
+        return routes.routes.ownVersion
+      },
+      knowsRoutes: (peer, version) => routes.routes.hasReached(peer, version),
       gaps: routes.gaps,
       afterMessages: (peer, run) => routes.forwarder.whenSent(peer, run),
       bus: links,

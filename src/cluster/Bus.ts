@@ -49,6 +49,8 @@ export const FrameKind = {
   Offer: 0x4e,
   OfferRefused: 0x4f,
   Closing: 0x50,
+  LateRefused: 0x51,
+  AskFence: 0x52,
   /** Retained and other replicas. 0x60 to 0x6f */
   RetainedDelta: 0x60,
   RetainedDigest: 0x61,

@@ -20,6 +20,8 @@ export type RouteLevel = (typeof RouteLevel)[keyof typeof RouteLevel]
 export interface RemoteRoutes {
   /** What the acknowledgement of the message that was published last waits for; null: for nothing beyond this node. */
   readonly awaited: Forward | null
+  /** Of the message that is being given to sessions: the node that it came from; null: its publisher's node is this one. */
+  readonly origin: string | null
   /**
    * Set before a QoS 2 message is published: whether its publisher's packet identifier, or will, is on disk. Then a crash must neither lose the
    * message nor send it twice.
@@ -46,6 +48,7 @@ export interface RemoteRoutes {
 
 export const noRemoteRoutes: RemoteRoutes = {
   awaited: null,
+  origin: null,
   publisherIsDurable: false,
   publish: () => 0,
   wantsSystem: false,

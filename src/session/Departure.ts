@@ -22,6 +22,8 @@ export interface Departing {
   command(command: SessionCommand): void
   /** It ends without its will, without handing anything over: all of it is elsewhere. Returns the group of its end. */
   departed(): number
+  /** From here on it takes in only what comes from these nodes, as long as they are in the set. */
+  trail(openTo: ReadonlySet<string>): void
   /** It stays: a client may attach again. `done`: in a turn of the registry, which has it again. */
   stay(done: () => void): void
 }
@@ -72,6 +74,13 @@ export class Departure implements SessionDeparture {
 
   mark(): void {
     this.step(() => (this.marked = this.departing.durable?.lastSequence ?? 0))
+  }
+
+  trail(openTo: ReadonlySet<string>): void {
+    this.step(() => {
+      this.departing.trail(openTo)
+      this.marked = this.departing.durable?.lastSequence ?? 0
+    })
   }
 
   finish(done?: (group: number) => void): void {

@@ -24,6 +24,8 @@ export abstract class SessionInbox extends Actor implements Subscriber {
   protected readonly services: Services
   /** What the router gives it waits until what it is owed from elsewhere is here. */
   protected holding = false
+  /** It is elsewhere: nodes that do not know it yet, whose messages come here alone. Null: it takes in what comes from anywhere. */
+  protected openTo: ReadonlySet<string> | null = null
   /** Over for good. */
   protected finished = false
 
@@ -58,6 +60,10 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       this.services.counters.deliveries_dropped_session_ended_total++
       return
     }
+    // What all others send goes to where it is. A shared group has chosen this session, and nobody else gets it.
+    if (
+      this.openTo !== null && route.group === undefined && !this.openTo.has(this.services.router.remote.origin ?? "")
+    ) return
     if (this.messages === null) {
       this.messages = []
       this.routes = []

@@ -398,13 +398,19 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     departure?.read((page, more) => {
       const at = this.byClientId.get(clientId)
       if (at === undefined || at.isFinished) return departure.finish()
-      const { restored, taken } = departure.head
-      const state = { deliveries: page, from: { node: "", session: 0 }, restored, taken }
+      const { head: { restored, taken }, session } = departure
+      // It may have come back with what was taken of this one.
+      const from = { node: this.services.settings.node.name, session }
+      const state = { deliveries: page, from, restored, taken }
       const then = (group: number) =>
         whenCommitted(this.services.journal, group, () => {
           if (more) return this.mergeAtHome(clientId, departure)
           at.command({ _tag: "Step", run: () => at.release() })
-          departure.finish()
+          departure.finish((ended) =>
+            whenCommitted(this.services.journal, ended, () => {
+              at.command({ _tag: "Step", run: () => at.forgetTaken(from) })
+            })
+          )
         })
       at.command({ _tag: "Step", run: () => at.merge(state, then) })
     })

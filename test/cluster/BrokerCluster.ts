@@ -4,6 +4,7 @@ import { Effect, Exit, Logger, Scope } from "effect"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Refusal } from "../../src/cluster/links/handshake.ts"
 import { Broker } from "../../src/app/Broker.ts"
 import { ClusterRoutes } from "../../src/cluster/routes/ClusterRoutes.ts"
 import { defaultSettings, type Settings } from "../../src/config/Settings.ts"
@@ -120,6 +121,24 @@ export class BrokerCluster {
           (node === of || node.remote.isUp(node.remote.routes.numberOf(of.name)))
         )
       }))
+  }
+
+  /** The two do not see each other, whoever else sees them. Returns what ends that. */
+  async part(one: string, other: string): Promise<() => Promise<void>> {
+    const ends = [[one, other], [other, one]].map(([name = "", peer = ""]) => {
+      const links = this.nodes.get(name)?.broker.clustering?.links
+      if (links === undefined) throw new Error(`no node ${name}`)
+      const { admits } = links
+      links.admits = (stranger, version) => stranger === peer ? Refusal.Full : admits(stranger, version)
+      return { links, peer, admits }
+    })
+    for (const { links, peer } of ends) links.drop(peer, "parted")
+    const linked = () => ends.some(({ links, peer }) => links.peers.has(peer))
+    await until(`${one} and ${other} have no link`, () => !linked())
+    return async () => {
+      for (const { admits, links } of ends) links.admits = admits
+      await until(`${one} and ${other} have a link`, linked)
+    }
   }
 
   /** Until this node counts that one as dead, or not. */

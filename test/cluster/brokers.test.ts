@@ -1,5 +1,6 @@
 // Two and three whole brokers: messages find their subscribers wherever they are, also when a node is killed on the way.
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { rendezvous } from "../../src/cluster/sessions/rendezvous.ts"
 import { defaultSettings } from "../../src/config/Settings.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { BrokerCluster, ClusteredBroker, until } from "./BrokerCluster.ts"
@@ -9,6 +10,10 @@ beforeEach(() => {
   cluster = new BrokerCluster()
 })
 afterEach(() => cluster.stop())
+
+const lookedAfterBy = (node: string): string =>
+  Array.from({ length: 1_000 }, (_, index) => `s${index}`).find((one) => rendezvous(["a", "b", "c"], one) === node) ??
+    ""
 
 const nodes = async (...names: ReadonlyArray<string>): Promise<ReadonlyArray<ClusteredBroker>> =>
   cluster.start(...names)
@@ -234,6 +239,41 @@ describe("messages between nodes", { timeout: 60_000 }, () => {
     assert.strictEqual(counters.forward_dropped_full_total, 0)
     assert.strictEqual(back.broker.counters.deliveries_dropped_mailbox_full_total, 0)
     assert.strictEqual(back.broker.sessions.get("s")?.owed, count)
+  })
+
+  it("a session moves to a node that a publisher's node has no link to: what is published there follows by way of the old place", async () => {
+    const [a, b, c] = await nodes("a", "b", "c")
+    if (a === undefined || b === undefined || c === undefined) return
+    const clientId = lookedAfterBy("a")
+    const first = await a.durable(clientId)
+    await first.subscribe("t", 2)
+    await first.disconnect()
+    await cluster.settled()
+    const meet = await cluster.part("b", "c")
+    const publisher = await c.durable("p")
+    const near = await b.durable("near")
+    const again = await b.durable(clientId)
+    assert.isTrue(again.connack.sessionPresent)
+    // Beyond the time that the old place waits for the word of all.
+    await until(
+      "the old place only passes on",
+      () => a.broker.clustering?.later.takeover?.departures.has(clientId) === false
+    )
+    for (let n = 0; n < 20; n++) {
+      await publisher.publish("t", `c${n}`, { qos: n % 2 === 0 ? 1 : 2 })
+      await near.publish("t", `b${n}`, { qos: n % 2 === 0 ? 1 : 2 })
+    }
+    await meet()
+    await until("all has come", () => a.broker.clustering?.later.takeover?.moving === 0)
+    await near.publish("t", "end", { qos: 2 })
+    const got = await takeUntil(again, "end")
+    for (const from of ["b", "c"]) {
+      assert.deepStrictEqual(
+        got.filter((one) => one.startsWith(from)),
+        Array.from({ length: 20 }, (_, n) => `${from}${n}`)
+      )
+    }
+    await again.expectNothing()
   })
 
   for (const victim of ["b", "a"] as const) {

@@ -7,11 +7,13 @@ import { readSessionPart } from "../../src/cluster/sessions/sessionFrames.ts"
 import type { SessionDeparture } from "../../src/session/RemoteSessions.ts"
 import { MemoryNetwork } from "./MemoryBus.ts"
 
+const routes = { epoch: 1, version: 7 }
 const order = { clientId: "c", token: 9, to: "b", wanted: 0 } as const
 
-const departing = () => {
+const departing = (...others: ReadonlyArray<string>) => {
   const network = new MemoryNetwork({ delayMillis: 1 })
   const [a, b] = [network.node("a"), network.node("b")]
+  for (const other of others) network.node(other)
   const said: Array<string> = []
   b.add({
     kinds: [FrameKind.SessionPart],
@@ -33,6 +35,7 @@ const departing = () => {
     session: 3,
     read: (reply) => reply([], false),
     mark: () => said.push("mark"),
+    trail: (from) => said.push(`trail ${[...from].join()}`),
     finish: (done) => {
       said.push("finish")
       done?.(7)
@@ -44,8 +47,8 @@ const departing = () => {
   }
   const departures = new Departures({
     bus: a,
-    members: { present: ["a", "b"] },
-    ask: () => {},
+    members: { present: ["a", "b", ...others] },
+    ask: (peer, _, { version }) => said.push(`asks ${peer} for ${version}`),
     now: () => network.now,
     moveMillis: 2_000,
     post: (task) => task(),
@@ -64,20 +67,60 @@ describe("Departures", () => {
   it("a session ends once the other node has what came late too, and tells it so", () => {
     const { departures, network, take } = departing()
     assert.deepStrictEqual(take(), ["part", "part last"])
-    departures.taken("c", 8)
-    departures.taken("c", 9)
+    departures.taken("c", 8, routes)
+    departures.taken("c", 9, routes)
     network.advance(10)
     assert.deepStrictEqual(take(), ["mark", "part late last"])
     assert.strictEqual(departures.size, 1)
-    departures.taken("c", 9)
+    departures.taken("c", 9, routes)
     assert.deepStrictEqual([take(), departures.size], [["finish", "3 ended in 7 for b"], 0])
+  })
+
+  it("who does not give its word holds nobody up: what it sends follows, until it has", () => {
+    const { departures, network, take } = departing("c")
+    take()
+    departures.taken("c", 9, routes)
+    network.advance(10)
+    departures.tick(network.now + 900)
+    assert.deepStrictEqual([take(), departures.has("c")], [[], true])
+    departures.tick(network.now + 1_100)
+    network.advance(10)
+    assert.deepStrictEqual(take(), ["trail c", "part late last"])
+    departures.taken("c", 9, routes)
+    assert.deepStrictEqual([take(), departures.has("c"), departures.size], [[], false, 1])
+    departures.tick(network.now + 1_100)
+    network.advance(10)
+    assert.deepStrictEqual(take(), ["asks c for 7", "mark"], "nothing has come: nothing is sent")
+    departures.tick(network.now + 60_000)
+    assert.deepStrictEqual(take(), ["asks c for 7", "mark"], "it goes on")
+    departures.fencePassed("c", "c", 9)
+    departures.tick(network.now)
+    network.advance(10)
+    assert.deepStrictEqual(take(), ["mark", "part late last"])
+    departures.taken("c", 9, routes)
+    assert.deepStrictEqual([take(), departures.size], [["finish", "3 ended in 7 for b"], 0])
+  })
+
+  it("the rest is for the session that has come back, and is looked for anew where that has moved on", () => {
+    for (const how of ["recall", "refused"] as const) {
+      const { departures, network, take } = departing("c")
+      departures.taken("c", 9, routes)
+      if (how === "recall") departures.recall("c")
+      assert.strictEqual(departures.size, 1)
+      departures.tick(network.now + 1_100)
+      network.advance(10)
+      take()
+      if (how === "recall") departures.recall("c")
+      else departures.refused("c", 9)
+      assert.deepStrictEqual([take(), departures.size], [["abort", "c stays under 4"], 0])
+    }
   })
 
   it("it stays, whole, where the other node goes away before that, or takes too long", () => {
     for (const taken of [false, true]) {
       for (const how of ["link", "time"]) {
         const { departures, network, take } = departing()
-        if (taken) departures.taken("c", 9)
+        if (taken) departures.taken("c", 9, routes)
         network.advance(10)
         take()
         if (how === "link") network.disconnect("a", "b")

@@ -57,7 +57,8 @@ class Nodes {
           now,
           moveMillis: 2_000,
           post: (task) => this.#tasks.push(task) > 0,
-          flushRoutes: () => {},
+          flushRoutes: () => ({ epoch: 1, version: 1 }),
+          knowsRoutes: () => true,
           afterMessages: (_, run) => run()
         },
         (onYield) => {

@@ -77,6 +77,8 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   /** Of the message that was kept last: its place in all streams. */
   private sequence = 0
   private flushDue = false
+  /** Whose messages are being taken in. */
+  origin: string | null = null
 
   constructor(options: ForwarderOptions) {
     this.options = options
@@ -293,6 +295,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     const { changes } = this.journal
     let numbered = false
     let hasPlace = false
+    this.origin = name
     try {
       readMessages(body, topics, now(), {
         run: (epoch, sequence) => {
@@ -319,6 +322,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
         }
       })
     } finally {
+      this.origin = null
       if (numbered) {
         reception.frameTaken(changes)
         this.wake()

@@ -359,6 +359,10 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     return receivers
   }
 
+  get origin(): string | null {
+    return this.forwarder.origin
+  }
+
   get wantsSystem(): boolean {
     return this.routes.table.wantsSystem
   }

@@ -327,6 +327,17 @@ export class Routes implements BusPart, MembersListener {
     return (this.peers.get(name)?.version ?? -1) >= 0
   }
 
+  /** What it had told by then is known here. */
+  hasReached(name: string, { epoch, version }: SetVersion): boolean {
+    const peer = this.peers.get(name)
+    if (peer === undefined || peer.version < 0) return false
+    return peer.epoch > epoch || (peer.epoch === epoch && peer.version >= version)
+  }
+
+  get ownVersion(): SetVersion {
+    return { epoch: this.own.epoch, version: this.own.version }
+  }
+
   private onDigest(peer: PeerRoutes, body: Buffer): void {
     const { a, b, epoch, rows, version } = readDigest(body)
     if (peer.whole !== undefined) return

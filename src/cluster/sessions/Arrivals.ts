@@ -9,6 +9,9 @@ import { whenCommitted } from "../../store/whenCommitted.ts"
 import type { Bus } from "../Bus.ts"
 import type { SessionPart } from "./sessionFrames.ts"
 
+/** Once the rest is here, a peer that has not given its word is waited for so long, ms. */
+const slowestMillis = 1_000
+
 interface Arrival {
   readonly clientId: string
   readonly token: number
@@ -49,6 +52,9 @@ export interface ArrivalsOptions {
   readonly fence: (clientId: string, token: number, from: string) => void
   /** What came late is on disk here: the former holder may end its session. */
   readonly lateTaken: (clientId: string, token: number, from: string) => void
+  /** Its session has gone to another node from here, or is about to. */
+  readonly hasMovedOn: (clientId: string) => boolean
+  readonly lateRefused: (clientId: string, token: number, from: string) => void
   /** It is here without a client that has claimed it. */
   readonly adopted: (clientId: string, token: number) => void
   /** Nothing of this move is under way any more. */
@@ -227,7 +233,7 @@ export class Arrivals {
   }
 
   private onLate(from: string, { clientId, deliveries, last, session, token }: SessionPart): void {
-    const { journal, lateTaken, post, sessions } = this.options
+    const { hasMovedOn, journal, lateRefused, lateTaken, now, post, sessions } = this.options
     const taken = (group: number) => {
       if (!last) return
       whenCommitted(journal, group, () =>
@@ -236,15 +242,21 @@ export class Arrivals {
           const settling = this.settlingOf(clientId, from, token)
           if (settling === undefined) return
           settling.lateIsHere = true
+          settling.deadline = Math.min(settling.deadline, now() + slowestMillis)
           this.settle(settling)
         }))
     }
+    const settling = this.settlingOf(clientId, from, token)
     // Where its session has ended meanwhile nobody is owed anything.
     sessions.with(clientId, (found) => {
-      if (found === undefined) taken(0)
-      else found.arrive({ node: from, session }, deliveries, taken)
+      if (found === undefined) {
+        post(() => hasMovedOn(clientId) ? lateRefused(clientId, token, from) : taken(0))
+        return
+      }
+      found.arrive({ node: from, session }, deliveries, taken)
+      // It was settled without the last of it.
+      if (settling === undefined) found.release()
     })
-    const settling = this.settlingOf(clientId, from, token)
     if (settling !== undefined) settling.deadline = this.options.now() + this.options.moveMillis
   }
 

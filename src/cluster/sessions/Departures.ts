@@ -4,6 +4,7 @@
 import type { SessionDeparture } from "../../session/RemoteSessions.ts"
 import type { StoredDelivery } from "../../store/Engine.ts"
 import { type Bus, FrameKind, type Members } from "../Bus.ts"
+import type { SetVersion } from "../routes/routeFrames.ts"
 import type { Yield } from "./directoryFrames.ts"
 import { sessionFrame } from "./sessionFrames.ts"
 
@@ -15,15 +16,23 @@ const Fencing = 2
 const Finishing = 3
 /** What came late is sent; the other node has not said that it has that too. */
 const Ending = 4
+/** All is sent, but some node does not know yet where the session is: what it sends here follows. */
+const Trailing = 5
 
 interface Leaving {
   readonly order: Yield
   readonly departure: SessionDeparture
   readonly formerToken: number
-  phase: 0 | 1 | 2 | 3 | 4
+  phase: 0 | 1 | 2 | 3 | 4 | 5
   deadline: number
   readonly fenced: Set<string>
-  unfenced: Set<string>
+  readonly unfenced: Set<string>
+  /** What the other node's routes were when it had the session. */
+  routes: SetVersion
+  trails: boolean
+  /** While it trails: when the others are asked, and what has come is sent, the next time. */
+  nextLook: number
+  lookMillis: number
   readonly ended: (moved: boolean) => void
   /** The link took no more: what comes next waits for it. */
   waiting: boolean
@@ -43,14 +52,16 @@ export interface DeparturesOptions {
   readonly now: () => number
   /** Between two steps of the other node. */
   readonly moveMillis: number
-  /** A fence to this peer, for its word alone. */
-  readonly ask: (peer: string, order: Yield) => void
+  /** For the word of this peer, once it knows these routes of the other node. */
+  readonly ask: (peer: string, order: Yield, routes: SetVersion) => void
   /** To the cluster's turn. */
   readonly post: (task: () => void) => void
   /** The session has stayed after all. */
   readonly onStayed: (clientId: string, formerToken: number) => void
   /** What comes from here on does not go with it; these have given their word. */
   readonly onMarked?: (order: Yield, fenced: ReadonlySet<string>) => void
+  /** It is there; what comes here still follows for a while. */
+  readonly onTrails?: (order: Yield) => void
   /** It has ended here, with the group of its end: it will not be offered again. */
   readonly onEnded: (order: Yield, session: number, group: number) => void
 }
@@ -60,6 +71,10 @@ const nothing: ReadonlyArray<StoredDelivery> = []
 /** So long is waited for the word of nodes that this node has no link to yet, ms. */
 const awaitedMillis = 5_000
 const justStartedMillis = 10_000
+/** Who has not given its word by then, because it is slow, or has no link to the other node, is waited for without the session's being held up, ms. */
+const trailAfterMillis = 1_000
+const firstLookMillis = 1_000
+const longestLookMillis = 30_000
 
 export class Departures {
   private readonly options: DeparturesOptions
@@ -77,8 +92,26 @@ export class Departures {
     return this.leaving.size
   }
 
+  /** It is not where it goes yet, or its rest is not. */
   has(clientId: string): boolean {
+    return this.leaving.get(clientId)?.trails === false
+  }
+
+  /** Something of it is still here. */
+  knows(clientId: string): boolean {
     return this.leaving.has(clientId)
+  }
+
+  /** Its client has come back to this node: what is left of it here is for the session that has come with it. */
+  recall(clientId: string): void {
+    const leaving = this.leaving.get(clientId)
+    if (leaving?.trails === true) this.abort(leaving)
+  }
+
+  /** The session has moved on from there: it is looked for anew. */
+  refused(clientId: string, token: number): void {
+    const leaving = this.of(clientId, token)
+    if (leaving !== undefined) this.abort(leaving)
   }
 
   /** `departure` null: there is nothing that could move. */
@@ -112,6 +145,10 @@ export class Departures {
       deadline: this.options.now() + this.options.moveMillis,
       fenced: new Set(),
       unfenced: new Set(),
+      routes: { epoch: 0, version: 0 },
+      trails: false,
+      nextLook: 0,
+      lookMillis: firstLookMillis,
       ended,
       waiting: false,
       reading: false,
@@ -120,6 +157,8 @@ export class Departures {
       more: true,
       isSaid: false
     }
+    const before = this.leaving.get(clientId)
+    if (before?.trails === true) this.abort(before)
     if (this.leaving.has(clientId)) this.behind(leaving)
     else this.start(leaving)
   }
@@ -147,19 +186,19 @@ export class Departures {
   }
 
   /** The other node has all that was sent, on disk. */
-  taken(clientId: string, token: number): void {
+  taken(clientId: string, token: number, routes: SetVersion): void {
     const leaving = this.of(clientId, token)
-    if (leaving?.phase === Ending) return this.end(leaving)
+    if (leaving?.phase === Ending) return this.restTaken(leaving)
     if (leaving === undefined || leaving.phase >= Fencing) return
     leaving.phase = Fencing
+    leaving.routes = routes
     const { bus, members, now } = this.options
     // A node that has just started is owed messages by members that have not reached it yet.
-    leaving.unfenced = new Set(bus.peers.keys())
+    for (const name of bus.peers.keys()) leaving.unfenced.add(name)
     if (now() - this.startedAt < justStartedMillis) { for (const name of members.present) leaving.unfenced.add(name) }
     for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
     const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
-    // Who has a link is waited for as long as it has one, however slow it is: what it sends before its word comes here alone.
-    leaving.deadline = now() + (awaited ? awaitedMillis : this.options.moveMillis)
+    leaving.deadline = now() + (awaited ? awaitedMillis : trailAfterMillis)
     this.finishFenced(leaving)
   }
 
@@ -175,7 +214,9 @@ export class Departures {
   /** It is asked here: what it was told by the other node it may have been told too early. */
   linkUp(peer: string): void {
     for (const leaving of this.leaving.values()) {
-      if (leaving.phase === Fencing && leaving.unfenced.has(peer)) this.options.ask(peer, leaving.order)
+      if (leaving.phase === Fencing && leaving.unfenced.has(peer)) {
+        this.options.ask(peer, leaving.order, leaving.routes)
+      }
     }
   }
 
@@ -197,19 +238,47 @@ export class Departures {
   tick(now: number): void {
     const { bus, members } = this.options
     for (const leaving of this.leaving.values()) {
-      if (leaving.phase === Fencing) {
+      const { phase, unfenced } = leaving
+      if (phase === Fencing || phase === Trailing) {
         // Who has died meanwhile gives no word.
-        for (const name of leaving.unfenced) {
-          if (!bus.peers.has(name) && !members.present.includes(name)) leaving.unfenced.delete(name)
+        for (const name of unfenced) {
+          if (!bus.peers.has(name) && !members.present.includes(name)) unfenced.delete(name)
         }
-        this.finishFenced(leaving)
+        if (phase === Fencing) this.finishFenced(leaving)
+        else if (unfenced.size === 0 || now >= leaving.nextLook) this.look(leaving)
       }
-      if (now < leaving.deadline) continue
-      if (leaving.phase === Fencing) {
-        leaving.unfenced.clear()
-        this.finishFenced(leaving)
-      } else this.abort(leaving)
+      if (now < leaving.deadline || leaving.phase === Trailing) continue
+      if (leaving.phase === Fencing) this.trail(leaving)
+      else this.abort(leaving)
     }
+  }
+
+  /** Somebody has not given its word: the rest follows while it comes. */
+  private trail(leaving: Leaving): void {
+    const { bus } = this.options
+    // Who has no link sends nothing here; what it keeps for this node it sends to where the session is, once it knows.
+    for (const name of leaving.unfenced) if (!bus.peers.has(name)) leaving.unfenced.delete(name)
+    if (leaving.unfenced.size === 0) return this.finishFenced(leaving)
+    leaving.trails = true
+    leaving.departure.trail(leaving.unfenced)
+    this.options.onMarked?.(leaving.order, new Set([...leaving.fenced, ...leaving.unfenced]))
+    this.sendRest(leaving)
+  }
+
+  private look(leaving: Leaving): void {
+    if (leaving.unfenced.size === 0) return this.finishFenced(leaving)
+    for (const name of leaving.unfenced) this.options.ask(name, leaving.order, leaving.routes)
+    leaving.departure.mark()
+    this.sendRest(leaving)
+  }
+
+  private restTaken(leaving: Leaving): void {
+    if (leaving.unfenced.size === 0) return this.end(leaving)
+    if (leaving.phase === Ending) this.options.onTrails?.(leaving.order)
+    leaving.phase = Trailing
+    leaving.nextLook = this.options.now() + leaving.lookMillis
+    leaving.lookMillis = Math.min(longestLookMillis, leaving.lookMillis * 2)
+    leaving.ended(true)
   }
 
   private of(clientId: string, token: number): Leaving | undefined {
@@ -219,10 +288,14 @@ export class Departures {
 
   private finishFenced(leaving: Leaving): void {
     if (leaving.unfenced.size > 0) return
-    leaving.phase = Finishing
     // What comes from here on the other node gets too.
     leaving.departure.mark()
     this.options.onMarked?.(leaving.order, leaving.fenced)
+    this.sendRest(leaving)
+  }
+
+  private sendRest(leaving: Leaving): void {
+    leaving.phase = Finishing
     leaving.deadline = this.options.now() + this.options.moveMillis
     leaving.more = true
     this.goOn(leaving)
@@ -232,7 +305,7 @@ export class Departures {
   private goOn(leaving: Leaving): void {
     const { departure, page, phase } = leaving
     const size = isAtHead(leaving) ? departure.head.subscriptions.length : page.length
-    if (leaving.reading || phase === Sent || phase === Fencing || phase === Ending) return
+    if (leaving.reading || (phase !== Sending && phase !== Finishing)) return
     while (!leaving.isSaid || leaving.at < size) {
       if (this.options.bus.isCongested(leaving.order.to) || !this.sendOne(leaving)) {
         leaving.waiting = true
@@ -251,6 +324,11 @@ export class Departures {
     leaving.at = 0
     leaving.more = more
     leaving.isSaid &&= more || page.length > 0
+    // Nothing has come since.
+    if (leaving.lookMillis > firstLookMillis && page.length === 0 && !more && leaving.unfenced.size > 0) {
+      leaving.isSaid = true
+      return this.restTaken(leaving)
+    }
     this.goOn(leaving)
   }
 

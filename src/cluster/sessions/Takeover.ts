@@ -9,6 +9,7 @@ import { BodyReader } from "../BodyReader.ts"
 import { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, type BusPart, FrameKind, type Members, type Peer } from "../Bus.ts"
 import type { SessionGaps } from "../forward/SessionGaps.ts"
+import type { SetVersion } from "../routes/routeFrames.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { Departures } from "./Departures.ts"
 import type { Directory } from "./Directory.ts"
@@ -16,6 +17,10 @@ import { readNames, writeNames, type Yield } from "./directoryFrames.ts"
 import { Wanted } from "./DirectoryTable.ts"
 import { HandOver, type HandOverOptions } from "./HandOver.ts"
 import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
+
+/** The last of a session that came late for one that has gone on since is refused: for so many client ids that is known. */
+const movedRemembered = 10_000
+const nowhere: SetVersion = { epoch: 0, version: 0 }
 
 export interface TakeoverOptions {
   readonly bus: Bus
@@ -28,8 +33,10 @@ export interface TakeoverOptions {
   readonly moveMillis: number
   /** To the cluster's turn; false: it has no room. */
   readonly post: (task: () => void) => boolean
-  /** What this node's sessions have subscribed to has been sent to all peers when it returns. */
-  readonly flushRoutes: () => void
+  /** What this node's sessions have subscribed to has been sent to all peers when it returns: up to this version of its routes. */
+  readonly flushRoutes: () => SetVersion
+  /** Whether so much of a peer's routes is known here. */
+  readonly knowsRoutes: (peer: string, routes: SetVersion) => boolean
   /** Runs it, in a turn of the cluster, once the messages that this peer is owed now have been sent. */
   readonly afterMessages: (peer: string, run: () => void) => void
   /** Told of sessions that come and go. */
@@ -47,7 +54,9 @@ export class Takeover implements BusPart, RemoteSessions {
     FrameKind.FencePassed,
     FrameKind.Offer,
     FrameKind.OfferRefused,
-    FrameKind.Closing
+    FrameKind.Closing,
+    FrameKind.LateRefused,
+    FrameKind.AskFence
   ]
   readonly departures: Departures
   readonly directory: Directory
@@ -60,6 +69,8 @@ export class Takeover implements BusPart, RemoteSessions {
   /** What comes is for a session that is here. */
   private readonly merging = new Set<string>()
   private leaving: HandOver | null = null
+  /** Client ids that have gone from here lately. */
+  private readonly movedOn = new Set<string>()
   private readonly body = new BodyWriter(1024)
 
   constructor(options: TakeoverOptions, makeDirectory: (onYield: (order: Yield) => void) => Directory) {
@@ -76,7 +87,9 @@ export class Takeover implements BusPart, RemoteSessions {
       post,
       isClaiming: (clientId) => directory.isClaiming(clientId),
       fence: (clientId, token, from) => this.fence(clientId, token, from),
-      lateTaken: (clientId, token, from) => this.say(from, FrameKind.SessionTaken, clientId, token, from),
+      lateTaken: (clientId, token, from) => this.sayTaken(from, clientId, token, nowhere),
+      hasMovedOn: (clientId) => this.movedOn.has(clientId) || this.departures.knows(clientId),
+      lateRefused: (clientId, token, from) => this.say(from, FrameKind.LateRefused, clientId, token, ""),
       adopted: (clientId, token) => directory.keeps(clientId, token),
       settled: (clientId, token) => directory.settled(clientId, token),
       quiet: (clientId) => this.quiet(clientId)
@@ -84,7 +97,10 @@ export class Takeover implements BusPart, RemoteSessions {
     this.departures = new Departures({
       bus,
       members,
-      ask: (peer, { clientId, token }) => this.say(peer, FrameKind.Fence, clientId, token, bus.self.name),
+      ask: (peer, { clientId, to, token }, { epoch, version }) => {
+        const body = this.body.reset().uint64(token).text(clientId).text(to).uint64(epoch).uint64(version).written()
+        bus.send(peer, FrameKind.AskFence, body)
+      },
       now,
       moveMillis,
       post,
@@ -93,8 +109,10 @@ export class Takeover implements BusPart, RemoteSessions {
         directory.keeps(clientId, formerToken)
       },
       onMarked: ({ clientId, to }, fenced) => options.gaps?.leaves(clientId, fenced, to),
+      onTrails: ({ clientId, to }) => options.gaps?.hasLeft(clientId, to),
       onEnded: ({ clientId, to }, session, group) => {
         post(() => options.gaps?.hasLeft(clientId, to))
+        this.moved(clientId)
         whenCommitted(journal, group, () => post(() => this.say(to, FrameKind.SessionEnded, clientId, session, "")))
       }
     })
@@ -126,7 +144,13 @@ export class Takeover implements BusPart, RemoteSessions {
       this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, mark, ({ from, refused, token }) => {
         if (refused === true) return done({ _tag: "Refused" })
         if (token === 0) return done({ _tag: "Superseded" })
-        this.arrivals.granted(clientId, token, from, done)
+        this.arrivals.granted(clientId, token, from, (claimed) => {
+          this.movedOn.delete(clientId)
+          done(claimed)
+          if (claimed._tag === "Granted" && claimed.state === null) {
+            this.options.post(() => this.departures.recall(clientId))
+          }
+        })
       })
     )
     if (!posted) done({ _tag: "Granted", token: 0, state: null })
@@ -134,7 +158,20 @@ export class Takeover implements BusPart, RemoteSessions {
 
   installed(clientId: string, token: number, group: number): void {
     const { journal, post } = this.options
-    whenCommitted(journal, group, () => post(() => this.arrivals.installed(clientId, token)))
+    whenCommitted(journal, group, () =>
+      post(() => {
+        this.arrivals.installed(clientId, token)
+        this.departures.recall(clientId)
+      }))
+  }
+
+  /** From here to another node. */
+  private moved(clientId: string): void {
+    this.movedOn.add(clientId)
+    for (const oldest of this.movedOn) {
+      if (this.movedOn.size <= movedRemembered) break
+      this.movedOn.delete(oldest)
+    }
   }
 
   ended(clientId: string): void {
@@ -174,7 +211,15 @@ export class Takeover implements BusPart, RemoteSessions {
     const from = reader.text()
     switch (kind) {
       case FrameKind.SessionTaken:
-        return this.departures.taken(clientId, token)
+        return this.departures.taken(clientId, token, { epoch: reader.uint64(), version: reader.uint64() })
+      case FrameKind.LateRefused:
+        return this.departures.refused(clientId, token)
+      case FrameKind.AskFence: {
+        const routes = { epoch: reader.uint64(), version: reader.uint64() }
+        if (!this.options.knowsRoutes(from, routes)) return
+        const { afterMessages } = this.options
+        return afterMessages(peer.name, () => this.say(peer.name, FrameKind.FencePassed, clientId, token, peer.name))
+      }
       case FrameKind.SessionEnded: {
         const { sessions } = this.options
         return sessions.with(clientId, (session) => session?.forgetTaken({ node: peer.name, session: token }))
@@ -218,10 +263,15 @@ export class Takeover implements BusPart, RemoteSessions {
 
   private fence(clientId: string, token: number, from: string): void {
     const { afterMessages, bus, flushRoutes } = this.options
-    flushRoutes()
+    const routes = flushRoutes()
     this.options.gaps?.cameIn(clientId, this.merging.delete(clientId))
     for (const name of bus.peers.keys()) this.say(name, FrameKind.Fence, clientId, token, from)
-    afterMessages(from, () => this.say(from, FrameKind.SessionTaken, clientId, token, from))
+    afterMessages(from, () => this.sayTaken(from, clientId, token, routes))
+  }
+
+  private sayTaken(peer: string, clientId: string, token: number, { epoch, version }: SetVersion): void {
+    const body = this.body.reset().uint64(token).text(clientId).text("").uint64(epoch).uint64(version).written()
+    this.options.bus.send(peer, FrameKind.SessionTaken, body)
   }
 
   private say(peer: string, kind: FrameKind, clientId: string, token: number, from: string): void {
