@@ -31,7 +31,10 @@ export class WorkerNode {
   readonly process: EmqttdProcess
   readonly clients: Array<TestClient> = []
 
+  private readonly args: ReadonlyArray<string>
+
   private constructor(port: number, directory: string, args: ReadonlyArray<string>) {
+    this.args = args
     this.port = port
     this.directory = directory
     const listen = ["--host", "127.0.0.1", "--port", `${port}`, "--set", "listeners.ws.enabled=false"]
@@ -45,6 +48,13 @@ export class WorkerNode {
     const node = await WorkerNode.begin(...args)
     await node.process.told(/all workers are ready/)
     await node.process.told(/cluster: link up/)
+    return node
+  }
+
+  /** Once it has ended: with its directory, its port and its settings. */
+  async again(): Promise<WorkerNode> {
+    const node = new WorkerNode(this.port, this.directory, this.args)
+    await node.process.told(/all workers are ready/)
     return node
   }
 
