@@ -14,6 +14,8 @@ export class WorkerLoad {
   readonly subscribers = ["sub-1", "sub-2", "sub-3", "sub-4"].map((name) => new Subscriber(name))
   /** How often a client lost its connection and came back. */
   moved = 0
+  /** Where they come in. */
+  port = 0
   private over = false
   private readonly owedFrom = new Map<string, number>()
 
@@ -27,6 +29,7 @@ export class WorkerLoad {
 
   /** They publish when it returns, and every subscriber is known to every worker. */
   async begin({ port }: WorkerNode): Promise<void> {
+    this.port = port
     for (const client of this.clients) await client.connect(port)
     for (const [index, one] of this.subscribers.entries()) await one.subscribe("load/#", index % 2 === 0 ? 2 : 1)
     for (let reached = false; !reached;) {
@@ -40,7 +43,7 @@ export class WorkerLoad {
       publisher.running = true
       publisher.fill()
     }
-    for (const client of this.clients) void this.follow(client, port)
+    for (const client of this.clients) void this.follow(client)
   }
 
   /** So many more messages have been acknowledged. */
@@ -74,13 +77,13 @@ export class WorkerLoad {
   }
 
   /** As a device does: again and again, until it is let in. */
-  private async follow(client: Client, port: number): Promise<void> {
+  private async follow(client: Client): Promise<void> {
     for (;;) {
       await client.client?.ended
       if (this.over) return
       this.moved++
       for (let isThere = false; !isThere && !this.over;) {
-        isThere = await client.connect(port).then(() => true, () => false)
+        isThere = await client.connect(this.port).then(() => true, () => false)
         if (!isThere) await new Promise((resolve) => setTimeout(resolve, pauseMillis)) // it is tried again
       }
       if (!("subscribeAnew" in client) || client.client?.sessionPresent !== false) continue

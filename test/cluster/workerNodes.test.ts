@@ -4,13 +4,18 @@ import { createServer } from "node:net"
 import { WorkerNode } from "../cli/WorkerNode.ts"
 import { freePort } from "../support/freePort.ts"
 import { NodeFarm } from "./ClusterNode.ts"
+import { nothing } from "./History.ts"
+import { WorkerLoad } from "./WorkerLoad.ts"
 
 let farm = new NodeFarm()
 let node: WorkerNode | undefined
+let load = new WorkerLoad()
 beforeEach(() => {
   farm = new NodeFarm()
 })
 afterEach(() => {
+  load.close()
+  load = new WorkerLoad()
   node?.close()
   farm.close()
 })
@@ -29,6 +34,22 @@ const freePorts = async (): Promise<number> => {
 }
 
 describe("a node of two workers in a cluster", { timeout: 90_000 }, () => {
+  it("leaves under load: its clients go on at the other machine, and nothing that was acknowledged is lost", async () => {
+    const other = await farm.start("other@test", "--set", "queue.capacity=1000000")
+    node = await WorkerNode.start(
+      ...["--node-name", "n@test", "--cluster-listen", `127.0.0.1:${await freePorts()}`, "--cluster", other.address],
+      ...["--set", "cluster.max_backoff=500ms", "--set", "queue.capacity=1000000"]
+    )
+    for (const name of ["n-1@test", "n-2@test"]) await other.logged("cluster: link up", `node=${name}`)
+    await load.begin(node)
+    await load.progress(200)
+    load.port = other.port
+    assert.deepInclude(await node.ctl("cluster", "leave"), { code: 0, stdout: "left the cluster\n", stderr: "" })
+    await load.progress(200)
+    assert.deepStrictEqual(await load.findings(), nothing)
+    assert.strictEqual((await node.status()).sessions, 0)
+  })
+
   it("leaves whole: every session goes to another machine; joins whole; when it is dead it is removed whole", async () => {
     const other = await farm.start("other@test")
     const listen = `127.0.0.1:${await freePorts()}`
