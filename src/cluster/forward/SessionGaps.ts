@@ -55,6 +55,8 @@ export class SessionGaps implements BusPart, MembersListener {
   private readonly entered = new Map<string, Entered>()
   /** Of sessions that leave: what the next node is to be told once it is over. */
   private readonly leaving = new Map<string, ReadonlyMap<string, ReadonlyArray<Stay>>>()
+  /** Of those that are elsewhere: what the next node was told already, while what comes here still follows. */
+  private readonly told = new Map<string, ReadonlySet<string>>()
   /** Frames for nodes that sessions have gone to. */
   private seen: Array<{ readonly to: string; readonly bytes: Uint8Array }> = []
   /** Origins with a link that are still to be told of these; then that this is all. */
@@ -91,6 +93,7 @@ export class SessionGaps implements BusPart, MembersListener {
   cameIn(clientId: string, merges: boolean): void {
     const { now, others, reached } = this.options
     this.entered.delete(clientId)
+    this.told.delete(clientId)
     if (this.entered.size >= mostEntered) {
       for (const oldest of this.entered.keys()) {
         this.entered.delete(oldest)
@@ -105,8 +108,9 @@ export class SessionGaps implements BusPart, MembersListener {
   leaves(clientId: string, fenced: ReadonlySet<string>, to: string): void {
     const { bus, others, reached } = this.options
     const origins = new Map<string, ReadonlyArray<Stay>>()
+    const told = this.told.get(clientId)
     for (const name of others()) {
-      if (fenced.has(name) || name === to || name === bus.self.name) continue
+      if (fenced.has(name) || told?.has(name) === true || name === to || name === bus.self.name) continue
       origins.set(name, [{ node: bus.self.name, after: nowhere, until: reached(name) }])
     }
     for (const [origin, gaps] of this.gaps) {
@@ -128,6 +132,8 @@ export class SessionGaps implements BusPart, MembersListener {
     const origins = this.leaving.get(clientId)
     if (origins === undefined) return
     this.leaving.delete(clientId)
+    if (this.told.size >= mostEntered) this.told.clear()
+    this.told.set(clientId, new Set([...this.told.get(clientId) ?? [], ...origins.keys()]))
     this.seen.push({ to, bytes: writeSeen({ clientId, origins }).slice() })
     for (const gaps of this.gaps.values()) {
       const gap = gaps.get(clientId)
@@ -146,11 +152,9 @@ export class SessionGaps implements BusPart, MembersListener {
     const entered = this.entered.get(clientId)
     for (const [origin, before] of origins) {
       const known = this.gaps.get(origin)?.get(clientId)
-      const after = entered === undefined
-        ? reached(origin)
-        : entered.reached === undefined
-        ? nowhere
-        : entered.reached.get(origin) ?? nowhere
+      // Of one without a link nothing has come since; of others all that has is taken to have been for it.
+      const unheard = bus.peers.has(origin) ? nowhere : reached(origin)
+      const after = entered === undefined ? unheard : entered.reached?.get(origin) ?? nowhere
       const here = known?.stays.filter(({ until }) => until === forever) ??
         [{ node: bus.self.name, after, until: forever }]
       const formerly = [...known?.stays.filter(({ until }) => until !== forever) ?? [], ...before]
