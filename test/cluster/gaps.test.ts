@@ -291,6 +291,50 @@ describe("a session that moves out of a node's sight", () => {
     assert.deepStrictEqual([...b.sessions.get("s")?.got ?? []].sort(), numbers(1, 9))
   })
 
+  it("what it has had of the node that it left it does not get again, though that node could not say so", () => {
+    const three = new Three()
+    const { a, b, network, p } = three
+    a.subscribe("s", "t/#")
+    three.run()
+    for (const number of numbers(1, 3)) p.publish(2, number)
+    p.turn()
+    p.turn()
+    network.advance(5)
+    assert.deepStrictEqual(a.sessions.get("s")?.got, numbers(1, 3))
+    network.split(["p"], ["a", "b"])
+    assert.strictEqual(p.cluster.forwarder.owedTo("a").messages, 3)
+    for (const number of numbers(4, 6)) p.publish(2, number)
+    three.move("s", a, b)
+    network.connect("p", "a")
+    network.connect("p", "b")
+    three.atRest()
+    assert.deepStrictEqual(b.sessions.get("s")?.got, numbers(1, 6))
+  })
+
+  it.each([false, true])("a gap that is told of again is not filled again (a restart between: %s)", (restart) => {
+    const three = new Three()
+    const { a, b, network } = three
+    a.subscribe("s", "t/#")
+    three.run()
+    network.split(["p"], ["a", "b"])
+    for (const number of numbers(1, 6)) three.p.publish(2, number)
+    three.move("s", a, b)
+    network.connect("p", "b")
+    while (three.p.counters.forward_filled_total === 0) three.run(20)
+    assert.strictEqual(b.cluster.gaps.size, 1)
+    network.disconnect("p", "b")
+    three.run(100)
+    if (restart) three.restartP()
+    network.connect("p", "b")
+    network.connect("p", "a")
+    three.atRest()
+    assert.deepStrictEqual(b.sessions.get("s")?.got, numbers(1, 6))
+    network.disconnect("p", "b")
+    network.connect("p", "b")
+    three.atRest()
+    assert.strictEqual(three.p.rows(filledKind).size, 0)
+  })
+
   it("follows it over several nodes and back", () => {
     const three = new Three()
     const { a, b, network, p } = three
