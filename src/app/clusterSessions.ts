@@ -47,6 +47,8 @@ export const clusterSessions = (
         moveMillis: takeoverTimeoutMillis,
         expectsPeers: () => peers.length > 0 || discovery !== "" || routes.expectsPeers,
         onYield,
+        post: (task) => cluster.post(task),
+        counts: services.counters,
         judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => void cluster.post(() => reply(may)))
       })
       cluster.add(directory)

@@ -190,6 +190,8 @@ export class Counters {
   forward_filled_total = 0
   /** Sessions that moved while more nodes than can be remembered were away: what those keep for them may be lost. */
   cluster_gaps_dropped_total = 0
+  /** Answers and orders about sessions for a node that takes none, of more than 100,000. */
+  cluster_words_dropped_total = 0
   /** Given up for a fault of this node: named in the log. */
   forward_failed_total = 0
   /** Of a shared group that has no member any more. */

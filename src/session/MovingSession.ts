@@ -28,6 +28,8 @@ export abstract class MovingSession extends SessionInbox {
   expiryMillis = 0
   /** Of the client that it belongs to; null: it has none; undefined: not known, from a store of an earlier version. */
   userName: string | null | undefined = undefined
+  /** Under which this node was given its client id in the cluster (RemoteSessions.ts); 0: none was. */
+  token = 0
   subscriptions: Subscriptions | null = null
   protected lastWill: LastWill | null = null
   protected link: ClientLink | null = null

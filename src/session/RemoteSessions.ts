@@ -52,6 +52,10 @@ export type Claimed =
 export interface RemoteSessions {
   /** The session of this client id belongs here: nobody is asked. */
   holds(clientId: string): boolean
+  /** Under which token it does: of two sessions that were made while their nodes did not see each other the greater one stays, so it is kept with it. */
+  tokenOf(clientId: string): number
+  /** Its client has come back here, and nobody was asked: under a new token, as that is later than whatever another node has. */
+  attached(clientId: string): number
   /**
    * `resume`: the state is wanted; else it only has to end where it is. `mark`: of the user whose it has to be (userMark.ts); null: whoever
    * it is.

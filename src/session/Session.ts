@@ -264,10 +264,11 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   /** What outlives the process: a node that starts finds this session as it is now. */
   protected save(): void {
-    const { clientId, connected, durable, expiresAt, expiryMillis, userName } = this
+    const { clientId, connected, durable, expiresAt, expiryMillis, token, userName } = this
     const { zone } = this.services
     const will = this.lastWill?.row(clientId) ?? null
-    durable?.save({ clientId, expiryMillis, expiresAt, connected, will, zone, ...ownerOf(userName) })
+    const cluster = token === 0 ? {} : { token }
+    durable?.save({ clientId, expiryMillis, expiresAt, connected, will, zone, ...ownerOf(userName), ...cluster })
   }
 
   /** Before the broker listens: as it was when the last group was committed. `begin` follows once all are read. */
@@ -276,6 +277,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.durable = new DurableState(this.services.journal, row.session, stored.lastSequence)
     this.restoredTo = stored.lastSequence
     this.userName = row.userName
+    this.token = row.token ?? 0
     this.expiryMillis = row.expiryMillis
     this.expiresAt = row.connected ? committedAt + row.expiryMillis : row.expiresAt
     this.stored = stored.owed

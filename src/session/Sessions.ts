@@ -120,6 +120,10 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     return this.byClientId.keys()
   }
 
+  all(): Iterable<Session> {
+    return this.byClientId.values()
+  }
+
   /** Of clients that are connected, whose sessions outlive their connections. */
   keptOfClients(): ReadonlyArray<string> {
     const found: Array<string> = []
@@ -240,7 +244,8 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     link.post(anotherUsers)
   }
 
-  private open(message: Open): void {
+  /** `token`: of its claim; 0: there was none. */
+  private open(message: Open, token = 0): void {
     if (this.refused(message)) return
     const { clientId, connect, expiryMillis, link } = message
     const { counters } = this.services
@@ -269,6 +274,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
       // [MQTT-3.1.2-4] [MQTT5-3.1.2-5]
       counters.sessions_resumed_total++
     }
+    session.token = Math.max(session.token, token > 0 ? token : this.remote?.attached(clientId) ?? 0)
     // [MQTT-3.2.2-1] [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] session present
     session.command({ _tag: "Attach", link, connect, expiryMillis, sessionPresent: resume, group })
   }
@@ -319,7 +325,7 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
     }
     if (message === undefined) return
     this.opening = message.link
-    this.open(message)
+    this.open(message, claimed.token)
     this.opening = null
     if (!this.byClientId.has(clientId)) this.remote?.ended(clientId)
   }
@@ -336,7 +342,11 @@ export class Sessions extends MailboxActor<SessionsMessage> implements SessionOw
   private install(state: SessionState, services: Services, done: (group: number) => void): void {
     const { clientId } = state.row
     const present = this.byClientId.get(clientId)
-    if (present === undefined || present.isFinished) return this.create(clientId, services).install(state, done)
+    if (present === undefined || present.isFinished) {
+      const session = this.create(clientId, services)
+      session.token = this.remote?.tokenOf(clientId) ?? 0
+      return session.install(state, done)
+    }
     if (this.isAnothers(present, state)) return this.giveUp(present, state, done)
     present.command({ _tag: "Step", run: () => present.merge(state, done) })
   }

@@ -30,6 +30,8 @@ export interface SessionRow {
   readonly zone?: string
   /** Of the client that it belongs to; null: it had none; missing: not known, in a row of an earlier version. */
   readonly userName?: string | null
+  /** Under which its node was given its client id in the cluster: the greater one is the later session; 0 or missing: none was. */
+  readonly token?: number
 }
 
 export interface SubscriptionRow {

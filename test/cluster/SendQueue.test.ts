@@ -93,7 +93,7 @@ describe("SendQueue", () => {
   it("orders and answers about sessions find room where nothing else does", () => {
     const queue = new SendQueue(100_000, 1_000_000)
     queue.push(FrameKind.Messages, Buffer.alloc(99_990))
-    for (const kind of [FrameKind.Messages, FrameKind.SessionPart, FrameKind.RetainedDelta, FrameKind.RoutesDelta]) {
+    for (const kind of [FrameKind.Messages, FrameKind.SessionPart, FrameKind.RetainedDelta, FrameKind.Announce]) {
       assert.isFalse(queue.push(kind, bytes("some bytes")), `${kind}`)
     }
     for (const kind of [FrameKind.Claim, FrameKind.SessionTaken, FrameKind.Fence, FrameKind.Closing]) {

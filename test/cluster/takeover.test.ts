@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Members, MemberStatus } from "../../src/cluster/Bus.ts"
 import { Directory } from "../../src/cluster/sessions/Directory.ts"
 import { HybridClock } from "../../src/cluster/HybridClock.ts"
+import { rendezvous } from "../../src/cluster/sessions/rendezvous.ts"
 import { Takeover } from "../../src/cluster/sessions/Takeover.ts"
 import { defaultSettings } from "../../src/config/Settings.ts"
 import { DurableBroker } from "../support/durableBroker.ts"
@@ -17,6 +18,8 @@ class Nodes {
   readonly network = new MemoryNetwork({ delayMillis: 1, now: performance.timeOrigin + performance.now() })
   readonly brokers = new Map<Name, DurableBroker>()
   readonly takeovers = new Map<Name, Takeover>()
+  /** Whose cluster has no room for tasks. */
+  readonly full = new Set<Name>()
   readonly #tasks: Array<() => void> = []
   #running = true
 
@@ -56,7 +59,7 @@ class Nodes {
           journal: services.journal,
           now,
           moveMillis: 2_000,
-          post: (task) => this.#tasks.push(task) > 0,
+          post: (task) => !this.full.has(name) && this.#tasks.push(task) > 0,
           flushRoutes: () => ({ epoch: 1, version: 1 }),
           knowsRoutes: () => true,
           afterMessages: (_, run) => run()
@@ -235,6 +238,88 @@ describe.each(["sqlite", "none"] as const)("a session moves, store: %s", (engine
     await nodes.until(() =>
       (["a", "b"] as const).every((name) => nodes.of(name).broker.sessions.get("s") === undefined)
     )
+  })
+
+  it("of two sessions that know nothing of each other the one whose client has come last stays", async () => {
+    for (const one of names) for (const other of names) if (one < other) nodes.network.disconnect(one, other)
+    for (const name of ["c", "b"] as const) {
+      const { sessions } = nodes.of(name).broker
+      const { remote } = sessions
+      sessions.remote = null
+      const client = await nodes.of(name).durable(5, "s")
+      await client.subscribe("q", 1)
+      await client.disconnect()
+      sessions.remote = remote
+      nodes.takeover(name).begin()
+      expect(sessions.get("s")?.token).toBe(0)
+    }
+    const client = await nodes.of("b").durable(5, "s")
+    expect(client.connack.sessionPresent).toBe(true)
+    for (const one of names) for (const other of names) if (one < other) nodes.network.connect(one, other)
+    await nodes.until(() => names.filter((name) => nodes.of(name).broker.sessions.get("s") !== undefined).length === 1)
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    expect(nodes.of("b").broker.sessions.get("s")?.connected).toBe(true)
+    expect(nodes.of("b").broker.sessions.get("s")?.token).toBeGreaterThan(0)
+  })
+
+  it("a session on a node without a link to the claimant holds nobody up, and comes when there is one", async () => {
+    const id = Array.from({ length: 100 }, (_, index) => `s${index}`).find((one) => rendezvous(names, one) === "c") ??
+      ""
+    nodes.network.disconnect("a", "b")
+    const first = await nodes.of("a").durable(5, id)
+    await first.subscribe("q", 1)
+    const publisher = await nodes.of("a").connect(5, { clientId: "p" })
+    for (const payload of ["0", "1", "2"]) {
+      await publisher.publish("q", payload, { qos: 1 })
+      await first.receive("publish", { payload })
+    }
+    const second = await nodes.of("b").durable(5, id)
+    expect(second.connack.sessionPresent).toBe(false)
+    await first.expectRefused(0x8e)
+    // The next claim does not wait for a move that cannot be made.
+    const third = await nodes.of("c").durable(5, id)
+    expect(third.connack.sessionPresent).toBe(true)
+    await second.expectRefused(0x8e)
+    expect(nodes.of("a").broker.sessions.get(id)).toBeDefined()
+    nodes.network.connect("a", "b")
+    const packets = await receiveAll(third, 3)
+    expect(packets.map(({ payload }) => String(payload))).toEqual(["0", "1", "2"])
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    await nodes.until(() => (["a", "b"] as const).every((name) => nodes.of(name).broker.sessions.get(id) === undefined))
+    await third.expectNothing()
+  })
+
+  it("a client that comes back to a session that could not be given away has it, and the other one's is merged later", async () => {
+    const id = Array.from({ length: 100 }, (_, index) => `s${index}`).find((one) => rendezvous(names, one) === "c") ??
+      ""
+    nodes.network.disconnect("a", "b")
+    const first = await nodes.of("a").durable(5, id)
+    await first.subscribe("q", 1)
+    const second = await nodes.of("b").durable(5, id)
+    await first.expectRefused(0x8e)
+    const third = await nodes.of("a").durable(5, id)
+    expect(third.connack.sessionPresent).toBe(true)
+    await second.expectRefused(0x8e)
+    nodes.network.connect("a", "b")
+    await nodes.until(() => names.filter((name) => nodes.of(name).broker.sessions.get(id) !== undefined).length === 1)
+    await nodes.until(() => names.every((name) => nodes.takeover(name).moving === 0))
+    expect(nodes.of("a").broker.sessions.get(id)?.connected).toBe(true)
+    expect(names.map((name) => nodes.takeover(name).directory.holds(id))).toEqual([true, false, false])
+  })
+
+  it("what the cluster's mailbox has no room for is not lost: ends of sessions, and claims", async () => {
+    const { broker } = nodes.of("a")
+    const client = await nodes.of("a").connect(5, { clientId: "ends" })
+    nodes.full.add("a")
+    await client.disconnect()
+    await nodes.until(() => broker.sessions.size === 0)
+    const coming = nodes.of("a").connect(5, { clientId: "comes" })
+    await nodes.until(() => broker.counters.sessions_claimed_total === 2)
+    nodes.full.delete("a")
+    await coming
+    const tables = () => names.reduce((sum, name) => sum + nodes.takeover(name).directory.table.size, 0)
+    await nodes.until(() => nodes.takeover("a").directory.heldCount === 1 && tables() === 1)
+    expect(nodes.takeover("a").directory.holds("comes")).toBe(true)
   })
 
   it("a will without a delay is published by the take-over, one with a delay is not", async () => {

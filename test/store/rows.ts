@@ -34,6 +34,7 @@ export const whole = session(7, {
   connected: false,
   zone: "Zone é",
   userName: "Nutzerin é",
+  token: 1_800_000_000_000 * 1024 + 1,
   will: lastWill
 })
 

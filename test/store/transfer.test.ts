@@ -29,7 +29,8 @@ const everything = changes({
       connected: false,
       will: { packet: Uint8Array.of(200, 0, 10), delaySeconds: 60, dueAt: Infinity, by: "[1]" },
       zone: "z",
-      userName: "u\u00e9"
+      userName: "u\u00e9",
+      token: 1_800_000_000_000 * 1024 + 1
     }),
     session(9, { userName: null })
   ],

@@ -9,10 +9,11 @@ const blockBytes = 64 * 1024
 /** Bytes of membership and of the link itself that may wait: far more than they ever say. */
 const urgentBytes = 16 * 1024 * 1024
 
-/** Claims, answers and orders about sessions are short, and nobody says them twice: they find room where nothing else does. */
+/** Claims, answers and orders about sessions are short: they find room where nothing else does. What a node has it says in bulk, and again. */
 const roomForWords = 1.25
 const isWord = (kind: number): boolean =>
-  kind >= FrameKind.Claim && kind < FrameKind.RetainedDelta && kind !== FrameKind.SessionPart
+  kind >= FrameKind.Claim && kind < FrameKind.RetainedDelta && kind !== FrameKind.SessionPart &&
+  kind !== FrameKind.Announce
 
 interface Block {
   readonly buffer: Buffer

@@ -82,6 +82,10 @@ export class Claims {
   }
 
   tick(now: number): void {
-    for (const [request, { deadline }] of [...this.claims]) if (now >= deadline) this.options.serveAlone(request)
+    // By deadline, as they were opened.
+    for (const [request, { deadline }] of this.claims) {
+      if (now < deadline) return
+      this.options.serveAlone(request)
+    }
   }
 }

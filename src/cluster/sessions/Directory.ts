@@ -9,7 +9,6 @@ import { Claims, type Granted } from "./Claims.ts"
 import { type Claim, type DirectoryOrders, DirectoryTable, type Wanted } from "./DirectoryTable.ts"
 import { DirectoryView } from "./DirectoryView.ts"
 import {
-  type Holding,
   type Question,
   readAnswer,
   readClaim,
@@ -26,12 +25,12 @@ import {
   writeYield,
   type Yield
 } from "./directoryFrames.ts"
+import { Former } from "./Former.ts"
+import { Parked } from "./Parked.ts"
+import { type WordCounts, Words } from "./Words.ts"
 
-/** So long does a claim that finds nothing wait for the word of all peers that they have said what they have, ms. */
-const parkedMillis = 2_000
-/** What another member looks after now stays so long for claims of those who do not know yet, ms. */
-const formerKeptMillis = 2_000
-const lookedAtPerTick = 10_000
+/** Entries of the table that are looked at in one slice: some milliseconds. */
+const sweptPerSlice = 20_000
 /** Moves that the claimant is slow to end: it tries for longer than this. */
 const movesWaitedFor = 3
 
@@ -49,12 +48,9 @@ export interface DirectoryOptions {
   readonly onYield: (order: Yield) => void
   /** Whether the session that is here is this user's (session/userMark.ts), or nobody's; `reply` in a turn of the cluster. */
   readonly judge: (clientId: string, mark: string, reply: (may: boolean) => void) => void
-}
-
-interface Parked {
-  readonly clientId: string
-  readonly run: () => void
-  readonly deadline: number
+  readonly counts?: WordCounts
+  /** To the next turn of the cluster: long work goes on there. Missing, or false: at the next tick. */
+  readonly post?: (task: () => void) => boolean
 }
 
 export class Directory implements BusPart, DirectoryOrders {
@@ -74,28 +70,47 @@ export class Directory implements BusPart, DirectoryOrders {
   private readonly options: DirectoryOptions
   /** What this node has, with its tokens. */
   private readonly held = new Map<string, number>()
+  /** What has a token up to this one is from the store. */
+  private sureFrom = -1
+  /** What has stayed here although it was claimed elsewhere. */
+  private readonly doubted = new Set<string>()
   private readonly claims: Claims
   private readonly announcing: Announcing
-  /** Claims of client ids that nobody has, as far as is known: somebody may not have said so yet. */
-  private parked: Array<Parked> = []
-  /** Client ids of the table that another member looks after, from `formerUntil` on. */
-  private former = new Set<string>()
-  private formerUntil = 0
-  /** Client ids of the table that are still to be looked at since the members changed. */
-  private toAssign: Iterator<string> | null = null
+  private readonly words: Words
+  private readonly parked: Parked
+  private readonly former: Former
+  /** Another slice has been posted. */
+  private goesOn = false
   /** Who has granted what is not settled yet: by the time it is, another member may look after it. */
   private readonly grantedBy = new Map<string, string>()
 
   constructor(options: DirectoryOptions) {
     this.options = options
     const { bus, clock, moveMillis, now } = options
-    this.table = new DirectoryTable(clock, this, moveMillis * movesWaitedFor)
-    this.view = new DirectoryView({ expectsPeers: () => false, ...options })
+    const table = this.table = new DirectoryTable(clock, this, moveMillis * movesWaitedFor)
+    const view = this.view = new DirectoryView({ expectsPeers: () => false, ...options })
+    this.words = new Words(bus, options.counts ?? { cluster_words_dropped_total: 0 })
+    this.former = new Former({
+      table,
+      now,
+      isOurs: (clientId) => view.memberFor(clientId) === bus.self.name,
+      memberCount: () => view.names.length
+    })
+    this.parked = new Parked({
+      now,
+      claimMillis: options.claimMillis,
+      // Who claims what he has himself is not sure of it.
+      isKnown: (clientId, claimant) => {
+        const holder = table.holder(clientId)
+        return (holder !== undefined && holder !== claimant) || table.isMoving(clientId)
+      },
+      isTold: () => this.announcing.done && view.isTold
+    })
     this.announcing = new Announcing({
       bus,
-      view: this.view,
+      view,
       held: this.held,
-      atHome: ({ clientId, token }) => this.table.announce(clientId, this.self, token, now())
+      atHome: ({ clientId, token }) => table.announce(clientId, this.self, token, now())
     })
     this.claims = new Claims({
       now,
@@ -120,6 +135,12 @@ export class Directory implements BusPart, DirectoryOrders {
   /** True: nobody else has been given this client id since. */
   holds(clientId: string): boolean {
     return this.held.has(clientId)
+  }
+
+  /** The same, and no other node can have been given it while this one was away: nobody has to be asked. */
+  isSureOf(clientId: string): boolean {
+    const token = this.held.get(clientId)
+    return token !== undefined && token > this.sureFrom && !this.doubted.has(clientId)
   }
 
   /** A claim of this node has not been answered: what it brings may be here before its answer. */
@@ -149,7 +170,7 @@ export class Directory implements BusPart, DirectoryOrders {
     if (claim === undefined) return
     const { clientId, member, wanted } = claim
     if (member === this.self) return this.ask({ clientId, claimant: this.self, request, wanted })
-    if (this.options.bus.send(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
+    if (this.words.say(member, FrameKind.Claim, writeClaim({ request, clientId, wanted }))) return
     this.answerHere(request)
   }
 
@@ -157,7 +178,7 @@ export class Directory implements BusPart, DirectoryOrders {
 
   private question(question: Question, node: string): void {
     if (node === this.self) this.onQuestion(question)
-    else if (!this.options.bus.send(node, FrameKind.Question, writeQuestion(question))) this.tell(question, true)
+    else if (!this.words.say(node, FrameKind.Question, writeQuestion(question))) this.tell(question, true)
   }
 
   private onQuestion(question: Question): void {
@@ -166,7 +187,7 @@ export class Directory implements BusPart, DirectoryOrders {
       return this.options.judge(clientId, mark, (may) => this.tell(question, may))
     }
     // As a claim would, it waits until somebody has said that he has it.
-    this.whenKnown(clientId, () => this.passOn(question))
+    this.parked.whenKnown(clientId, question.claimant, () => this.passOn(question))
   }
 
   private passOn(question: Question): void {
@@ -180,7 +201,7 @@ export class Directory implements BusPart, DirectoryOrders {
 
   private tell({ claimant, request }: Question, may: boolean): void {
     if (claimant === this.self) this.onTold(request, may)
-    else this.options.bus.send(claimant, FrameKind.QuestionAnswer, writeQuestionAnswer({ request, may }))
+    else this.words.say(claimant, FrameKind.QuestionAnswer, writeQuestionAnswer({ request, may }))
   }
 
   private onTold(request: number, may: boolean): void {
@@ -192,16 +213,52 @@ export class Directory implements BusPart, DirectoryOrders {
   settled(clientId: string, token: number): void {
     const members = new Set([this.grantedBy.get(clientId) ?? this.memberFor(clientId), this.memberFor(clientId)])
     this.grantedBy.delete(clientId)
+    this.saySettled(members, clientId, token)
+  }
+
+  private saySettled(members: Iterable<string>, clientId: string, token: number): void {
     for (const member of members) {
       if (member === this.self) this.table.settled(clientId, this.self, token, this.options.now())
-      else this.options.bus.send(member, FrameKind.Settled, writeHoldings([{ clientId, token }]))
+      else this.words.say(member, FrameKind.Settled, writeHoldings([{ clientId, token }]))
     }
   }
 
-  /** It is here without a claim: from the store (token 0: whoever has claimed it meanwhile goes before it), or it has stayed. */
+  /** The session of this order is here, and there is no link to the node that it is to go to. */
+  unreachable(clientId: string, token: number): void {
+    this.saySettled([this.memberFor(clientId)], clientId, token)
+  }
+
+  /** What the store had. Token 0: it had none, and whoever has claimed it meanwhile goes before it. */
+  restored(sessions: Iterable<{ readonly clientId: string; readonly token: number }>): void {
+    const { clock } = this.options
+    for (const { clientId, token } of sessions) {
+      clock.observe(token)
+      if (!this.held.has(clientId)) this.held.set(clientId, token)
+    }
+    this.sureFrom = clock.next()
+    this.announcing.inform(this.self)
+  }
+
+  /** It is here without a claim: nobody has taken it. */
   keeps(clientId: string, token: number): void {
-    if (!this.held.has(clientId)) this.held.set(clientId, token)
-    this.announcing.to(this.memberFor(clientId), [{ clientId, token: this.tokenOf(clientId) }])
+    if (!this.held.has(clientId)) {
+      this.held.set(clientId, token)
+      this.doubted.add(clientId)
+    }
+    this.announce(clientId)
+  }
+
+  /** Its client has come to it: the token that it is held under from now on, to be announced; 0: it is not held. */
+  raise(clientId: string): number {
+    if (!this.held.has(clientId)) return 0
+    const token = this.options.clock.next()
+    this.held.set(clientId, token)
+    return token
+  }
+
+  /** Under its token, as far as it is still here. */
+  announce(clientId: string): void {
+    this.announcing.one(this.memberFor(clientId), clientId)
   }
 
   /** Its session has ended here. */
@@ -209,14 +266,16 @@ export class Directory implements BusPart, DirectoryOrders {
     const token = this.held.get(clientId)
     if (token === undefined) return
     this.held.delete(clientId)
+    this.doubted.delete(clientId)
     const member = this.memberFor(clientId)
     if (member === this.self) this.table.release(clientId, this.self, token)
-    else this.options.bus.send(member, FrameKind.Release, writeHoldings([{ clientId, token }]))
+    else this.words.say(member, FrameKind.Release, writeHoldings([{ clientId, token }]))
   }
 
   /** It was given to another node. */
   gaveUp(clientId: string): void {
     this.held.delete(clientId)
+    this.doubted.delete(clientId)
   }
 
   // --- orders of the table -----------------------------------------------------------------------------------------
@@ -224,13 +283,13 @@ export class Directory implements BusPart, DirectoryOrders {
   answer(claim: Claim, token: number, from: string): void {
     const { claimant, clientId, request } = claim
     if (claimant === this.self) return this.answered(request, clientId, token, from)
-    this.options.bus.send(claimant, FrameKind.ClaimAnswer, writeAnswer({ request, clientId, token, from }))
+    this.words.say(claimant, FrameKind.ClaimAnswer, writeAnswer({ request, clientId, token, from }))
   }
 
   yieldTo(holder: string, clientId: string, token: number, to: string, wanted: Wanted): void {
     const order: Yield = { clientId, token, to, wanted }
     if (holder === this.self) this.yielding(order)
-    else this.options.bus.send(holder, FrameKind.Yield, writeYield(order))
+    else this.words.say(holder, FrameKind.Yield, writeYield(order))
   }
 
   reachable(node: string): boolean {
@@ -244,7 +303,8 @@ export class Directory implements BusPart, DirectoryOrders {
     this.table.doubt(peer.name)
     this.look()
     this.announcing.inform(peer.name)
-    this.unpark()
+    // Some at once: a client may be here sooner than the next tick.
+    this.work()
   }
 
   linkDown(peer: Peer): void {
@@ -252,9 +312,16 @@ export class Directory implements BusPart, DirectoryOrders {
     this.view.forget(peer.name)
     if (isGone(members.status(peer.name))) this.table.nodeGone(peer.name, now())
     else this.table.linkDown(peer.name, now())
+    this.words.linkDown(peer.name)
+    this.announcing.linkDown(peer.name)
     this.look()
     this.claims.lost(peer.name)
-    this.unpark()
+    this.parked.look()
+  }
+
+  writable(peer: Peer): void {
+    this.words.writable(peer.name)
+    this.work()
   }
 
   receive(peer: Peer, kind: FrameKind, body: Buffer): void {
@@ -275,10 +342,10 @@ export class Directory implements BusPart, DirectoryOrders {
       case FrameKind.Yield:
         return this.yielding(readYield(body))
       case FrameKind.Announce:
-        return this.onAnnounce(peer.name, readHoldings(body))
+        return this.onAnnounce(peer.name, body)
       case FrameKind.Told:
         if (this.view.tell(peer.name, readNames(body))) this.table.confirmed(peer.name)
-        return this.unpark()
+        return this.parked.look()
       case FrameKind.Release:
         return readHoldings(body).forEach(({ clientId, token }) => this.table.release(clientId, peer.name, token))
       case FrameKind.Settled:
@@ -294,9 +361,19 @@ export class Directory implements BusPart, DirectoryOrders {
   tick(now: number): void {
     this.claims.tick(now)
     this.table.tick(now)
-    this.announcing.some()
-    this.unpark()
-    this.dropFormer(now)
+    this.words.tick()
+    this.work()
+  }
+
+  /** One slice of what is long: the other parts of the cluster wait no longer than for that. */
+  private work(): void {
+    const more = this.announcing.some() || this.table.sweep(sweptPerSlice) || this.former.some()
+    this.parked.look()
+    if (!more || this.goesOn || this.options.post === undefined) return
+    this.goesOn = this.options.post(() => {
+      this.goesOn = false
+      this.work()
+    })
   }
 
   // --- inside ------------------------------------------------------------------------------------------------------
@@ -314,18 +391,21 @@ export class Directory implements BusPart, DirectoryOrders {
     const before = this.view.names
     if (!this.view.refresh()) return
     this.announcing.start(before)
-    this.toAssign = this.table.clientIds()
+    this.former.lookAtAll()
   }
 
   private answered(request: number, clientId: string, token: number, from: string): void {
     const claim = this.claims.take(request)
     if (token > 0) {
       this.options.clock.observe(token)
-      if (claim !== undefined || this.held.has(clientId)) this.held.set(clientId, token)
+      if (claim !== undefined || this.held.has(clientId)) {
+        this.held.set(clientId, Math.max(token, this.tokenOf(clientId)))
+      }
     }
     if (claim !== undefined) {
+      this.doubted.delete(clientId)
       const member = this.memberFor(clientId)
-      if (token > 0 && member !== claim.member) this.announcing.to(member, [{ clientId, token }])
+      if (token > 0 && member !== claim.member) this.announcing.one(member, clientId)
       if (from !== "") this.grantedBy.set(clientId, claim.member)
       return claim.done({ token, from })
     }
@@ -345,7 +425,7 @@ export class Directory implements BusPart, DirectoryOrders {
     const { clientId } = claim
     const token = this.options.clock.next()
     this.answered(request, clientId, token, "")
-    this.announcing.to(this.memberFor(clientId), [{ clientId, token }])
+    this.announcing.one(this.memberFor(clientId), clientId)
   }
 
   private yielding(order: Yield): void {
@@ -353,71 +433,28 @@ export class Directory implements BusPart, DirectoryOrders {
     this.options.onYield(order)
   }
 
-  // --- claims that find nothing --------------------------------------------------------------------------------------
-
   private ask(claim: Claim): void {
-    this.whenKnown(claim.clientId, () => {
+    const { clientId } = claim
+    const now = this.options.now()
+    const token = this.held.get(clientId)
+    // It is here, and the table has not been told yet.
+    if (token !== undefined && this.table.holder(clientId) === undefined) {
+      this.table.announce(clientId, this.self, token, now)
+    }
+    this.parked.whenKnown(clientId, claim.claimant, () => {
       this.table.claim(claim, this.options.now())
-      this.assigned(claim.clientId)
+      this.former.look(clientId)
     })
   }
 
-  /** Once somebody has it, or everybody has said what he has; or after a while. */
-  private whenKnown(clientId: string, run: () => void): void {
-    if (this.isKnown(clientId) || this.isTold) return run()
-    this.parked.push({ clientId, deadline: this.options.now() + parkedMillis, run })
-  }
-
-  private isKnown(clientId: string): boolean {
-    return this.table.holder(clientId) !== undefined || this.table.isMoving(clientId)
-  }
-
-  private get isTold(): boolean {
-    return this.announcing.done && this.view.isTold
-  }
-
-  private unpark(): void {
-    if (this.parked.length === 0) return
+  private onAnnounce(peer: string, body: Buffer): void {
     const now = this.options.now()
-    const { isTold, parked } = this
-    this.parked = []
-    for (const one of parked) {
-      const { clientId, deadline, run } = one
-      if (isTold || now >= deadline || this.isKnown(clientId)) run()
-      else this.parked.push(one)
-    }
-  }
-
-  private onAnnounce(peer: string, holdings: ReadonlyArray<Holding>): void {
-    const now = this.options.now()
-    for (const { clientId, token } of holdings) {
+    for (const { clientId, token } of readHoldings(body)) {
       this.table.announce(clientId, peer, token, now)
-      this.assigned(clientId)
+      this.former.look(clientId)
     }
-    this.unpark()
-  }
-
-  /** Whoever sees other members than this node asks it for client ids that are not its own. */
-  private assigned(clientId: string): void {
-    if (this.memberFor(clientId) === this.self) return
-    if (this.former.size === 0) this.formerUntil = this.options.now() + formerKeptMillis
-    this.former.add(clientId)
-  }
-
-  private dropFormer(now: number): void {
-    for (let seen = 0; this.toAssign !== null && seen < lookedAtPerTick; seen++) {
-      const { done, value } = this.toAssign.next()
-      if (done === true) this.toAssign = null
-      else this.assigned(value)
-    }
-    if (this.former.size === 0 || now < this.formerUntil) return
-    const { former } = this
-    this.former = new Set()
-    for (const clientId of former) {
-      if (this.memberFor(clientId) === this.self) continue
-      this.table.drop(clientId)
-      if (this.table.holder(clientId) !== undefined) this.assigned(clientId)
-    }
+    if (!this.view.hasTold(peer)) this.parked.heard()
+    this.parked.look()
   }
 }
 

@@ -1,6 +1,7 @@
 // The directory's half that lives on the member a client id is assigned to: which node has the session, under which token. Plain state machine; its
 // answers and orders go out through `DirectoryOrders` (Directory.ts). Invariants: tokens of one client id only grow; at most one move is under way for a
 // client id, whoever asked for it; the newest claim waits for its end and the older ones are told that they were superseded, then come the merges.
+// What a node had before it went, or did not name again, is as if it were not there from that moment on; `sweep` takes it out bit by bit.
 import type { HybridClock } from "../HybridClock.ts"
 
 /** What the claimant will do with the session of the former holder. */
@@ -31,14 +32,27 @@ export interface DirectoryOrders {
   reachable(node: string): boolean
 }
 
+interface Holder {
+  readonly name: string
+  /** Grows with each link to it, and when it goes. */
+  generation: number
+  /** Entries of an earlier generation are void. */
+  oldest: number
+}
+
 interface Entry {
-  readonly node: string
+  readonly node: Holder
   readonly token: number
   /** What the node calls it: what it releases under an older token is another one. Less than `token` after its restart. */
   readonly named: number
+  /** In which the node named it last, or was granted it. */
+  readonly generation: number
 }
 
+const isVoid = ({ generation, node }: Entry): boolean => generation < node.oldest
+
 interface Move {
+  readonly from: string
   readonly to: string
   readonly token: number
   readonly deadline: number
@@ -50,9 +64,12 @@ interface Move {
 
 export class DirectoryTable {
   private readonly entries = new Map<string, Entry>()
+  /** By deadline. */
   private readonly moves = new Map<string, Move>()
-  /** Of a node whose link is new: client ids that it has not said anew that it has. */
-  private readonly unconfirmed = new Map<string, Set<string>>()
+  private readonly holders = new Map<string, Holder>()
+  /** Where the sweep is; null: there is nothing void. */
+  private sweeping: Iterator<[string, Entry]> | null = null
+  private sweepsAgain = false
   private readonly clock: HybridClock
   private readonly orders: DirectoryOrders
   private readonly moveMillis: number
@@ -64,6 +81,7 @@ export class DirectoryTable {
     this.moveMillis = moveMillis
   }
 
+  /** Void ones among them, until they are swept. */
   get size(): number {
     return this.entries.size
   }
@@ -78,13 +96,14 @@ export class DirectoryTable {
 
   /** Whom a client id belongs to; undefined: nobody. */
   holder(clientId: string): string | undefined {
-    return this.entries.get(clientId)?.node
+    return this.entryOf(clientId)?.node.name
   }
 
   tokenOf(clientId: string): number {
-    return this.entries.get(clientId)?.token ?? 0
+    return this.entryOf(clientId)?.token ?? 0
   }
 
+  /** Void ones among them. */
   clientIds(): IterableIterator<string> {
     return this.entries.keys()
   }
@@ -100,60 +119,55 @@ export class DirectoryTable {
     move.waiting.push(claim)
   }
 
-  /** The claimant has the session, or has gone on without it. */
+  /** The claimant has the session, or has gone on without it; or the former holder cannot reach it. */
   settled(clientId: string, node: string, token: number, now: number): void {
     const move = this.moves.get(clientId)
-    if (move !== undefined && move.to === node && move.token === token) this.finish(clientId, move, now)
+    if (move?.token === token && (move.to === node || move.from === node)) this.finish(clientId, move, now)
   }
 
   /** A node says what it has: after this member got the client id from another one, and after nodes that did not see each other do so again. */
   announce(clientId: string, node: string, token: number, now: number): void {
     this.clock.observe(token)
-    this.unconfirmed.get(node)?.delete(clientId)
-    const entry = this.entries.get(clientId)
-    if (entry === undefined || entry.node === node) {
-      this.entries.set(clientId, { node, token: Math.max(token, entry?.token ?? 0), named: token })
-      return
+    const entry = this.entryOf(clientId)
+    if (entry === undefined || entry.node.name === node) {
+      return this.enter(clientId, node, Math.max(token, entry?.token ?? 0), token)
     }
     const move = this.moves.get(clientId)
     if (move !== undefined) {
       move.rivals.set(node, token)
       return
     }
-    const isThere = this.orders.reachable(entry.node)
-    const wins = token > entry.token || (token === entry.token && node > entry.node)
+    const { name } = entry.node
+    const isThere = this.orders.reachable(name)
+    const wins = token > entry.token || (token === entry.token && node > name)
     if (wins || !isThere) {
-      this.entries.set(clientId, { node, token, named: token })
+      this.enter(clientId, node, token, token)
       // Who is away says what it has when it is back. Until then nothing can be given to it.
-      if (isThere) this.move(clientId, entry.node, { to: node, token, wanted: Wanted.Merge, now })
-    } else this.move(clientId, node, { to: entry.node, token: entry.token, wanted: Wanted.Merge, now })
+      if (isThere) this.move(clientId, name, { to: node, token, wanted: Wanted.Merge, now })
+    } else this.move(clientId, node, { to: name, token: entry.token, wanted: Wanted.Merge, now })
   }
 
   /** Its session has ended. An older token says nothing of the one that is there. */
   release(clientId: string, node: string, token: number): void {
-    const entry = this.entries.get(clientId)
-    if (entry !== undefined && entry.node === node && token >= entry.named) this.entries.delete(clientId)
+    const entry = this.entryOf(clientId)
+    if (entry?.node.name === node && token >= entry.named) this.entries.delete(clientId)
   }
 
   /** A link to it is new: what it had it says anew, all of it before `confirmed`. */
   doubt(node: string): void {
-    const doubted = new Set<string>()
-    for (const [clientId, entry] of this.entries) if (entry.node === node) doubted.add(clientId)
-    this.unconfirmed.set(node, doubted)
+    this.holderOf(node).generation++
   }
 
   /** It has said all that it has: the rest has ended while there was no link. */
   confirmed(node: string): void {
-    for (const clientId of this.unconfirmed.get(node) ?? []) {
-      if (this.entries.get(clientId)?.node === node && !this.moves.has(clientId)) this.entries.delete(clientId)
-    }
-    this.unconfirmed.delete(node)
+    this.forgetBefore(this.holderOf(node))
   }
 
   /** The node does not answer any more. What it had comes back with it, and is announced then. */
   nodeGone(node: string, now: number): void {
-    this.unconfirmed.delete(node)
-    for (const [clientId, entry] of this.entries) if (entry.node === node) this.entries.delete(clientId)
+    const holder = this.holderOf(node)
+    holder.generation++
+    this.forgetBefore(holder)
     this.linkDown(node, now)
   }
 
@@ -172,7 +186,47 @@ export class DirectoryTable {
   }
 
   tick(now: number): void {
-    for (const [clientId, move] of this.moves) if (now >= move.deadline) this.finish(clientId, move, now)
+    for (const [clientId, move] of this.moves) {
+      if (now < move.deadline) return
+      this.finish(clientId, move, now)
+    }
+  }
+
+  /** Looks at so many entries. True: there is more to do. */
+  sweep(count: number): boolean {
+    for (let seen = 0; this.sweeping !== null && seen < count; seen++) {
+      const { done, value } = this.sweeping.next()
+      if (done === true) {
+        this.sweeping = this.sweepsAgain ? this.entries.entries() : null
+        this.sweepsAgain = false
+      } else if (isVoid(value[1])) this.entries.delete(value[0])
+    }
+    return this.sweeping !== null
+  }
+
+  // --- inside ------------------------------------------------------------------------------------------------------
+
+  private entryOf(clientId: string): Entry | undefined {
+    const entry = this.entries.get(clientId)
+    return entry === undefined || isVoid(entry) ? undefined : entry
+  }
+
+  private holderOf(name: string): Holder {
+    let holder = this.holders.get(name)
+    if (holder === undefined) this.holders.set(name, holder = { name, generation: 0, oldest: 0 })
+    return holder
+  }
+
+  private enter(clientId: string, name: string, token: number, named: number): void {
+    const node = this.holderOf(name)
+    this.entries.set(clientId, { node, token, named, generation: node.generation })
+  }
+
+  private forgetBefore(holder: Holder): void {
+    if (holder.oldest === holder.generation) return
+    holder.oldest = holder.generation
+    if (this.sweeping === null) this.sweeping = this.entries.entries()
+    else this.sweepsAgain = true
   }
 
   private finish(clientId: string, move: Move, now: number): void {
@@ -186,16 +240,15 @@ export class DirectoryTable {
 
   private grant(claim: Claim, now: number): void {
     const { claimant, clientId, wanted } = claim
-    const entry = this.entries.get(clientId)
+    const former = this.holder(clientId)
     const token = this.clock.next()
-    this.entries.set(clientId, { node: claimant, token, named: token })
-    this.unconfirmed.get(claimant)?.delete(clientId)
-    if (entry === undefined || entry.node === claimant || !this.orders.reachable(entry.node)) {
+    this.enter(clientId, claimant, token, token)
+    if (former === undefined || former === claimant || !this.orders.reachable(former)) {
       return this.orders.answer(claim, token, "")
     }
     // The answer first: what comes of the order must not meet a claimant who does not expect it.
-    this.orders.answer(claim, token, entry.node)
-    this.move(clientId, entry.node, { to: claimant, token, wanted, now })
+    this.orders.answer(claim, token, former)
+    this.move(clientId, former, { to: claimant, token, wanted, now })
   }
 
   private move(
@@ -203,7 +256,7 @@ export class DirectoryTable {
     from: string,
     { now, to, token, wanted }: { to: string; token: number; wanted: Wanted; now: number }
   ): void {
-    this.moves.set(clientId, { to, token, deadline: now + this.moveMillis, waiting: [], rivals: new Map() })
+    this.moves.set(clientId, { from, to, token, deadline: now + this.moveMillis, waiting: [], rivals: new Map() })
     this.orders.yieldTo(from, clientId, token, to, wanted)
   }
 }

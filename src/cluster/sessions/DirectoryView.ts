@@ -59,6 +59,11 @@ export class DirectoryView {
     return covered
   }
 
+  /** All that this node looks after. */
+  hasTold(peer: string): boolean {
+    return this.told.get(peer)?.covered === true
+  }
+
   forget(peer: string): void {
     this.told.delete(peer)
   }

@@ -16,6 +16,7 @@ import type { Directory } from "./Directory.ts"
 import { readNames, writeNames, type Yield } from "./directoryFrames.ts"
 import { Wanted } from "./DirectoryTable.ts"
 import { HandOver, type HandOverOptions } from "./HandOver.ts"
+import { Postponed } from "./Postponed.ts"
 import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
 
 /** The last of a session that came late for one that has gone on since is refused: for so many client ids that is known. */
@@ -68,7 +69,14 @@ export class Takeover implements BusPart, RemoteSessions {
   private readonly deferred = new Map<string, Array<Yield>>()
   /** What comes is for a session that is here. */
   private readonly merging = new Set<string>()
+  /** Orders for nodes without a link to this one. */
+  private readonly postponed: Postponed
   private leaving: HandOver | null = null
+  /** What waits for the cluster's turn, in its order; a full mailbox loses none of it. */
+  private waiting: Array<() => void> = []
+  private posted = false
+  /** Of sessions that are over; the directory has not heard of it. */
+  private readonly ending = new Set<string>()
   /** Client ids that have gone from here lately. */
   private readonly movedOn = new Set<string>()
   private readonly body = new BodyWriter(1024)
@@ -76,7 +84,7 @@ export class Takeover implements BusPart, RemoteSessions {
   constructor(options: TakeoverOptions, makeDirectory: (onYield: (order: Yield) => void) => Directory) {
     this.options = options
     const { bus, journal, members, moveMillis, now, sessions } = options
-    const post = (task: () => void) => void options.post(task)
+    const post = (task: () => void) => this.post(task)
     const directory = this.directory = makeDirectory((order) => this.onYield(order))
     this.arrivals = new Arrivals({
       bus,
@@ -93,6 +101,18 @@ export class Takeover implements BusPart, RemoteSessions {
       adopted: (clientId, token) => directory.keeps(clientId, token),
       settled: (clientId, token) => directory.settled(clientId, token),
       quiet: (clientId) => this.quiet(clientId)
+    })
+    this.postponed = new Postponed({
+      members,
+      setAside: (clientId) => {
+        directory.gaveUp(clientId)
+        sessions.yieldTo(clientId, false, (departure) => departure?.abort(() => {}))
+      },
+      unreachable: (clientId, token) => directory.unreachable(clientId, token),
+      keeps: (clientId) => {
+        const session = sessions.get(clientId)
+        if (session !== undefined) directory.keeps(clientId, session.token)
+      }
     })
     this.departures = new Departures({
       bus,
@@ -130,17 +150,27 @@ export class Takeover implements BusPart, RemoteSessions {
 
   /** Before the first link is up: what the store had. */
   begin(): void {
-    for (const clientId of this.options.sessions.clientIds()) this.directory.keeps(clientId, 0)
+    this.directory.restored(this.options.sessions.all())
   }
 
   // --- the registry's side -----------------------------------------------------------------------------------------
 
   holds(clientId: string): boolean {
-    return this.directory.holds(clientId) && !this.arrivals.isComing(clientId)
+    return this.directory.isSureOf(clientId) && !this.arrivals.isComing(clientId) && !this.ending.has(clientId)
+  }
+
+  tokenOf(clientId: string): number {
+    return this.directory.tokenOf(clientId)
+  }
+
+  attached(clientId: string): number {
+    const token = this.directory.raise(clientId)
+    if (token > 0) this.post(() => this.directory.announce(clientId))
+    return token
   }
 
   claim(clientId: string, resume: boolean, mark: string | null, done: (claimed: Claimed) => void): void {
-    const posted = this.options.post(() =>
+    this.post(() =>
       this.directory.claim(clientId, resume ? Wanted.State : Wanted.End, mark, ({ from, refused, token }) => {
         if (refused === true) return done({ _tag: "Refused" })
         if (token === 0) return done({ _tag: "Superseded" })
@@ -148,18 +178,16 @@ export class Takeover implements BusPart, RemoteSessions {
           this.movedOn.delete(clientId)
           done(claimed)
           if (claimed._tag === "Granted" && claimed.state === null) {
-            this.options.post(() => this.departures.recall(clientId))
+            this.post(() => this.departures.recall(clientId))
           }
         })
       })
     )
-    if (!posted) done({ _tag: "Granted", token: 0, state: null })
   }
 
   installed(clientId: string, token: number, group: number): void {
-    const { journal, post } = this.options
-    whenCommitted(journal, group, () =>
-      post(() => {
+    whenCommitted(this.options.journal, group, () =>
+      this.post(() => {
         this.arrivals.installed(clientId, token)
         this.departures.recall(clientId)
       }))
@@ -175,10 +203,30 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   ended(clientId: string): void {
-    this.options.post(() => {
+    this.ending.add(clientId)
+    this.post(() => {
+      this.ending.delete(clientId)
       this.directory.released(clientId)
       this.leaving?.look(clientId)
     })
+  }
+
+  private post(task: () => void): void {
+    this.waiting.push(task)
+    if (!this.posted) this.posted = this.options.post(() => this.takeWaiting())
+  }
+
+  private takeWaiting(): void {
+    this.posted = false
+    const tasks = this.waiting
+    this.waiting = []
+    let done = 0
+    try {
+      while (done < tasks.length) tasks[done++]?.()
+    } finally {
+      // After a crash the others are for the next life.
+      if (done < tasks.length) this.waiting = [...tasks.slice(done), ...this.waiting]
+    }
   }
 
   // --- frames ------------------------------------------------------------------------------------------------------
@@ -186,6 +234,7 @@ export class Takeover implements BusPart, RemoteSessions {
   linkUp(peer: Peer): void {
     this.closing.delete(peer.name)
     this.departures.linkUp(peer.name)
+    for (const order of this.postponed.take(peer.name)) this.onYield(order)
   }
 
   linkDown(peer: Peer): void {
@@ -256,6 +305,8 @@ export class Takeover implements BusPart, RemoteSessions {
   }
 
   tick(now: number): void {
+    this.takeWaiting()
+    this.postponed.tick()
     this.departures.tick(now)
     this.arrivals.tick(now)
     this.leaving?.tick(now)
@@ -282,7 +333,7 @@ export class Takeover implements BusPart, RemoteSessions {
 
   private onYield(order: Yield): void {
     const { clientId, to, wanted } = order
-    const { bus, post, sessions } = this.options
+    const { bus, sessions } = this.options
     if (to === bus.self.name) return
     if (this.arrivals.has(clientId)) {
       // It goes on when all of it is here.
@@ -294,12 +345,13 @@ export class Takeover implements BusPart, RemoteSessions {
     const formerToken = this.directory.tokenOf(clientId)
     // Ours is newer: the order was overtaken.
     if (order.token < formerToken) return this.departures.begin(order, null, formerToken)
+    if (wanted !== Wanted.End && !bus.peers.has(to)) return this.postponed.add(order)
     this.directory.gaveUp(clientId)
     sessions.yieldTo(
       clientId,
       wanted === Wanted.End,
       (departure) =>
-        void post(() => this.departures.begin(order, departure, formerToken, () => this.leaving?.look(clientId)))
+        this.post(() => this.departures.begin(order, departure, formerToken, () => this.leaving?.look(clientId)))
     )
   }
 
@@ -308,7 +360,7 @@ export class Takeover implements BusPart, RemoteSessions {
     const orders = this.deferred.get(clientId)
     if (orders === undefined) return
     this.deferred.delete(clientId)
-    for (const order of orders) this.options.post(() => this.onYield(order))
+    for (const order of orders) this.post(() => this.onYield(order))
   }
 
   // --- a node leaves, or stops -------------------------------------------------------------------------------------

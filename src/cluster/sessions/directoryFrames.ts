@@ -60,6 +60,27 @@ export const writeHoldings = (holdings: ReadonlyArray<Holding>) => {
   return body.written()
 }
 
+/** The same one by one, as long as there is room: 64 KiB. */
+export class HoldingsFrame {
+  private readonly body = new BodyWriter(65_536)
+
+  get isFull(): boolean {
+    return this.body.length > 61_440
+  }
+
+  begin(): void {
+    this.body.reset()
+  }
+
+  add(clientId: string, token: number): void {
+    this.body.uint64(token).text(clientId)
+  }
+
+  written(): Uint8Array {
+    return this.body.written()
+  }
+}
+
 export const readHoldings = (bytes: Buffer): ReadonlyArray<Holding> => {
   const reader = new BodyReader(bytes)
   const holdings: Array<Holding> = []

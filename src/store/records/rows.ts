@@ -8,10 +8,12 @@ export type RetainedMessage = Omit<MessageRow, "message">
 
 /** What came later stands at the end, behind a flag of its own: a row without it is as it always was. */
 export const writeSession = (to: RecordWriter, row: SessionRow) => {
-  const { clientId, connected, expiresAt, expiryMillis, userName, will, zone = "" } = row
+  const { clientId, connected, expiresAt, expiryMillis, token = 0, userName, will, zone = "" } = row
   const by = will?.by ?? ""
   to.uint8(
-    (connected ? 1 : 0) | (will === null ? 0 : 2) | (zone === "" ? 0 : 4) | (by === "" ? 0 : 8) | userNameFlag(userName)
+    (connected ? 1 : 0) | (will === null ? 0 : 2) | (zone === "" ? 0 : 4) | (by === "" ? 0 : 8) |
+      userNameFlag(userName) |
+      (token === 0 ? 0 : 64)
   )
   to.float64(expiryMillis)
   to.float64(expiresAt)
@@ -24,6 +26,7 @@ export const writeSession = (to: RecordWriter, row: SessionRow) => {
   if (zone !== "") to.text(zone)
   if (by !== "") to.text(by)
   if (typeof userName === "string") to.text(userName)
+  if (token !== 0) to.float64(token)
 }
 
 const userNameFlag = (userName: SessionRow["userName"]): number =>
@@ -38,6 +41,7 @@ export const readSession = (from: RecordReader, session: number): SessionRow => 
   const zone = (flags & 4) === 0 ? undefined : from.text()
   const by = (flags & 8) === 0 ? undefined : from.text()
   const userName = (flags & 16) !== 0 ? from.text() : (flags & 32) !== 0 ? null : undefined
+  const token = (flags & 64) === 0 ? 0 : from.float64()
   return {
     session,
     clientId,
@@ -46,7 +50,8 @@ export const readSession = (from: RecordReader, session: number): SessionRow => 
     connected: (flags & 1) !== 0,
     will: will === null || by === undefined ? will : { ...will, by },
     ...(zone === undefined ? {} : { zone }),
-    ...(userName === undefined ? {} : { userName })
+    ...(userName === undefined ? {} : { userName }),
+    ...(token === 0 ? {} : { token })
   }
 }
 

@@ -37,7 +37,8 @@ const Line = Schema.Union([
         by: Schema.optionalKey(Schema.String)
       })),
       zone: Schema.optionalKey(Schema.String),
-      user_name: Schema.optionalKey(Schema.NullOr(Schema.String))
+      user_name: Schema.optionalKey(Schema.NullOr(Schema.String)),
+      token: Schema.optionalKey(Number0)
     })
   }),
   Schema.Struct({
@@ -88,7 +89,7 @@ const base64 = (bytes: Uint8Array): string =>
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"))
 
 export const sessionLine = (
-  { clientId, connected, expiresAt, expiryMillis, session, userName, will, zone }: SessionRow
+  { clientId, connected, expiresAt, expiryMillis, session, token, userName, will, zone }: SessionRow
 ): Line => ({
   session: {
     session,
@@ -103,7 +104,8 @@ export const sessionLine = (
       ...(will.by === undefined ? {} : { by: will.by })
     },
     ...(zone === undefined ? {} : { zone }),
-    ...(userName === undefined ? {} : { user_name: userName })
+    ...(userName === undefined ? {} : { user_name: userName }),
+    ...(token === undefined ? {} : { token })
   }
 })
 
@@ -120,7 +122,8 @@ export const sessionOf = ({ session: row }: Extract<Line, { session: unknown }>)
     ...(row.will.by === undefined ? {} : { by: row.will.by })
   },
   ...(row.zone === undefined ? {} : { zone: row.zone }),
-  ...(row.user_name === undefined ? {} : { userName: row.user_name })
+  ...(row.user_name === undefined ? {} : { userName: row.user_name }),
+  ...(row.token === undefined ? {} : { token: row.token })
 })
 
 export const subscriptionLine = (row: SubscriptionRow): Line => ({
