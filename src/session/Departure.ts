@@ -22,8 +22,8 @@ export interface Departing {
   command(command: SessionCommand): void
   /** It ends without its will, without handing anything over: all of it is elsewhere. Returns the group of its end. */
   departed(): number
-  /** From here on it takes in only what comes from these nodes, as long as they are in the set. */
-  trail(openTo: ReadonlySet<string>): void
+  /** Null: it takes in what comes from anywhere. At once, in any turn. */
+  accepts: ((origin: string) => boolean) | null
   /** It stays: a client may attach again. `done`: in a turn of the registry, which has it again. */
   stay(done: () => void): void
 }
@@ -76,11 +76,8 @@ export class Departure implements SessionDeparture {
     this.step(() => (this.marked = this.departing.durable?.lastSequence ?? 0))
   }
 
-  trail(openTo: ReadonlySet<string>): void {
-    this.step(() => {
-      this.departing.trail(openTo)
-      this.marked = this.departing.durable?.lastSequence ?? 0
-    })
+  accepts(origin: (name: string) => boolean): void {
+    if (!this.over) this.departing.accepts = origin
   }
 
   finish(done?: (group: number) => void): void {

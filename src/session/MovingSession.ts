@@ -103,10 +103,6 @@ export abstract class MovingSession extends SessionInbox {
     this.stays(done)
   }
 
-  trail(openTo: ReadonlySet<string>): void {
-    this.openTo = openTo
-  }
-
   departed(): number {
     this.services.counters.sessions_moved_out_total++
     this.sending = null

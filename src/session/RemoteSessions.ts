@@ -33,8 +33,8 @@ export interface SessionDeparture {
   read(reply: (page: ReadonlyArray<StoredDelivery>, more: boolean) => void): void
   /** What it is owed from here on is read out no more: it comes by another way. */
   mark(): void
-  /** The other node has it; only these nodes do not know yet, as long as they are in the set: what they send is read out later. */
-  trail(openTo: ReadonlySet<string>): void
+  /** The other node has it: from now on it takes in only what comes from nodes that do not know that. `origin`: "" for this one. */
+  accepts(origin: (name: string) => boolean): void
   /** All of it is elsewhere: it ends. `done`: with the group of its end. */
   finish(done?: (group: number) => void): void
   /** Whoever was to have it does not answer: the session stays as it is. `done`: in a turn of the registry, which has it again. */

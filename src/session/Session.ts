@@ -185,7 +185,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
     this.giveUp(link, denied, permissions)
     const formerWill = takenOver ? this.lastWill : null
     this.link = link
-    this.openTo = null
+    this.accepts = null
     this.userName = link.subject.userName ?? null
     this.connected = true
     this.expiryMillis = expiryMillis

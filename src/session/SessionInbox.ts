@@ -24,8 +24,8 @@ export abstract class SessionInbox extends Actor implements Subscriber {
   protected readonly services: Services
   /** What the router gives it waits until what it is owed from elsewhere is here. */
   protected holding = false
-  /** It is elsewhere: nodes that do not know it yet, whose messages come here alone. Null: it takes in what comes from anywhere. */
-  protected openTo: ReadonlySet<string> | null = null
+  /** It is elsewhere: whether messages of this node ("": this one) come here alone. Null: it takes in what comes from anywhere. */
+  accepts: ((origin: string) => boolean) | null = null
   /** Over for good. */
   protected finished = false
 
@@ -61,9 +61,9 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       return
     }
     // What all others send goes to where it is. A shared group has chosen this session, and nobody else gets it.
-    if (
-      this.openTo !== null && route.group === undefined && !this.openTo.has(this.services.router.remote.origin ?? "")
-    ) return
+    if (this.accepts !== null && route.group === undefined && !this.accepts(this.services.router.remote.origin ?? "")) {
+      return
+    }
     if (this.messages === null) {
       this.messages = []
       this.routes = []

@@ -66,11 +66,10 @@ export interface DeparturesOptions {
   readonly onEnded: (order: Yield, session: number, group: number) => void
 }
 
+/** As the origin of what is published at this node. */
+const here = ""
 const nothing: ReadonlyArray<StoredDelivery> = []
 
-/** So long is waited for the word of nodes that this node has no link to yet, ms. */
-const awaitedMillis = 5_000
-const justStartedMillis = 10_000
 /** Who has not given its word by then, because it is slow, or has no link to the other node, is waited for without the session's being held up, ms. */
 const trailAfterMillis = 1_000
 const firstLookMillis = 1_000
@@ -78,14 +77,12 @@ const longestLookMillis = 30_000
 
 export class Departures {
   private readonly options: DeparturesOptions
-  private readonly startedAt: number
   private readonly leaving = new Map<string, Leaving>()
   private readonly waiting = new Map<string, Array<Leaving>>()
   stayed = 0
 
   constructor(options: DeparturesOptions) {
     this.options = options
-    this.startedAt = options.now()
   }
 
   get size(): number {
@@ -192,13 +189,13 @@ export class Departures {
     if (leaving === undefined || leaving.phase >= Fencing) return
     leaving.phase = Fencing
     leaving.routes = routes
-    const { bus, members, now } = this.options
-    // A node that has just started is owed messages by members that have not reached it yet.
-    for (const name of bus.peers.keys()) leaving.unfenced.add(name)
-    if (now() - this.startedAt < justStartedMillis) { for (const name of members.present) leaving.unfenced.add(name) }
-    for (const name of [leaving.order.to, bus.self.name, ...leaving.fenced]) leaving.unfenced.delete(name)
-    const awaited = [...leaving.unfenced].some((name) => !bus.peers.has(name))
-    leaving.deadline = now() + (awaited ? awaitedMillis : trailAfterMillis)
+    const { bus, now } = this.options
+    // This node knows the routes of the other one by now: what is published here goes there.
+    leaving.fenced.add(here).add(leaving.order.to)
+    leaving.departure.accepts((origin) => !leaving.fenced.has(origin))
+    // Members without a link send nothing here: what they keep for this node they send to where the session is, once they know (forward/SessionGaps.ts).
+    for (const name of bus.peers.keys()) if (!leaving.fenced.has(name)) leaving.unfenced.add(name)
+    leaving.deadline = now() + trailAfterMillis
     this.finishFenced(leaving)
   }
 
@@ -255,12 +252,9 @@ export class Departures {
 
   /** Somebody has not given its word: the rest follows while it comes. */
   private trail(leaving: Leaving): void {
-    const { bus } = this.options
-    // Who has no link sends nothing here; what it keeps for this node it sends to where the session is, once it knows.
-    for (const name of leaving.unfenced) if (!bus.peers.has(name)) leaving.unfenced.delete(name)
-    if (leaving.unfenced.size === 0) return this.finishFenced(leaving)
     leaving.trails = true
-    leaving.departure.trail(leaving.unfenced)
+    leaving.departure.accepts((origin) => leaving.unfenced.has(origin))
+    leaving.departure.mark()
     this.options.onMarked?.(leaving.order, new Set([...leaving.fenced, ...leaving.unfenced]))
     this.sendRest(leaving)
   }
@@ -289,6 +283,7 @@ export class Departures {
   private finishFenced(leaving: Leaving): void {
     if (leaving.unfenced.size > 0) return
     // What comes from here on the other node gets too.
+    leaving.departure.accepts(() => false)
     leaving.departure.mark()
     this.options.onMarked?.(leaving.order, leaving.fenced)
     this.sendRest(leaving)

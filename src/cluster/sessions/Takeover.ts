@@ -156,7 +156,9 @@ export class Takeover implements BusPart, RemoteSessions {
   // --- the registry's side -----------------------------------------------------------------------------------------
 
   holds(clientId: string): boolean {
-    return this.directory.isSureOf(clientId) && !this.arrivals.isComing(clientId) && !this.ending.has(clientId)
+    if (!this.directory.isSureOf(clientId) || this.ending.has(clientId)) return false
+    // What comes is merged into the one that is here.
+    return !this.arrivals.isComing(clientId) || this.options.sessions.get(clientId) !== undefined
   }
 
   tokenOf(clientId: string): number {
