@@ -7,9 +7,9 @@ import { type Holding, HoldingsFrame, writeNames } from "./directoryFrames.ts"
 import { rendezvous } from "./rendezvous.ts"
 
 /** Hashes of a client id with a member's name in one slice: some milliseconds. */
-const hashedPerSlice = 50_000
+const hashedPerSlice = 25_000
 /** Frames in one slice, of up to 64 KiB each: some milliseconds. */
-const framesPerSlice = 4
+const framesPerSlice = 2
 
 /** What a peer is still to be told. */
 interface Listener {

@@ -30,7 +30,7 @@ import { Parked } from "./Parked.ts"
 import { type WordCounts, Words } from "./Words.ts"
 
 /** Entries of the table that are looked at in one slice: some milliseconds. */
-const sweptPerSlice = 20_000
+const sweptPerSlice = 10_000
 /** Moves that the claimant is slow to end: it tries for longer than this. */
 const movesWaitedFor = 3
 

@@ -5,7 +5,7 @@ import type { DirectoryTable } from "./DirectoryTable.ts"
 /** For claims of those who do not know yet, ms. */
 const keptMillis = 2_000
 /** Hashes of a client id with a member's name in one slice: some milliseconds. */
-const hashedPerSlice = 30_000
+const hashedPerSlice = 20_000
 
 export interface FormerOptions {
   readonly table: DirectoryTable
