@@ -52,12 +52,14 @@ const entriesATime = 2_048
 /** With one message; others go with a copy of it. */
 const mostKeys = 1_000
 const idsATime = 500
+const busyAtMost = 3_000
 
 export class GapFiller implements BusPart, MembersListener {
   readonly kinds = [FrameKind.Gaps, FrameKind.GapsTold]
   private readonly options: GapFillerOptions
   private readonly pending = new Map<string, Array<Gap>>()
   private readonly jobs = new Map<string, Job>()
+  private busySince = 0
   /** Peers that have told all since their link came up. */
   private readonly told = new Set<string>()
   /** Gaps that were filled, and those of them that are told of again, by peer. */
@@ -78,8 +80,9 @@ export class GapFiller implements BusPart, MembersListener {
     return this.told.has(peer) && !this.isFilling(peer)
   }
 
+  /** Others wait for it, but no longer than for a link: a peer of which all gaps are known, and not the routes, holds up nobody else. */
   get isBusy(): boolean {
-    return this.pending.size > 0 || this.jobs.size > 0
+    return (this.pending.size > 0 || this.jobs.size > 0) && this.options.now() - this.busySince < busyAtMost
   }
 
   private isFilling(peer: string): boolean {
@@ -100,6 +103,7 @@ export class GapFiller implements BusPart, MembersListener {
     }
     this.say(node, again)
     if (fresh.length === 0) return
+    if (this.pending.size === 0 && this.jobs.size === 0) this.busySince = this.options.now()
     const pending = this.pending.get(node)
     if (pending === undefined) this.pending.set(node, fresh)
     else pending.push(...fresh)
