@@ -49,7 +49,7 @@ export const clusterSessions = (
         onYield,
         post: (task) => cluster.post(task),
         counts: services.counters,
-        judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => void cluster.post(() => reply(may)))
+        judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => takeover.post(() => reply(may)))
       })
       cluster.add(directory)
       membership.listen(directory)

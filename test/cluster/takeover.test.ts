@@ -73,8 +73,7 @@ class Nodes {
             claimMillis: 1_000,
             moveMillis: 4_000,
             onYield,
-            judge: (clientId, mark, reply) =>
-              sessions.judge(clientId, mark, (may) => void this.#tasks.push(() => reply(may)))
+            judge: (clientId, mark, reply) => sessions.judge(clientId, mark, (may) => moves.post(() => reply(may)))
           })
           bus.add(directory)
           return directory

@@ -213,7 +213,8 @@ export class Takeover implements BusPart, RemoteSessions {
     })
   }
 
-  private post(task: () => void): void {
+  /** To the cluster's turn, however full its mailbox is. */
+  post(task: () => void): void {
     this.waiting.push(task)
     if (!this.posted) this.posted = this.options.post(() => this.takeWaiting())
   }
