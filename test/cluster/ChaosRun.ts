@@ -40,7 +40,7 @@ export class ChaosRun extends ClusterRun {
     for (const [index, { name }] of this.subscribers.entries()) this.places.set(name, this.node(index).name)
   }
 
-  private get clients(): ReadonlyArray<Roamer> {
+  protected get clients(): ReadonlyArray<Roamer> {
     return [...this.publishers, ...this.subscribers]
   }
 
@@ -101,8 +101,13 @@ export class ChaosRun extends ClusterRun {
   override async hop(): Promise<void> {
     const client = this.clients[this.random(this.clients.length)]
     if (client === undefined) return
+    await this.beforeHop(client)
     if (this.random(2) === 0) client.client?.drop()
     await this.move(client)
+  }
+
+  protected beforeHop(_client: Roamer): Promise<void> {
+    return Promise.resolve()
   }
 
   pick(): ClusterNode {
@@ -156,7 +161,7 @@ export class ChaosRun extends ClusterRun {
     return found
   }
 
-  private async disagreement(wanted: { readonly sessions: number; readonly connections: number }): Promise<object> {
+  protected async disagreement(wanted: { readonly sessions: number; readonly connections: number }): Promise<object> {
     const asked = await Promise.all(
       this.nodes.map(async (node) => JSON.parse((await node.ctl("cluster", "status", "--json")).stdout) as Status)
     )
@@ -198,14 +203,19 @@ export class ChaosRun extends ClusterRun {
     }
   }
 
+  private shown(client: Roamer): string {
+    const open = "open" in client ? `, ${client.open} exchanges open` : ""
+    return `${client.name} at ${this.places.get(client.name)}${open}${client.client?.closed === true ? ", closed" : ""}`
+  }
+
   /** For whoever has to find out what went wrong. */
   async portrait(): Promise<string> {
-    const lines = [...this.told, ...this.clients.map(({ name }) => `${name} at ${this.places.get(name)}`)]
+    const lines = [...this.told, ...this.clients.map((one) => this.shown(one))]
     for (const node of this.nodes) {
       const counters: object = JSON.parse((await node.ctl("counters", "--json")).stdout || "{}")
       lines.push(
         `${node.name} ${node.process.stderr.length} bytes of log`,
-        (await node.ctl("clients")).stdout,
+        (await node.ctl("clients", "list")).stdout,
         JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0)))
       )
     }

@@ -59,6 +59,11 @@ export class Publisher {
     this.publish(this.identifier, payload, false)
   }
 
+  /** Exchanges that are not over. */
+  get open(): number {
+    return this.inFlight.size
+  }
+
   idle(): Promise<void> {
     if (this.inFlight.size === 0) return Promise.resolve()
     return new Promise((resolve) => (this.whenIdle = resolve))

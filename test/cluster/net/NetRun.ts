@@ -4,6 +4,7 @@ import { MiniClient } from "../../crash/MiniClient.ts"
 import { Publisher } from "../../crash/clients.ts"
 import { ChaosRun } from "../ChaosRun.ts"
 import type { ClusterNode } from "../ClusterNode.ts"
+import type { Findings } from "../History.ts"
 import { NetFarm } from "./NetFarm.ts"
 import type { WireQuality } from "./Network.ts"
 
@@ -15,6 +16,7 @@ export class NetRun extends ChaosRun {
   private crosses = false
   /** The side of the one that moves. */
   private comesFrom: string | undefined
+  private readonly movedAt = new Map<string, number>()
   private readonly stopped = new Set<ClusterNode>()
 
   constructor(seed: number) {
@@ -114,10 +116,30 @@ export class NetRun extends ChaosRun {
   }
 
   override pick(): ClusterNode {
+    const isElsewhere = (node: ClusterNode) => this.sides.get(node.name) !== this.comesFrom
+    // Nobody goes to a node that stands still.
+    if (!this.crosses || !this.living.some(isElsewhere)) return super.pick()
     for (;;) {
       const node = super.pick()
-      if (!this.crosses || this.sides.get(node.name) !== this.comesFrom) return node
+      if (isElsewhere(node)) return node
     }
+  }
+
+  /** Once what two sides had of a client has become one, who was sent away for it comes again. */
+  override async findings(): Promise<Findings> {
+    this.updater.client?.drop()
+    const all = this.clients.length
+    for (let round = 0; round < 40; round++) {
+      const found = Object.keys(await this.disagreement({ sessions: all, connections: all }))
+      if (!found.includes("moving") && !found.includes("held")) break
+    }
+    for (const client of this.clients) if (client.client?.closed === true) await this.move(client)
+    return super.findings()
+  }
+
+  override portrait(): Promise<string> {
+    for (const node of this.stopped) node.process.signal("SIGCONT")
+    return super.portrait()
   }
 
   override close(): void {
@@ -128,17 +150,21 @@ export class NetRun extends ChaosRun {
   protected override async move(client: Parameters<ChaosRun["move"]>[0]): Promise<void> {
     const before = this.sides.get(this.places.get(client.name) ?? "")
     this.comesFrom = before
-    if (this.crosses && client instanceof Publisher && client.qos === 2) await this.finish(client)
     await super.move(client)
+    this.movedAt.set(client.name, performance.now())
     // What a publisher has sent on the side that it left comes later than what it sends on this one.
     if (client instanceof Publisher && this.sides.get(this.places.get(client.name) ?? "") !== before) this.orphaned++
   }
 
   /** Exchanges that are open with one of two sessions mean nothing to the other; when it comes back to the first it could not know that. */
-  private async finish(publisher: Publisher): Promise<void> {
-    publisher.running = false
-    await publisher.idle()
-    publisher.running = true
+  protected override async beforeHop(client: Parameters<ChaosRun["move"]>[0]): Promise<void> {
+    // Which of two connections is the later one nodes on two sides can tell only by their clocks.
+    const before = this.movedAt.get(client.name) ?? 0
+    while (performance.now() < before + 20) await new Promise((resolve) => setTimeout(resolve, 5)) // until they are apart
+    if (!this.crosses || !(client instanceof Publisher) || client.qos === 1) return
+    client.running = false
+    await client.idle()
+    client.running = true
   }
 
   /** Each side has buried all others once this is done. */
