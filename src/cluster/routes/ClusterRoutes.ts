@@ -434,9 +434,8 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   /** Of a peer; what it returns the peer has to wait for as well. */
   deliver(message: Message, { groups, hops, routes }: Target): Forward | null {
     if (routes) this.router.publishHere(message)
-    const [first] = groups
-    if (first === undefined) return null
-    if (isGapKey(first)) {
+    if (groups.length === 0) return null
+    if (isGapKey(groups[0] ?? "")) {
       this.router.publishTo(message, this.gaps.clientsOf(groups))
       return null
     }
