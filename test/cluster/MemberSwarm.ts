@@ -22,6 +22,8 @@ export class Swarmer {
   readonly missing = new Set<string>()
   /** What its listener was told: "b dead". */
   readonly events: Array<string> = []
+  /** Whose links it has found of no use. */
+  readonly buried: Array<string> = []
 
   constructor(network: MemoryNetwork, name: string, epoch: number, options: SwarmOptions) {
     this.node = network.node(name, epoch)
@@ -35,6 +37,7 @@ export class Swarmer {
       forgetAfterMillis: options.forgetAfterMillis ?? 86_400_000,
       maxMembers: options.maxMembers ?? 10_000,
       random: () => network.random(),
+      onBuried: (peer) => this.buried.push(peer),
       onAddress: (peer, address) => {
         if (address === undefined) {
           this.wanted.delete(peer)

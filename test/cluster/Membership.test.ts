@@ -85,6 +85,8 @@ describe("Membership", () => {
     const swarm = joined(3)
     for (const other of [a, c]) swarm.network.stall(b, other)
     assert.isDefined(swarm.until(() => swarm.agree(b, "dead", [a, c]), 20_000))
+    // Each closes its own link: what it hears of the death from the other one is a suspicion to it.
+    for (const other of [a, c]) assert.deepStrictEqual(swarm.members.get(other)?.buried, [b])
     for (const other of [a, c]) swarm.network.resume(b, other)
     assert.isDefined(swarm.until(() => swarm.converged, 10_000), "it objects when it is heard again")
   })
