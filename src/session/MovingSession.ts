@@ -130,7 +130,7 @@ export abstract class MovingSession extends SessionInbox {
     }
     if (awaitingPubrel.length > 0) this.awaitingPubrel.takeOver(awaitingPubrel)
     for (const delivery of deliveries) takeIn(this.arriving, delivery)
-    this.note(taken, from, deliveries)
+    this.note(taken, from, deliveries, true)
     this.holding = true
     this.setTimer()
     const { group } = journal
@@ -148,7 +148,7 @@ export abstract class MovingSession extends SessionInbox {
         this.came.add(messageOf(row.stored, this.services.topics))
         takeIn(this.arriving, row)
       }
-      this.note([], from, unknown)
+      this.note([], from, unknown, false)
     }
     done(this.came === null ? 0 : this.services.journal.barrier())
   }
@@ -180,7 +180,7 @@ export abstract class MovingSession extends SessionInbox {
       this.taken?.offered(from, restored)
       const unknown = this.taken?.unknown(from, deliveries) ?? deliveries
       mergeIn(this.arriving, unknown)
-      this.note(taken, from, unknown)
+      this.note(taken, from, unknown, false)
     }
     done(this.services.journal.barrier())
     this.wake()
@@ -197,12 +197,19 @@ export abstract class MovingSession extends SessionInbox {
     this.taken = new TakenNotes(notes)
   }
 
-  private note(known: ReadonlyArray<TakenNote>, from: TakenFrom, rows: ReadonlyArray<StoredDelivery>): void {
+  /** `descends`: this session is that one, gone on. */
+  private note(
+    known: ReadonlyArray<TakenNote>,
+    from: TakenFrom,
+    rows: ReadonlyArray<StoredDelivery>,
+    descends: boolean
+  ): void {
     const sequence = rows[rows.length - 1]?.sequence ?? 0
-    if (known.length === 0 && (sequence === 0 || from.session === 0)) return
+    const isFrom = from.session > 0 && (sequence > 0 || descends)
+    if (known.length === 0 && !isFrom) return
     this.taken ??= new TakenNotes([])
-    for (const one of known) this.taken.add(one, one.sequence)
-    if (sequence > 0) this.taken.add(from, sequence)
+    for (const one of known) this.taken.add(one, one.sequence, descends && one.descends)
+    if (isFrom) this.taken.add(from, sequence, descends)
     this.saveTaken()
   }
 

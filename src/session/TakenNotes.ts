@@ -14,6 +14,8 @@ export interface TakenNote {
   readonly session: number
   /** Of the last delivery that was taken of it. */
   readonly sequence: number
+  /** This session is that one, gone on: it had its subscriptions all the time. Else what that one is owed was merged into this one. */
+  readonly descends: boolean
 }
 
 /** Where deliveries come from; session 0: it is in no store, and nothing can be noted of it. */
@@ -48,13 +50,18 @@ export class TakenNotes {
    */
   offered(from: TakenFrom, restored: number): void {
     const note = this.of(from)
-    if (note !== undefined && restored > 0) this.ghosts.set(note, restored)
+    if (note?.descends === true && restored > 0) this.ghosts.set(note, restored)
   }
 
-  add({ node, session }: TakenFrom, sequence: number): void {
+  add({ node, session }: TakenFrom, sequence: number, descends: boolean): void {
     if (session === 0) return
     const before = this.of({ node, session })
-    const note = { node, session, sequence: Math.max(sequence, before?.sequence ?? 0) }
+    const note = {
+      node,
+      session,
+      sequence: Math.max(sequence, before?.sequence ?? 0),
+      descends: before?.descends ?? descends
+    }
     const ghost = before === undefined ? undefined : this.ghosts.get(before)
     if (ghost !== undefined) this.ghosts.set(note, ghost)
     this.notes = [...this.notes.filter((one) => one !== before), note].slice(-mostNotes)
@@ -80,7 +87,8 @@ export class TakenNotes {
 
 export const writeTaken = (to: RecordWriter, notes: ReadonlyArray<TakenNote>): void => {
   to.uint16(notes.length)
-  for (const { node, sequence, session } of notes) {
+  for (const { descends, node, sequence, session } of notes) {
+    to.uint8(descends ? 1 : 0)
     to.text(node)
     to.float64(session)
     to.float64(sequence)
@@ -90,7 +98,12 @@ export const writeTaken = (to: RecordWriter, notes: ReadonlyArray<TakenNote>): v
 export const readTaken = (from: RecordReader): ReadonlyArray<TakenNote> =>
   Array.from(
     { length: from.uint16() },
-    () => ({ node: from.text(), session: from.float64(), sequence: from.float64() })
+    () => ({
+      descends: from.uint8() === 1,
+      node: from.text(),
+      session: from.float64(),
+      sequence: from.float64()
+    })
   )
 
 const encodeTaken = (clientId: string, notes: ReadonlyArray<TakenNote>): Uint8Array => {

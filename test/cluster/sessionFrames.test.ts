@@ -49,7 +49,7 @@ const part: SessionPart = {
     },
     awaitingPubrel: [{ packetIdentifier: 77, since: 950 }],
     restored: 0,
-    taken: [{ node: "n1", session: 7, sequence: 12 }]
+    taken: [{ node: "n1", session: 7, sequence: 12, descends: true }]
   },
   subscriptions: [subscription("a/+")],
   deliveries: [delivery(1, 10, 0), delivery(2, 70_000, 4_000), delivery(3, 20, 0), delivery(4, 20, 0)]

@@ -35,11 +35,11 @@ const row = (sequence: number): StoredDelivery => {
 describe("TakenNotes", () => {
   it("knows for each session of each node how far it was taken, the sixteen newest", () => {
     const notes = new TakenNotes([])
-    notes.add({ node: "a", session: 0 }, 5)
+    notes.add({ node: "a", session: 0 }, 5, true)
     expect(notes.all).toEqual([])
-    notes.add({ node: "a", session: 1 }, 5)
-    notes.add({ node: "b", session: 1 }, 9)
-    notes.add({ node: "a", session: 1 }, 3)
+    notes.add({ node: "a", session: 1 }, 5, true)
+    notes.add({ node: "b", session: 1 }, 9, true)
+    notes.add({ node: "a", session: 1 }, 3, true)
     const rows = [row(4), row(5), row(6)]
     expect(notes.unknown({ node: "a", session: 1 }, rows)).toEqual([rows[2]])
     expect(notes.unknown({ node: "a", session: 2 }, rows)).toEqual(rows)
@@ -47,15 +47,20 @@ describe("TakenNotes", () => {
     // What it has got since its node started again has come here as well.
     notes.offered({ node: "d", session: 1 }, 5)
     expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual(rows)
-    notes.add({ node: "d", session: 1 }, 4)
+    notes.add({ node: "d", session: 1 }, 4, true)
     notes.offered({ node: "d", session: 1 }, 5)
     expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual([rows[1]])
-    notes.add({ node: "d", session: 1 }, 5)
+    // One that was merged into this one may have got what this one has not.
+    notes.add({ node: "e", session: 1 }, 4, false)
+    notes.offered({ node: "e", session: 1 }, 5)
+    expect(notes.unknown({ node: "e", session: 1 }, rows)).toEqual([rows[1], rows[2]])
+    notes.forget({ node: "e", session: 1 })
+    notes.add({ node: "d", session: 1 }, 5, true)
     expect(notes.unknown({ node: "d", session: 1 }, rows)).toEqual([])
     notes.forget({ node: "d", session: 1 })
     expect(notes.forget({ node: "b", session: 1 })).toBe(true)
     expect(notes.forget({ node: "b", session: 1 })).toBe(false)
-    for (let session = 10; session < 30; session++) notes.add({ node: "c", session }, 1)
+    for (let session = 10; session < 30; session++) notes.add({ node: "c", session }, 1, true)
     expect(notes.all.map(({ session }) => session)).toEqual(Array.from({ length: 16 }, (_, index) => 14 + index))
   })
 })
@@ -78,7 +83,7 @@ describe("a session that is offered again by the node that it was taken from", (
     subscriptions: [],
     awaitingPubrel: [],
     restored: 0,
-    taken: [{ node: "c", session: 4, sequence: 2 }],
+    taken: [{ node: "c", session: 4, sequence: 2, descends: false }],
     deliveries: Array.from({ length: to - from + 1 }, (_, index) => row(from + index)),
     from: { node: "a", session: 7 }
   })
