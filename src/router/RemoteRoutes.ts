@@ -17,11 +17,27 @@ export const RouteLevel = {
 } as const
 export type RouteLevel = (typeof RouteLevel)[keyof typeof RouteLevel]
 
+/** Place of a message among those of its publisher's node: `epoch` of the node's start, then `sequence` from 1 on. */
+export interface Place {
+  readonly node: string
+  readonly epoch: number
+  readonly sequence: number
+}
+
 export interface RemoteRoutes {
   /** What the acknowledgement of the message that was published last waits for; null: for nothing beyond this node. */
   readonly awaited: Forward | null
-  /** Of the message that is being given to sessions: the node that it came from; null: its publisher's node is this one. */
-  readonly origin: string | null
+  /**
+   * Of the message that is being given to sessions: the node that it came from; null: its publisher's node is this one; undefined: it is for that
+   * session alone, or for the group that has chosen it.
+   */
+  readonly origin: string | null | undefined
+  /** How far the messages of all nodes have come here, and this node's own. */
+  places(): ReadonlyArray<Place>
+  /** Those that this node has not reached. */
+  behind(places: ReadonlyArray<Place>): ReadonlyArray<Place>
+  /** Whether the message that is being given to sessions lies before one of these. */
+  wasSeen(places: ReadonlyArray<Place>): boolean
   /**
    * Set before a QoS 2 message is published: whether its publisher's packet identifier, or will, is on disk. Then a crash must neither lose the
    * message nor send it twice.
@@ -49,6 +65,9 @@ export interface RemoteRoutes {
 export const noRemoteRoutes: RemoteRoutes = {
   awaited: null,
   origin: null,
+  places: () => [],
+  behind: () => [],
+  wasSeen: () => false,
   publisherIsDurable: false,
   publish: () => 0,
   wantsSystem: false,

@@ -2,6 +2,7 @@
 // router gives it while the rest of what it is owed is still on its way. Called in the session's turn. Invariants: what is owed leaves once; what
 // came directly meanwhile stands behind what came from the other node.
 import { ReasonCode } from "../mqtt/ReasonCode.ts"
+import type { Place } from "../router/RemoteRoutes.ts"
 import type { Subscription } from "../router/Subscriber.ts"
 import type { StoredDelivery } from "../store/Engine.ts"
 import { messageOf } from "../store/storedMessage.ts"
@@ -91,6 +92,7 @@ export abstract class MovingSession extends SessionInbox {
       subscriptions: [...this.subscriptions?.values() ?? []],
       awaitingPubrel: this.awaiting?.toArray() ?? [],
       restored: this.restoredTo,
+      seen: this.seenUntilNow(),
       taken: this.taken?.all ?? []
     }
     return new Departure(head, this, services)
@@ -131,6 +133,8 @@ export abstract class MovingSession extends SessionInbox {
     if (awaitingPubrel.length > 0) this.awaitingPubrel.takeOver(awaitingPubrel)
     for (const delivery of deliveries) takeIn(this.arriving, delivery)
     this.note(taken, from, deliveries, true)
+    const behind = this.services.router.remote.behind(state.seen)
+    if (behind.length > 0) this.seen = behind
     this.holding = true
     this.setTimer()
     const { group } = journal
@@ -184,6 +188,15 @@ export abstract class MovingSession extends SessionInbox {
     }
     done(this.services.journal.barrier())
     this.wake()
+  }
+
+  private seenUntilNow(): ReadonlyArray<Place> {
+    const { remote } = this.services.router
+    const places = remote.places()
+    if (this.seen === null) return places
+    // What it has seen elsewhere this node has not reached yet.
+    const ahead = remote.behind(this.seen)
+    return [...places.filter(({ node }) => ahead.every((one) => one.node !== node)), ...ahead]
   }
 
   /** That other session has ended: nothing of it is offered again. */

@@ -2,6 +2,7 @@
 // the session that another node has. Declared here, implemented by the cluster; a node without one has `null` in its place and asks nobody.
 // Invariant: `done` is called once for each claim, in a turn of its own.
 import type { SessionRow, StoredDelivery, SubscriptionRow } from "../store/Engine.ts"
+import type { Place } from "../router/RemoteRoutes.ts"
 import type { TakenFrom, TakenNote } from "./TakenNotes.ts"
 
 /** What a connection is told whose client has come elsewhere. */
@@ -14,6 +15,8 @@ export interface SessionHead {
   readonly awaitingPubrel: ReadonlyArray<{ readonly packetIdentifier: number; readonly since: number }>
   /** The sequence of the last delivery that it had when its node started, from the store; 0: it is of this start. */
   readonly restored: number
+  /** How far it has seen the messages of each node. */
+  readonly seen: ReadonlyArray<Place>
   /** What it has taken of sessions that may still be on other nodes. */
   readonly taken: ReadonlyArray<TakenNote>
 }

@@ -2,6 +2,7 @@
 // and works it off in its turn. Invariants: what comes in bulk is pushed without an object around it; a lane keeps its order across a crash.
 import type { Message } from "../mqtt/Message.ts"
 import { Actor } from "../otp/Actor.ts"
+import type { Place } from "../router/RemoteRoutes.ts"
 import type { Route } from "../router/Route.ts"
 import type { Subscriber } from "../router/Subscriber.ts"
 import type { DurableDelivery } from "../store/DurableDelivery.ts"
@@ -26,6 +27,8 @@ export abstract class SessionInbox extends Actor implements Subscriber {
   protected holding = false
   /** It is elsewhere: whether messages of this node ("": this one) come here alone. Null: it takes in what comes from anywhere. */
   accepts: ((origin: string) => boolean) | null = null
+  /** Of nodes whose messages have come further where it was before than they have here. */
+  protected seen: ReadonlyArray<Place> | null = null
   /** Over for good. */
   protected finished = false
 
@@ -61,9 +64,7 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       return
     }
     // What all others send goes to where it is. A shared group has chosen this session, and nobody else gets it.
-    if (this.accepts !== null && route.group === undefined && !this.accepts(this.services.router.remote.origin ?? "")) {
-      return
-    }
+    if ((this.accepts !== null || this.seen !== null) && route.group === undefined && this.isElsewhere()) return
     if (this.messages === null) {
       this.messages = []
       this.routes = []
@@ -90,6 +91,19 @@ export abstract class SessionInbox extends Actor implements Subscriber {
       this.records.push(this.durable.deliver(message, route, route.retainAsPublished && message.retain))
     }
     if (waiting === 0) this.wake()
+  }
+
+  /** The message under way has come to it on another node, or will. */
+  private isElsewhere(): boolean {
+    const { remote } = this.services.router
+    const { origin } = remote
+    if (origin === undefined) return false
+    if (this.accepts?.(origin ?? "") === false) return true
+    if (this.seen === null) return false
+    if (remote.wasSeen(this.seen)) return true
+    const behind = remote.behind(this.seen)
+    this.seen = behind.length === 0 ? null : behind
+    return false
   }
 
   /** A PUBACK, PUBREC or PUBCOMP of the client: packet identifier | reason code << 16 | type << 24. */

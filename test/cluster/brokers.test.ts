@@ -273,7 +273,50 @@ describe("messages between nodes", { timeout: 60_000 }, () => {
         Array.from({ length: 20 }, (_, n) => `${from}${n}`)
       )
     }
-    await again.expectNothing()
+    assert.deepStrictEqual(await drain(again), [])
+  })
+
+  it("what a node keeps for another one is nothing new to a session that has come there and has had it where it was before", async () => {
+    const [b, c] = await nodes("b", "c")
+    if (b === undefined || c === undefined) return
+    const first = await c.durable("s")
+    await first.subscribe("t", 2)
+    const other = await b.durable("other")
+    await other.subscribe("t", 2)
+    await other.disconnect()
+    await cluster.settled()
+    await cluster.kill("b")
+    const publisher = await c.durable("p")
+    const count = 900
+    for (let n = 0; n < count; n++) {
+      publisher.send({
+        cmd: "publish",
+        topic: "t",
+        payload: `${n}`,
+        qos: 1,
+        messageId: n + 1,
+        dup: false,
+        retain: false
+      })
+    }
+    await until("all kept", () => c.remote.forwarder.owedTo("b").messages === count)
+    await takeUntil(first, `${count - 1}`)
+    await first.disconnect()
+    const back = await cluster.startOne("b")
+    const again = await back.durable("s")
+    assert.isTrue(again.connack.sessionPresent)
+    await until("all taken", () => c.remote.forwarder.owedTo("b").messages === 0)
+    publisher.send({
+      cmd: "publish",
+      topic: "t",
+      payload: "end",
+      qos: 1,
+      messageId: count + 1,
+      dup: false,
+      retain: false
+    })
+    assert.deepStrictEqual(await takeUntil(again, "end"), ["end"])
+    assert.strictEqual(back.broker.sessions.get("other")?.owed, count + 1)
   })
 
   for (const victim of ["b", "a"] as const) {

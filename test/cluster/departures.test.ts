@@ -30,6 +30,7 @@ const departing = (...others: ReadonlyArray<string>) => {
       subscriptions: [],
       awaitingPubrel: [],
       restored: 0,
+      seen: [],
       taken: []
     },
     session: 3,

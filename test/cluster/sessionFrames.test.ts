@@ -49,6 +49,7 @@ const part: SessionPart = {
     },
     awaitingPubrel: [{ packetIdentifier: 77, since: 950 }],
     restored: 0,
+    seen: [{ node: "n2", epoch: 5, sequence: 9 }],
     taken: [{ node: "n1", session: 7, sequence: 12, descends: true }]
   },
   subscriptions: [subscription("a/+")],

@@ -83,6 +83,7 @@ describe("a session that is offered again by the node that it was taken from", (
     subscriptions: [],
     awaitingPubrel: [],
     restored: 0,
+    seen: [],
     taken: [{ node: "c", session: 4, sequence: 2, descends: false }],
     deliveries: Array.from({ length: to - from + 1 }, (_, index) => row(from + index)),
     from: { node: "a", session: 7 }

@@ -8,12 +8,12 @@ import type { Forward } from "../../router/Forward.ts"
 import type { Journal, Waiter } from "../../store/Journal.ts"
 import { BodyWriter } from "../BodyWriter.ts"
 import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "../Bus.ts"
-import { nowhere, type Position, type Target } from "./Entry.ts"
+import { isAfter, nowhere, type Position, type Target } from "./Entry.ts"
 import { readMessages, readPosition, writePosition } from "./forwardFrames.ts"
 import { type NodeNames, outboxEntry, outboxPlace, positionKind, positionOf } from "./outboxRecords.ts"
 import { PeerStream, type StreamCounts, type StreamLimits } from "./PeerStream.ts"
 import { Reception } from "./Reception.ts"
-import type { RouteLevel } from "../../router/RemoteRoutes.ts"
+import type { Place, RouteLevel } from "../../router/RemoteRoutes.ts"
 
 export interface ForwardCounts extends StreamCounts {
   forward_received_total: number
@@ -79,6 +79,8 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   private flushDue = false
   /** Whose messages are being taken in. */
   origin: string | null = null
+  /** The one that is being taken in may not be lost. */
+  hasPlace = false
 
   constructor(options: ForwarderOptions) {
     this.options = options
@@ -140,6 +142,27 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
   /** A message of this peer, and all before it, have been taken here. */
   reached(peer: string): Position {
     return this.receptions.get(peer)?.reached ?? nowhere
+  }
+
+  /** How far the messages of all peers have come here, and this node's own. */
+  places(): ReadonlyArray<Place> {
+    const { epoch, name } = this.bus.self
+    const places = [{ node: name, epoch, sequence: this.sequence }]
+    for (const { peer, reached } of this.receptions.values()) places.push({ node: peer, ...reached })
+    return places
+  }
+
+  /** Those that have not been reached here. */
+  behind(places: ReadonlyArray<Place>): ReadonlyArray<Place> {
+    return places.filter((place) => place.node !== this.bus.self.name && isAfter(place, this.reached(place.node)))
+  }
+
+  /** Whether the message that is being taken in lies before one of these. */
+  wasSeen(places: ReadonlyArray<Place>): boolean {
+    const { hasPlace, origin } = this
+    if (origin === null || !hasPlace) return false
+    const seen = places.find(({ node }) => node === origin)
+    return seen !== undefined && !isAfter(this.reached(origin), seen)
   }
 
   /** What is owed to a peer, as far as there is anything. */
@@ -294,13 +317,12 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
     const reception = this.reception(name)
     const { changes } = this.journal
     let numbered = false
-    let hasPlace = false
     this.origin = name
     try {
       readMessages(body, topics, now(), {
         run: (epoch, sequence) => {
-          hasPlace = sequence >= 0
-          if (!hasPlace) return true
+          this.hasPlace = sequence >= 0
+          if (!this.hasPlace) return true
           numbered = true
           if (reception.take(epoch, sequence)) return true
           counts.forward_duplicates_total++
@@ -308,7 +330,7 @@ export class Forwarder implements BusPart, MembersListener, Waiter {
         },
         message: (message, target) => {
           counts.forward_received_total++
-          if (hasPlace) reception.messageTaken()
+          if (this.hasPlace) reception.messageTaken()
           let forward: Forward | null = null
           try {
             forward = deliver(message, target)

@@ -7,7 +7,7 @@ import type { Message } from "../../mqtt/Message.ts"
 import type { TopicName } from "../../mqtt/TopicTable.ts"
 import { Forward } from "../../router/Forward.ts"
 import type { GroupElsewhere } from "../../router/GroupElsewhere.ts"
-import { type RemoteRoutes, RouteLevel } from "../../router/RemoteRoutes.ts"
+import { type Place, type RemoteRoutes, RouteLevel } from "../../router/RemoteRoutes.ts"
 import type { Random, SharedGroup } from "../../router/SharedGroup.ts"
 import type { BusPart, Members } from "../Bus.ts"
 import { isGapKey, mostHops, type Target, toRoutes } from "../forward/Entry.ts"
@@ -90,6 +90,8 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
   private readonly expected = new Set<string>()
   private readonly silent = new Set<string>()
   private readonly startedAt: number
+  /** A peer's message is given to all that match. */
+  private spreading = false
   private pickedFor: Message | undefined
   private readonly pickedNodes: Array<number> = []
   private readonly pickedKeys: Array<string> = []
@@ -359,8 +361,21 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     return receivers
   }
 
-  get origin(): string | null {
-    return this.forwarder.origin
+  get origin(): string | null | undefined {
+    const { origin } = this.forwarder
+    return origin === null || this.spreading ? origin : undefined
+  }
+
+  places(): ReadonlyArray<Place> {
+    return this.forwarder.places()
+  }
+
+  behind(places: ReadonlyArray<Place>): ReadonlyArray<Place> {
+    return this.forwarder.behind(places)
+  }
+
+  wasSeen(places: ReadonlyArray<Place>): boolean {
+    return this.forwarder.wasSeen(places)
   }
 
   get wantsSystem(): boolean {
@@ -433,7 +448,14 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
 
   /** Of a peer; what it returns the peer has to wait for as well. */
   deliver(message: Message, { groups, hops, routes }: Target): Forward | null {
-    if (routes) this.router.publishHere(message)
+    if (routes) {
+      this.spreading = true
+      try {
+        this.router.publishHere(message)
+      } finally {
+        this.spreading = false
+      }
+    }
     if (groups.length === 0) return null
     if (isGapKey(groups[0] ?? "")) {
       this.router.publishTo(message, this.gaps.clientsOf(groups))

@@ -81,6 +81,16 @@ export class Claims {
     }
   }
 
+  /** Of those that this node itself looked after, some are another member's now that it has a link. */
+  reassign(self: string): void {
+    for (const [request, claim] of [...this.claims]) {
+      const member = this.options.memberFor(claim.clientId)
+      if (claim.member !== self || member === self) continue
+      claim.member = member
+      this.options.ask(request, member)
+    }
+  }
+
   tick(now: number): void {
     // By deadline, as they were opened.
     for (const [request, { deadline }] of this.claims) {

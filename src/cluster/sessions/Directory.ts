@@ -390,6 +390,7 @@ export class Directory implements BusPart, DirectoryOrders {
   private look(): void {
     const before = this.view.names
     if (!this.view.refresh()) return
+    this.claims.reassign(this.self)
     this.announcing.start(before)
     this.former.lookAtAll()
   }
@@ -442,6 +443,8 @@ export class Directory implements BusPart, DirectoryOrders {
       this.table.announce(clientId, this.self, token, now)
     }
     this.parked.whenKnown(clientId, claim.claimant, () => {
+      // Another member has come meanwhile, and was asked.
+      if (claim.claimant === this.self && this.claims.get(claim.request)?.member !== this.self) return
       this.table.claim(claim, this.options.now())
       this.former.look(clientId)
     })

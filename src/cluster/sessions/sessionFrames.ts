@@ -116,7 +116,7 @@ export const readSessionPart = (body: Uint8Array, now: number): SessionPart => {
   }
 }
 
-const writeHead = ({ awaitingPubrel, restored, row, taken }: Omit<SessionHead, "subscriptions">): void => {
+const writeHead = ({ awaitingPubrel, restored, row, seen, taken }: Omit<SessionHead, "subscriptions">): void => {
   writeSession(to, { session: 0, ...row })
   to.uint32(awaitingPubrel.length)
   for (const { packetIdentifier, since } of awaitingPubrel) {
@@ -124,6 +124,12 @@ const writeHead = ({ awaitingPubrel, restored, row, taken }: Omit<SessionHead, "
     to.float64(since)
   }
   to.float64(restored)
+  to.uint16(seen.length)
+  for (const { epoch, node, sequence } of seen) {
+    to.text(node)
+    to.float64(epoch)
+    to.float64(sequence)
+  }
   writeTaken(to, taken)
 }
 
@@ -134,8 +140,12 @@ const readHead = (from: RecordReader, ahead: number): Omit<SessionHead, "subscri
     () => ({ packetIdentifier: from.uint16(), since: from.float64() + ahead })
   )
   const restored = from.float64()
+  const seen = Array.from(
+    { length: from.uint16() },
+    () => ({ node: from.text(), epoch: from.float64(), sequence: from.float64() })
+  )
   const taken = readTaken(from)
-  return { row: { ...row, expiresAt: row.expiresAt + ahead }, awaitingPubrel, restored, taken }
+  return { row: { ...row, expiresAt: row.expiresAt + ahead }, awaitingPubrel, restored, seen, taken }
 }
 
 /** More than any session may have: not bytes of ours. */
