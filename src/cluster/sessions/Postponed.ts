@@ -32,6 +32,11 @@ export class Postponed {
     this.options.unreachable(clientId, token)
   }
 
+  has(clientId: string): boolean {
+    for (const orders of this.waiting.values()) if (orders.has(clientId)) return true
+    return false
+  }
+
   /** There is a link now: what is to be done. */
   take(peer: string): ReadonlyArray<Yield> {
     const orders = this.waiting.get(peer)

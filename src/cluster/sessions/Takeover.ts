@@ -17,6 +17,7 @@ import { readNames, writeNames, type Yield } from "./directoryFrames.ts"
 import { Wanted } from "./DirectoryTable.ts"
 import { HandOver, type HandOverOptions } from "./HandOver.ts"
 import { Postponed } from "./Postponed.ts"
+import { Unheld } from "./Unheld.ts"
 import { readSessionPart, type SessionPart } from "./sessionFrames.ts"
 
 /** The last of a session that came late for one that has gone on since is refused: for so many client ids that is known. */
@@ -71,6 +72,7 @@ export class Takeover implements BusPart, RemoteSessions {
   private readonly merging = new Set<string>()
   /** Orders for nodes without a link to this one. */
   private readonly postponed: Postponed
+  private readonly unheld: Unheld
   private leaving: HandOver | null = null
   /** What waits for the cluster's turn, in its order; a full mailbox loses none of it. */
   private waiting: Array<() => void> = []
@@ -110,6 +112,17 @@ export class Takeover implements BusPart, RemoteSessions {
       },
       unreachable: (clientId, token) => directory.unreachable(clientId, token),
       keeps: (clientId) => {
+        const session = sessions.get(clientId)
+        if (session !== undefined) directory.keeps(clientId, session.token)
+      }
+    })
+    this.unheld = new Unheld({
+      clientIds: () => sessions.clientIds(),
+      isKnown: (clientId) =>
+        directory.holds(clientId) || directory.isClaiming(clientId) || this.arrivals.has(clientId) ||
+        this.arrivals.isComing(clientId) || this.departures.knows(clientId) || this.ending.has(clientId) ||
+        this.postponed.has(clientId) || this.deferred.has(clientId),
+      hold: (clientId) => {
         const session = sessions.get(clientId)
         if (session !== undefined) directory.keeps(clientId, session.token)
       }
@@ -313,6 +326,7 @@ export class Takeover implements BusPart, RemoteSessions {
     this.departures.tick(now)
     this.arrivals.tick(now)
     this.leaving?.tick(now)
+    this.unheld.tick(now)
   }
 
   private fence(clientId: string, token: number, from: string): void {
