@@ -34,6 +34,8 @@ export interface RemoteRoutes {
   readonly origin: string | null | undefined
   /** How far the messages of all nodes have come here, and this node's own. */
   places(): ReadonlyArray<Place>
+  /** The same where some node is away; null: all are there. */
+  placesInTrouble(): ReadonlyArray<Place> | null
   /** Those that this node has not reached. */
   behind(places: ReadonlyArray<Place>): ReadonlyArray<Place>
   /** Whether the message that is being given to sessions lies before one of these. */
@@ -66,6 +68,7 @@ export const noRemoteRoutes: RemoteRoutes = {
   awaited: null,
   origin: null,
   places: () => [],
+  placesInTrouble: () => null,
   behind: () => [],
   wasSeen: () => false,
   publisherIsDurable: false,

@@ -42,6 +42,8 @@ export abstract class MovingSession extends SessionInbox {
   protected stored = 0
   protected departing = false
   private taken: TakenNotes | null = null
+  /** Where the messages of all nodes were when it subscribed last, while some node was away; null: nobody was. */
+  subscribedAt: ReadonlyArray<Place> | null = null
   /** What it had when this node started, up to this sequence; 0: it is of this start. */
   protected restoredTo = 0
   /** What came from the other node while it was holding. */

@@ -398,6 +398,7 @@ export class Session extends MovingSession implements SessionHandle, Timed {
 
   private subscribed(command: Extract<SessionCommand, { readonly _tag: "Subscribed" }>): void {
     const { granted, link, packetIdentifier, reasonCodes, replays } = command
+    this.subscribedAt = this.services.router.remote.placesInTrouble() ?? this.subscribedAt
     for (const subscription of granted) {
       if (this.subscriptions?.get(subscription.topicFilter) === subscription) this.durable?.subscribed(subscription)
     }

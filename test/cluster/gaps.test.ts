@@ -185,7 +185,7 @@ class Three {
     else known.got.push(...session.got)
     for (const filter of session.filters) to.cluster.changed(filter)
     this.run(40)
-    to.cluster.gaps.cameIn(clientId, known !== undefined)
+    to.cluster.gaps.cameIn(clientId, known !== undefined, null)
     const fenced = new Set(
       this.nodes.filter(({ name }) => this.network.nodes.get(from.name)?.peers.has(name)).map((one) => one.name)
     )
@@ -410,7 +410,7 @@ describe("a session that moves out of a node's sight", () => {
       const clientId = `s${index}`
       const session = a.sessions.get(clientId)
       if (session !== undefined) b.sessions.set(clientId, session)
-      b.cluster.gaps.cameIn(clientId, false)
+      b.cluster.gaps.cameIn(clientId, false, null)
       a.cluster.gaps.leaves(clientId, new Set(["b"]), "b")
       a.sessions.delete(clientId)
       a.cluster.gaps.hasLeft(clientId, "b")

@@ -1,6 +1,7 @@
 // The gaps of the sessions that are here: what members that could not be asked when a session moved may keep for the node where it was. Such a member is told
 // when it is reached, and sends what is missing (GapFiller.ts). A part of the cluster, in its turns; the take-over says who comes and goes.
 // Invariants: a gap stays here, and on disk, until its origin has said that it is filled or will never come; when the session moves on it goes along.
+import type { Place } from "../../router/RemoteRoutes.ts"
 import type { Journal } from "../../store/Journal.ts"
 import { type Bus, type BusPart, FrameKind, type MembersListener, type MemberStatus, type Peer } from "../Bus.ts"
 import { nowhere, type Position } from "./Entry.ts"
@@ -89,8 +90,8 @@ export class SessionGaps implements BusPart, MembersListener {
 
   // --- sessions come and go ----------------------------------------------------------------------------------------
 
-  /** It has come, and what comes from here on is for it. `merges`: one was here before. */
-  cameIn(clientId: string, merges: boolean): void {
+  /** It has come, and what comes from here on is for it. `merges`: one was here before, since `subscribedAt` where that is known. */
+  cameIn(clientId: string, merges: boolean, subscribedAt: ReadonlyArray<Place> | null): void {
     const { now, others, reached } = this.options
     this.entered.delete(clientId)
     this.told.delete(clientId)
@@ -100,7 +101,11 @@ export class SessionGaps implements BusPart, MembersListener {
         break
       }
     }
-    const positions = merges ? undefined : new Map([...others()].map((name) => [name, reached(name)]))
+    const positions = !merges
+      ? new Map([...others()].map((name) => [name, reached(name)]))
+      : subscribedAt === null
+      ? undefined
+      : new Map(subscribedAt.map(({ epoch, node, sequence }) => [node, { epoch, sequence }]))
     this.entered.set(clientId, { at: now(), reached: positions })
   }
 

@@ -366,17 +366,14 @@ export class ClusterRoutes implements RemoteRoutes, OwnFilters, Nodes, BusPart {
     return origin === null || this.spreading ? origin : undefined
   }
 
-  places(): ReadonlyArray<Place> {
-    return this.forwarder.places()
+  placesInTrouble(): ReadonlyArray<Place> | null {
+    for (const name of this.others()) if (!this.options.bus.peers.has(name)) return this.places()
+    return null
   }
 
-  behind(places: ReadonlyArray<Place>): ReadonlyArray<Place> {
-    return this.forwarder.behind(places)
-  }
-
-  wasSeen(places: ReadonlyArray<Place>): boolean {
-    return this.forwarder.wasSeen(places)
-  }
+  readonly places = (): ReadonlyArray<Place> => this.forwarder.places()
+  readonly behind = (places: ReadonlyArray<Place>): ReadonlyArray<Place> => this.forwarder.behind(places)
+  readonly wasSeen = (places: ReadonlyArray<Place>): boolean => this.forwarder.wasSeen(places)
 
   get wantsSystem(): boolean {
     return this.routes.table.wantsSystem

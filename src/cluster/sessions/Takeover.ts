@@ -332,7 +332,8 @@ export class Takeover implements BusPart, RemoteSessions {
   private fence(clientId: string, token: number, from: string): void {
     const { afterMessages, bus, flushRoutes } = this.options
     const routes = flushRoutes()
-    this.options.gaps?.cameIn(clientId, this.merging.delete(clientId))
+    const subscribedAt = this.options.sessions.get(clientId)?.subscribedAt ?? null
+    this.options.gaps?.cameIn(clientId, this.merging.delete(clientId), subscribedAt)
     for (const name of bus.peers.keys()) this.say(name, FrameKind.Fence, clientId, token, from)
     afterMessages(from, () => this.sayTaken(from, clientId, token, routes))
   }
