@@ -28,12 +28,17 @@ export interface SqliteOptions {
 
 type Resume = (result: Effect.Effect<Answer, StoreFailure>) => void
 
+const mostStarts = 3
+
 class Writer {
   private readonly options: OpenOptions
   private readonly log: LogSink
   private thread: Worker | undefined
   private readonly waiting = new Map<number, Resume>()
   private lastId = 0
+  /** What a thread was asked that has not said anything yet; null: it has. */
+  private unheard: Array<{ readonly id: number; readonly ask: Ask; readonly isGone: boolean }> | null = null
+  private starts = 0
 
   constructor(options: OpenOptions, log: LogSink) {
     this.options = options
@@ -59,8 +64,23 @@ class Writer {
   private send(ask: Ask, transfer: Array<ArrayBuffer>, resume: Resume): void {
     const id = ++this.lastId
     this.waiting.set(id, resume)
-    this.thread ??= this.start()
+    if (this.thread === undefined) {
+      this.thread = this.start()
+      this.unheard = []
+      this.starts = 1
+    }
+    this.unheard?.push({ id, ask, isGone: transfer.length > 0 })
     this.thread.postMessage({ id, ask }, transfer)
+  }
+
+  /** True: a thread that has not come up (Deno now and then cannot read a module while another thread ends) is started again, and asked the same. */
+  private startedAgain(): boolean {
+    const asked = this.unheard
+    if (asked === null || this.starts >= mostStarts || asked.some(({ isGone }) => isGone)) return false
+    this.starts++
+    const thread = this.thread = this.start()
+    for (const { ask, id } of asked) thread.postMessage({ id, ask }, [])
+    return true
   }
 
   private start(): Worker {
@@ -72,6 +92,7 @@ class Writer {
   }
 
   private hear(message: FromWriter): void {
+    this.unheard = null
     if (message._tag === "Notice") return this.log("error", message.message, message.fields)
     const resume = this.waiting.get(message.id)
     this.waiting.delete(message.id)
@@ -80,7 +101,7 @@ class Writer {
   }
 
   private died(thread: Worker, reason: string): void {
-    if (this.thread !== thread) return
+    if (this.thread !== thread || this.startedAgain()) return
     this.thread = undefined
     const asked = [...this.waiting.values()]
     this.waiting.clear()
