@@ -44,6 +44,13 @@ export class BodyReader {
     return this.bytes.readDoubleBE(this.advance(8))
   }
 
+  /** All that are left. */
+  texts(): ReadonlyArray<string> {
+    const values: Array<string> = []
+    while (!this.atEnd) values.push(this.text())
+    return values
+  }
+
   text(): string {
     return decoder.decode(this.take(this.uint16()))
   }

@@ -54,6 +54,12 @@ export class BodyWriter {
     return this
   }
 
+  /** One behind the other. */
+  texts(values: ReadonlyArray<string>): this {
+    for (const value of values) this.text(value)
+    return this
+  }
+
   /** At most 65,535 bytes of UTF-8; throws a RangeError for more. */
   text(value: string): this {
     this.room(2 + value.length * 3)

@@ -96,18 +96,9 @@ export const readGaps = (bytes: Buffer, origin: string): ReadonlyArray<Gap> => {
   return gaps
 }
 
-export const writeIds = (ids: ReadonlyArray<string>): Uint8Array => {
-  body.reset()
-  for (const id of ids) body.text(id)
-  return body.written()
-}
+export const writeIds = (ids: ReadonlyArray<string>) => body.reset().texts(ids).written()
 
-export const readIds = (bytes: Buffer): ReadonlyArray<string> => {
-  const reader = new BodyReader(bytes)
-  const ids: Array<string> = []
-  while (!reader.atEnd) ids.push(reader.text())
-  return ids
-}
+export const readIds = (bytes: Buffer) => new BodyReader(bytes).texts()
 
 /** Kept by the node where the session is, by its id. */
 export const gapKind = "cluster_gap"

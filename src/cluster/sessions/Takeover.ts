@@ -104,6 +104,10 @@ export class Takeover implements BusPart, RemoteSessions {
       settled: (clientId, token) => directory.settled(clientId, token),
       quiet: (clientId) => this.quiet(clientId)
     })
+    const holdAgain = (clientId: string) => {
+      const session = sessions.get(clientId)
+      if (session !== undefined) directory.keeps(clientId, session.token)
+    }
     this.postponed = new Postponed({
       members,
       setAside: (clientId) => {
@@ -111,10 +115,7 @@ export class Takeover implements BusPart, RemoteSessions {
         sessions.yieldTo(clientId, false, (departure) => departure?.abort(() => {}))
       },
       unreachable: (clientId, token) => directory.unreachable(clientId, token),
-      keeps: (clientId) => {
-        const session = sessions.get(clientId)
-        if (session !== undefined) directory.keeps(clientId, session.token)
-      }
+      keeps: holdAgain
     })
     this.unheld = new Unheld({
       clientIds: () => sessions.clientIds(),
@@ -122,10 +123,7 @@ export class Takeover implements BusPart, RemoteSessions {
         directory.holds(clientId) || directory.isClaiming(clientId) || this.arrivals.has(clientId) ||
         this.arrivals.isComing(clientId) || this.departures.knows(clientId) || this.ending.has(clientId) ||
         this.postponed.has(clientId) || this.deferred.has(clientId),
-      hold: (clientId) => {
-        const session = sessions.get(clientId)
-        if (session !== undefined) directory.keeps(clientId, session.token)
-      }
+      hold: holdAgain
     })
     this.departures = new Departures({
       bus,

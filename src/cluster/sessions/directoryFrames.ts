@@ -89,18 +89,9 @@ export const readHoldings = (bytes: Buffer): ReadonlyArray<Holding> => {
 }
 
 /** Of Told: the members that are seen. */
-export const writeNames = (names: ReadonlyArray<string>) => {
-  body.reset()
-  for (const name of names) body.text(name)
-  return body.written()
-}
+export const writeNames = (names: ReadonlyArray<string>) => body.reset().texts(names).written()
 
-export const readNames = (bytes: Buffer): ReadonlyArray<string> => {
-  const reader = new BodyReader(bytes)
-  const names: Array<string> = []
-  while (!reader.atEnd) names.push(reader.text())
-  return names
-}
+export const readNames = (bytes: Buffer) => new BodyReader(bytes).texts()
 
 /** Before a claim that is for one user alone: whether the session is that user's, or nobody's. */
 export interface Question {
